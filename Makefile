@@ -1,0 +1,72 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv by the first target that needs it.
+#   PYTHON=python3.12     the Python that makes .venv
+#   TORCH_INDEX=URL       where the first set-up takes torch from (a CPU build is a tenth of the size of a CUDA build)
+#   WORKERS=4             processes that `make test` uses
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+WORKERS ?= 2
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+# Notebooks and scripts find `vinpaint`, `jupyter` and `python` without activating anything.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# Each test process has one thread: processes that all use every core are slower than one alone.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
+
+.PHONY: help setup demo test lab check bench notebooks clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "Options: PYTHON=python3.12 chooses the Python (3.11 or newer), TORCH_INDEX=URL another index for torch"
+	@echo "(pytorch.org/get-started shows the one with small CPU builds), WORKERS=4 the number of test processes."
+
+setup: $(STAMP) ## make .venv and install everything (the other targets do this by themselves)
+
+# The stamp is written last, so an interrupted set-up starts again; the checks come first, so that nothing is half made.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 || \
+	  { echo "There is no $(PYTHON) on this machine: install Python 3.11 or newer, or name one with PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$$($(PYTHON) --version) is too old: vinpaint needs Python 3.11 or newer; name one with PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Setting up $(VENV): about 2 GB of packages and one to a few minutes, once."
+	@rm -f $(STAMP)
+	@if [ -d $(VENV) ] && $(PY) -c 'import pip' 2>/dev/null; then :; else $(PYTHON) -m venv --clear $(VENV); fi
+	@if [ -n "$(TORCH_INDEX)" ]; then \
+	  $(PY) -m pip install --disable-pip-version-check -c constraints.txt --index-url "$(TORCH_INDEX)" torch; fi
+	@$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## fill the holes of a clip with the shipped TGF-Net; leaves runs/demo/
+	@$(PY) -m vinpaint_lib.rerun demo
+
+test: $(STAMP) ## all tests, then every notebook against its stored outputs
+	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope tests
+	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope -o addopts= --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
+
+lab: $(STAMP) ## open the notebooks in JupyterLab
+	$(PY) -m jupyter lab notebooks
+
+check: $(STAMP) ## lint, format and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(STAMP) ## speed and memory of this machine, as tables
+	$(PY) -m vinpaint_lib.bench
+
+notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
+	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
+
+clean: ## remove .venv and caches; runs/ and data stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find vinpaint_lib tests data_scripts notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} + 2>/dev/null || true

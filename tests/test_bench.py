@@ -1,0 +1,33 @@
+"""The benchmark's forms agree with each other; its clip has the length it says. No time is looked at."""
+
+import pytest
+import torch
+
+from vinpaint_lib import bench, benchforms
+
+
+def test_forms_that_are_compared_compute_the_same():
+    result = benchforms.compare(lambda form: (form(), 1.0)[1])
+    assert len(result) == 4
+    assert all("library" in rows and len(rows) >= 2 for rows in result.values())
+
+
+def test_a_form_that_differs_is_refused():
+    forms = {"one": lambda: torch.ones(2), "two": lambda: torch.zeros(2)}
+    with pytest.raises(AssertionError, match="two computes something else"):
+        benchforms.run(forms, lambda form: 0.0)
+
+
+def test_the_loop_plays_back_and_forth():
+    loop = bench.Loop(30, (48, 64), period=5)
+    frames = [frame for frame, _ in loop]
+    assert len(frames) == 30
+    assert torch.equal(frames[1], frames[7])
+    assert torch.equal(frames[0], frames[8])
+    assert not torch.equal(frames[0], frames[4])
+
+
+def test_shares_of_the_parts_add_up():
+    rows = bench.inference((48, 64), 3)
+    assert sum(v for k, v in rows.items() if k != "seconds per frame") == pytest.approx(1)
+    assert {"encoder", "alignment", "decoder", "groups 1/8"} <= set(rows)

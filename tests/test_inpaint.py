@@ -1,0 +1,136 @@
+"""The loop: composition, order, feedback, padding, bounded memory."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from vinpaint_lib.clips import Clip
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.inpaint import fill, fill_clip, oldest_needs
+from vinpaint_lib.models import Inpainter, Output, Step
+
+
+class Painter(Inpainter):
+    """Paints frame t in the constant (t + 1) / 100 and remembers what it was shown."""
+
+    def __init__(self, reach: int = 2, multiple: int = 1, feedback: bool = False) -> None:
+        super().__init__()
+        self.reach, self.multiple, self.feedback = reach, multiple, feedback
+        self.seen = []
+
+    def plan(self, length):
+        for t in range(length):
+            yield Step((t,), tuple(i for i in range(max(0, t - self.reach), min(length, t + self.reach + 1)) if i != t))
+
+    def forward(self, window, step, state):
+        self.seen.append((step, window))
+        (t,) = step.targets
+        return Output(torch.full_like(window.frames[:1], (t + 1) / 100), {})
+
+
+def a_clip(length=5, height=7, width=10, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    frames = torch.rand(length, 3, height, width, generator=generator)
+    masks = torch.zeros(length, 1, height, width)
+    masks[:, :, 2:5, 3:7] = 1
+    return Clip(frames, masks, Fraction(24), "made")
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_known_pixels_stay_and_holes_take_the_output(feedback, multiple):
+    clip = a_clip()
+    filled = fill_clip(Painter(multiple=multiple), clip, feedback=feedback)
+    for t in range(len(clip)):
+        hole = clip.masks[t].bool().expand(3, -1, -1)
+        assert torch.equal(filled.frames[t][~hole], clip.frames[t][~hole])
+        assert torch.allclose(filled.frames[t][hole], torch.tensor((t + 1) / 100))
+    assert filled.masks.sum() == 0
+
+
+def test_content_under_the_hole_never_reaches_the_model():
+    clip = a_clip()
+    painter = Painter()
+    list(fill(painter, clip))
+    for _, window in painter.seen:
+        assert (window.frames * window.masks).abs().sum() == 0
+
+
+def test_feedback_writes_completed_frames_back_and_empties_their_masks():
+    clip = a_clip()
+    painter = Painter()
+    list(fill(painter, clip, feedback=True))
+    step, window = painter.seen[2]
+    done = [window.indices.index(i) for i in (0, 1)]
+    assert step.targets == (2,)
+    assert window.masks[done].sum() == 0
+    assert torch.equal(window.filled[done], clip.masks[:2])
+    assert torch.allclose(window.frames[done[1]][:, 3, 4], torch.tensor(0.02))
+    later = [window.indices.index(i) for i in (3, 4)]
+    assert torch.equal(window.masks[later], clip.masks[3:5])
+    assert window.filled[later].sum() == 0
+
+
+def test_without_feedback_every_window_shows_the_input():
+    clip = a_clip()
+    painter = Painter()
+    list(fill(painter, clip, feedback=False))
+    for _, window in painter.seen:
+        assert torch.equal(window.masks, clip.masks[list(window.indices)])
+        assert window.filled.sum() == 0
+
+
+def test_windows_hold_only_what_the_step_needs_and_frames_are_read_as_late_as_possible():
+    clip = a_clip(length=30)
+    read = []
+
+    class Watched:
+        def __len__(self):
+            return len(clip)
+
+        def __iter__(self):
+            for t, pair in enumerate(clip):
+                read.append(t)
+                yield pair
+
+    frames = fill(Painter(reach=2), Watched())
+    for t in range(10):
+        next(frames)
+        assert read[-1] <= t + 2
+    frames.close()
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_short_clips(length):
+    assert len(fill_clip(Painter(), a_clip(length=length))) == length
+
+
+def test_a_frame_visited_twice_gets_the_equal_mean():
+    class Twice(Painter):
+        def plan(self, length):
+            yield Step((0, 1), ())
+            yield Step((1, 2), ())
+            yield Step((1,), ())
+
+        def forward(self, window, step, state):
+            self.seen.append(step)
+            value = len(self.seen) / 10
+            return Output(torch.full((len(step.targets), *window.frames.shape[1:]), value), {})
+
+    clip = a_clip(length=3)
+    filled = fill_clip(Twice(), clip)
+    # Frame 1 was painted .1, .2 and .3: a running 0.5 / 0.5 average would give .225.
+    assert torch.allclose(filled.frames[1][:, 3, 4], torch.tensor(0.2))
+    assert torch.allclose(filled.frames[2][:, 3, 4], torch.tensor(0.2))
+
+
+def test_nothing_known_at_all_is_refused():
+    clip = a_clip()
+    with pytest.raises(UserError, match="every pixel of every frame"):
+        list(fill(Painter(), Clip(clip.frames, torch.ones_like(clip.masks), clip.fps, clip.name)))
+
+
+def test_oldest_needs_look_ahead():
+    steps = [Step((3,), (1, 2)), Step((4,), (3, 5)), Step((0,), (6,)), Step((7,), (6,))]
+    assert oldest_needs(steps) == [0, 0, 0, 6]

@@ -1,0 +1,206 @@
+"""Training: repeatable, resumable to the bit, the same in two processes, stops on NaN, says what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from vinpaint_lib import checkpoints, train
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.models.registry import build
+from vinpaint_lib.recipes import tgfnet as recipe
+
+SPEC = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
+
+
+def run(out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, **options) -> Path:
+    monkeypatch.setenv("VINPAINT_CACHE", str(cache))
+    overrides = {"spec": SPEC, "batch": 2, **options.pop("overrides", {})}
+    defaults = {"seed": 0, "device": "cpu", "workers": 0}
+    return train.train("tgfnet", "tiny", "toy", out, overrides=overrides, **{**defaults, **options})
+
+
+def program(out: Path, overrides: dict) -> str:
+    """A script that starts the same run in a process of its own, with as many threads as here."""
+    return f"""
+from dataclasses import replace
+from pathlib import Path
+import torch
+from vinpaint_lib import train
+from vinpaint_lib.recipes import tgfnet as recipe
+torch.set_num_threads({torch.get_num_threads()})
+spec = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
+train.train("tgfnet", "tiny", "toy", Path({str(out)!r}), seed=0, device="cpu", workers=0,
+            overrides={{"spec": spec, **{overrides!r}}})
+"""
+
+
+def losses_of(out: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (out / train.LOG).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("samples")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, cache):
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        run(out, cache, patch)
+    return out
+
+
+def test_a_run_leaves_log_pictures_tensorboard_and_weights(whole):
+    assert len(losses_of(whole)) == recipe.PRESETS["tiny"].steps
+    assert list((whole / "samples").glob("*.png"))
+    assert list((whole / "tensorboard").glob("events*"))
+    provenance = checkpoints.read_provenance(whole / train.WEIGHTS)
+    assert provenance["step"] == recipe.PRESETS["tiny"].steps
+    assert provenance["run"]["seed"] == 0
+    assert build("tgfnet", whole / train.WEIGHTS).config.copy
+
+
+def test_the_seed_decides(whole, cache, tmp_path, monkeypatch):
+    run(tmp_path / "same", cache, monkeypatch)
+    run(tmp_path / "other", cache, monkeypatch, seed=1, steps=3)
+    assert losses_of(tmp_path / "same") == losses_of(whole)
+    assert losses_of(tmp_path / "other")[:3] != losses_of(whole)[:3]
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5])
+def test_stopped_and_resumed_ends_bit_identical(whole, cache, tmp_path, monkeypatch, stop):
+    run(tmp_path, cache, monkeypatch, stop_after=stop)
+    run(tmp_path, cache, monkeypatch)
+    assert losses_of(tmp_path) == losses_of(whole)
+    one, two = (checkpoints.load_state(out / train.STATE) for out in (whole, tmp_path))
+    for part in ("model", "average"):
+        assert all(torch.equal(one[part][name], two[part][name]) for name in one[part])
+    moments = one["optimiser"]["state"]
+    assert all(torch.equal(moments[k][m], two["optimiser"]["state"][k][m]) for k in moments for m in moments[k])
+
+
+def test_killed_at_any_moment_and_resumed_ends_bit_identical(whole, cache, tmp_path, monkeypatch):
+    """SIGKILL behind the first log line, wherever that finds the run; the state is the last whole one."""
+    script = program(tmp_path, {"batch": 2, "checkpoint": 1})
+    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "VINPAINT_CACHE": str(cache)})
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not (tmp_path / train.STATE).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run(tmp_path, cache, monkeypatch, overrides={"checkpoint": 1})
+    assert losses_of(tmp_path) == losses_of(whole)
+    one, two = (checkpoints.load_state(out / train.STATE) for out in (whole, tmp_path))
+    assert all(torch.equal(one["model"][name], two["model"][name]) for name in one["model"])
+
+
+def test_two_processes_give_the_curve_of_one(whole, cache, tmp_path):
+    """torchrun with gloo, global batch 2 as one sample each. Tolerance 1e-3 relative: sums in another order."""
+    script = tmp_path / "two.py"
+    script.write_text(program(tmp_path / "two", {"batch": 2}))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    environment = {**os.environ, "VINPAINT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert losses_of(tmp_path / "two") == pytest.approx(losses_of(whole), rel=1e-3)
+
+
+def test_a_loss_that_stays_nan_ends_the_run_with_a_sentence(cache, tmp_path, monkeypatch):
+    real = recipe.compute_losses
+
+    def broken(*arguments):
+        return {name: term * float("nan") for name, term in real(*arguments).items()}
+
+    monkeypatch.setattr(train.recipe, "compute_losses", broken)
+    monkeypatch.setattr(train, "PATIENCE", 3)
+    with pytest.raises(UserError, match="not finite for 3 steps"):
+        run(tmp_path, cache, monkeypatch)
+
+
+def test_one_bad_step_is_skipped_and_training_goes_on(cache, tmp_path, monkeypatch):
+    real, count = recipe.compute_losses, []
+
+    def broken_once(*arguments):
+        count.append(1)
+        factor = float("nan") if len(count) == 2 else 1.0
+        return {name: term * factor for name, term in real(*arguments).items()}
+
+    monkeypatch.setattr(train.recipe, "compute_losses", broken_once)
+    run(tmp_path, cache, monkeypatch)
+    state = checkpoints.load_state(tmp_path / train.STATE)
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "data", "sentence"),
+    [
+        ("nonet", "tiny", "toy", "no training recipe"),
+        ("tgfnet", "huge", "toy", "unknown preset"),
+        ("tgfnet", "tiny", "videos:/nowhere/at/all", "nowhere"),
+    ],
+)
+def test_wrong_words_are_sentences(tmp_path, model, preset, data, sentence):
+    with pytest.raises(UserError, match=sentence):
+        train.train(model, preset, data, tmp_path / "out", workers=0)
+
+
+def test_a_state_of_another_run_is_refused(whole, cache, tmp_path, monkeypatch):
+    run(tmp_path, cache, monkeypatch, stop_after=1)
+    with pytest.raises(UserError, match="belongs to a run with other settings"):
+        run(tmp_path, cache, monkeypatch, seed=5)
+
+
+def test_learning_rate_warms_up_and_falls():
+    preset = replace(recipe.PRESETS["laptop"], steps=1000, warmup=100, peak=1.0)
+    rates = [train.learning_rate(preset, step) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[99] == pytest.approx(1.0)
+    assert all(a >= b for a, b in pairwise(rates[99:]))
+    assert rates[-1] == pytest.approx(0.02, abs=1e-3)
+
+
+def test_the_papers_losses_reach_the_learned_alignment(cache):
+    """The paper's terms come out finite for references that the network aligns itself."""
+    model = train.Trainable(train.TGFNet(replace(train.CONFIGS["small"], align=("learned",))))
+    pool = train.SamplePool(
+        train.datasets.parse_source("toy"), cache, 1, 0, replace(SPEC, walks=("none",), references=3)
+    )
+    weights = {"L_py": 1.0, "L_tv": 0.1, "L_align": 2.0}
+    terms = recipe.compute_losses(model, pool.whole(0), weights, None)
+    assert set(terms) == set(weights)
+    assert all(torch.isfinite(term) for term in terms.values())
+    terms["L_align"].backward()
+    assert model.model.affine.gate.grad is not None
+
+
+def test_own_output_stands_in_where_no_reference_shows_anything(cache):
+    model = train.Trainable(train.TGFNet(train.CONFIGS["small"]))
+    batch = train.SamplePool(train.datasets.parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
+    own, trust = recipe.with_own_output(model, batch, torch.zeros(len(batch["mask"]), 2))
+    unseen = batch["unseen"] > 0
+    assert unseen.any()
+    assert torch.equal(torch.where(unseen, 0.0, own), torch.where(unseen, 0.0, batch["guess"]))
+    assert (trust[unseen] == recipe.OWN).all()
+    assert (trust[~unseen] == recipe.MEMBRANE).all()
+    plain = recipe.MEMBRANE * torch.ones_like(batch["mask"])
+    inputs = (
+        batch["truth"] * (1 - batch["mask"]),
+        batch["mask"],
+        batch["aligned"],
+        batch["trust"],
+        batch["guess"],
+        plain,
+    )
+    with torch.no_grad():
+        expected = model(*inputs)[0].frame.clamp(0, 1)
+    torch.testing.assert_close(torch.where(unseen, own, 0), torch.where(unseen, expected, 0), atol=1e-5, rtol=1e-5)

@@ -1,0 +1,239 @@
+"""Speed and memory of TGF-Net on this machine, as ratios inside of one run (`make bench`).
+
+    python -m vinpaint_lib.bench [--quick] [--threads N] [--out bench.json]
+
+No test asserts a time: other machines, other numbers. What is asserted is that forms that are compared compute
+the same thing.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from vinpaint_lib import benchforms, masks
+from vinpaint_lib.fusion_net import CONFIGS
+from vinpaint_lib.inpaint import fill
+from vinpaint_lib.models.tgfnet import TGFNet, Trainable
+from vinpaint_lib.motion import Links
+from vinpaint_lib.recipes import tgfnet as recipe
+from vinpaint_lib.toy import toy_clip
+from vinpaint_lib.train import use_bf16
+
+SIZES = {"240x432": (240, 432), "480x854": (480, 854)}
+MEMORY_FRAMES = (25, 100, 400)
+
+
+class Loop:
+    """A toy clip played back and forth for any length; holds only its few frames, so memory is the engine's own."""
+
+    def __init__(self, length: int, size: tuple[int, int], period: int = 12) -> None:
+        self.length = length
+        self.frames = toy_clip("astronaut", length=period, size=size, objects=1, seed=0).clip.frames
+        self.hole = masks.stationary_blob(1, size, np.random.default_rng(0), area=(0.08, 0.10))[0]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        period = len(self.frames)
+        for t in range(self.length):
+            turn = t % (2 * period - 2)
+            yield self.frames[turn if turn < period else 2 * period - 2 - turn], self.hole
+
+
+def timed(function: Callable[[], Any], repeats: int = 3) -> float:
+    """Best of `repeats` seconds, after one warm-up."""
+    function()
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def a_model() -> TGFNet:
+    torch.manual_seed(0)
+    return TGFNet(CONFIGS["small"]).eval()
+
+
+def inference(size: tuple[int, int], frames: int) -> dict[str, float]:
+    """Seconds per frame, and the share of each part, for one clip."""
+    model = a_model()
+    spent: dict[str, float] = defaultdict(float)
+    parts = {"encoder": model.net.encoder, **{f"groups 1/{2 ** (int(k) + 1)}": m for k, m in model.net.groups.items()}}
+    parts |= {f"attention 1/{2 ** (int(k) + 1)}": m for k, m in model.net.attention.items()}
+    watch(parts, spent)
+    watch_method(model, "align", "alignment", spent)
+    watch_method(model.net, "decode", "decoder", spent)
+    began = time.perf_counter()
+    for _ in fill(model, Loop(frames, size)):
+        pass
+    total = time.perf_counter() - began
+    shares = {name: seconds / total for name, seconds in spent.items()}
+    return {"seconds per frame": total / frames} | shares | {"rest": 1 - sum(shares.values())}
+
+
+def watch(parts: dict[str, nn.Module], spent: dict[str, float]) -> None:
+    """Add the time of each module's forward to `spent`."""
+    for name, part in parts.items():
+        begun: list[float] = []
+        part.register_forward_pre_hook(lambda *_, b=begun: b.append(time.perf_counter()))
+
+        def done(*_: Any, name: str = name, b: list[float] = begun) -> None:
+            spent[name] += time.perf_counter() - b.pop()
+
+        part.register_forward_hook(done)
+
+
+def watch_method(owner: nn.Module, method: str, name: str, spent: dict[str, float]) -> None:
+    """Add the time of one method to `spent`."""
+    plain = getattr(owner, method)
+
+    def measured(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        result = plain(*arguments)
+        spent[name] += time.perf_counter() - began
+        return result
+
+    setattr(owner, method, measured)
+
+
+def peak_memory(frames: int, threads: int) -> float:
+    """Peak memory in MiB of a process that fills `frames` frames at 240x432."""
+    command = [sys.executable, "-m", "vinpaint_lib.bench", "--memory-of", str(frames), "--threads", str(threads)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def memory_of(frames: int) -> float:
+    for _ in fill(a_model(), Loop(frames, SIZES["240x432"])):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def shared_work(frames: int) -> dict[str, float]:
+    """Seconds per frame with the motion between frames kept from step to step, and measured anew in every step.
+
+    The encoder's work on references cannot be kept: they are aligned to the target before they are encoded, and
+    every target aligns them differently. What is the same for all groups of a step, the target's features and its
+    half of the first convolution, is computed once (second table).
+    """
+    seconds = {}
+    for name in ("kept", "measured anew"):
+        model = a_model()
+        if name == "measured anew":
+            plain = model.align
+            setattr(model, "align", partial(forgetful, plain))  # noqa: B010 - a method of one object, on purpose
+        began = time.perf_counter()
+        for _ in fill(model, Loop(frames, SIZES["240x432"])):
+            pass
+        seconds[name] = (time.perf_counter() - began) / frames
+    return seconds
+
+
+def forgetful(align: Callable[..., Any], window: Any, target: int, box: Any, state: dict[str, Any]) -> Any:
+    """The model's alignment without what it remembers from the steps before."""
+    return align(window, target, box, {"links": Links()})
+
+
+def training(bf16: bool) -> dict[str, float]:
+    """Steps per second of the laptop preset's step, and achieved GFLOP/s beside a large product of matrices."""
+    preset = recipe.PRESETS["laptop"]
+    crop, groups = preset.spec.crop, preset.groups[1]
+    torch.manual_seed(0)
+    batch = {
+        "truth": torch.rand(preset.batch, 3, crop, crop),
+        "mask": (torch.rand(preset.batch, 1, crop, crop) > 0.8).float(),
+        "aligned": torch.rand(preset.batch, groups, 3, crop, crop),
+        "trust": torch.rand(preset.batch, groups, 1, crop, crop),
+        "guess": torch.rand(preset.batch, 3, crop, crop),
+    }
+    model = Trainable(a_model().train())
+    optimiser = torch.optim.Adam(model.parameters())
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            terms = recipe.compute_losses(model, batch, preset.weights, None)
+        loss = torch.stack([preset.weights[name] * term for name, term in terms.items()]).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    seconds = timed(step, 3)
+    matrix = torch.rand(2048, 2048, dtype=torch.bfloat16 if bf16 else torch.float32)
+    product = 2 * 2048**3 / timed(lambda: matrix @ matrix, 5)
+    achieved = counter.get_total_flops() / seconds
+    return {
+        "steps per second": 1 / seconds,
+        "GFLOP per step": counter.get_total_flops() / 1e9,
+        "GFLOP/s": achieved / 1e9,
+        "large matrix product GFLOP/s": product / 1e9,
+        "share": achieved / product,
+    }
+
+
+def report(quick: bool, threads: int) -> dict[str, Any]:
+    """All measurements, printed as they come."""
+    result: dict[str, Any] = {"threads": threads, "torch": torch.__version__}
+    for name, size in SIZES.items():
+        result[f"inference {name}"] = show(f"inference {name}", inference(size, 6 if quick else 16))
+    result["motion between steps"] = show("motion kept from step to step, s/frame", shared_work(6 if quick else 16))
+    frames = MEMORY_FRAMES[:2] if quick else MEMORY_FRAMES
+    result["peak memory MiB"] = show("peak memory MiB", {f"{n} frames": peak_memory(n, threads) for n in frames})
+    values = list(result["peak memory MiB"].values())
+    print(f"  longest over shortest: {values[-1] / values[0]:.2f}")
+    result["training float32"] = show("training step, float32", training(False))
+    if use_bf16("auto", torch.device("cpu")):
+        result["training bf16"] = show("training step, bf16", training(True))
+    result["forms"] = benchforms.compare(timed)
+    for title, rows in result["forms"].items():
+        show(f"{title} (seconds; equal outputs asserted)", rows)
+    return result
+
+
+def show(title: str, rows: dict[str, float]) -> dict[str, float]:
+    print(title)
+    for name, value in rows.items():
+        print(f"  {name:<32} {value:>10.4g}")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer frames: about two minutes instead of fifteen")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, help="write all numbers as JSON")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
+    if options.memory_of:
+        print(memory_of(options.memory_of))
+        return
+    result = report(options.quick, options.threads)
+    if options.out:
+        with tempfile.NamedTemporaryFile("w", dir=options.out.parent, delete=False) as file:
+            json.dump(result, file, indent=1)
+        os.replace(file.name, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Weights with provenance (safetensors), and the training state that makes a run resumable.
+
+Every file is written beside its final name and renamed, so that a killed run leaves the last whole one.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vinpaint_lib.errors import UserError
+
+
+def save_weights(model: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
+    """Write all tensors of `model` as float32; `provenance` goes into the file's header as JSON."""
+    tensors = {name: value.detach().float().cpu().contiguous() for name, value in model.state_dict().items()}
+    beside = path.with_name(path.name + ".tmp")
+    save_file(tensors, beside, metadata={"provenance": json.dumps(provenance)})
+    os.replace(beside, path)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The header that `save_weights` wrote. UserError if the file is no safetensors file of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["provenance"])
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: not a weights file of this project (safetensors with provenance)") from error
+
+
+def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
+    """Load `path` into `model`, strictly: nothing is loaded unless every name and shape agrees.
+
+    Returns the provenance. Raises UserError naming the first tensor that is missing, extra or of another shape.
+    """
+    provenance = read_provenance(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict
+    expected = model.state_dict()
+    check_same(path, tensors, expected)
+    model.load_state_dict(tensors)
+    return provenance
+
+
+def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """UserError unless both hold the same names and shapes."""
+    for name in expected:
+        if name not in found:
+            raise UserError(
+                f"{path}: tensor {name} is missing; these are the weights of another model or configuration"
+            )
+        if found[name].shape != expected[name].shape:
+            raise UserError(
+                f"{path}: tensor {name} has shape {tuple(found[name].shape)} instead of {tuple(expected[name].shape)}; "
+                "these are the weights of another configuration"
+            )
+    for name in found:
+        if name not in expected:
+            raise UserError(f"{path}: tensor {name} is not part of this model; these are the weights of another one")
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a training state atomically."""
+    beside = path.with_name(path.name + ".tmp")
+    torch.save(state, beside)
+    os.replace(beside, path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a training state; tensors and plain values only, so that no code in the file can run."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for damaged files
+        raise UserError(f"{path}: cannot be read as a training state; delete it to start anew") from error

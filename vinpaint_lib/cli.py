@@ -1,0 +1,212 @@
+"""The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine.
+
+The library does the work and raises UserError for a user's mistake; here it becomes one sentence on stderr and
+exit code 2. Anything else is a fault of ours and shows its traceback. Each command imports what it needs, so
+that `--help` and a wrong option answer at once.
+"""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tqdm import tqdm
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.options import choose_device, parse_rate, parse_size
+
+
+def shown(name: str) -> Any:
+    """What stands for an option's value in `--help`."""
+    return tyro.conf.arg(metavar=name)
+
+
+def inpaint(
+    input: Annotated[Path, tyro.conf.Positional, shown("INPUT")],
+    *,
+    mask: Annotated[Path, shown("MASK")],
+    out: Annotated[Path, shown("OUT")],
+    model: Annotated[str, shown("NAME")] = "tgfnet",
+    weights: Annotated[Path | None, shown("FILE")] = None,
+    dilate: int = 0,
+    invert_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    size: Annotated[str | None, shown("WIDTHxHEIGHT")] = None,
+    limit: Annotated[int | None, shown("FRAMES")] = None,
+    fps: Annotated[str | None, shown("RATE")] = None,
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Fill the holes of a clip. Known pixels, frame rate, size and sound stay.
+
+    Args:
+        input: a video, a folder of pictures, or one picture
+        mask: the holes, white = missing: a video, a folder, or one picture for all frames
+        out: a video (.mp4, .mov, .mkv), or a folder for PNGs that keep their names
+        model: a name from `vinpaint models`
+        weights: a checkpoint of that model; without it, the weights that ship
+        dilate: grow the holes by so many pixels, where their edge still shows the object
+        invert_mask: black = missing
+        size: the size to work at and to write; without it, that of the input
+        limit: only the first so many frames
+        fps: frame rate of a folder of pictures, as 30 or 30000/1001; 24 if not given
+        overwrite: allow files in the folder OUT to be replaced
+        device: auto, cpu, cuda, cuda:1, mps
+        seed: of models that draw random numbers
+    """
+    import torch
+
+    from vinpaint_lib import clips
+    from vinpaint_lib.inpaint import fill
+    from vinpaint_lib.models.registry import build
+
+    shape = parse_size(size) if size else None
+    rate = parse_rate(fps) if fps else None
+    clip = clips.open_clip(input, mask, size=shape, limit=limit, invert=invert_mask, dilate=dilate, fps=rate)
+    if out.exists() and out.samefile(mask):
+        raise UserError(f"{out}: is the mask itself; give another name")
+    for note in (*clip.notes, *clips.check_output(out, clip, overwrite=overwrite)):
+        tell(note)
+    torch.manual_seed(seed)
+    system = build(model, weights).to(choose_device(device)).eval()
+    bar = tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None)
+    # The iterator, not the bar: a bar has a length, so that a type check would take it for a list and look inside.
+    print(clips.write_clip(out, iter(bar), clip, overwrite=overwrite))
+
+
+def train(
+    model: Annotated[str, tyro.conf.Positional, shown("MODEL")],
+    *,
+    preset: Literal["tiny", "laptop", "gpu", "paper"] = "laptop",
+    data: Annotated[str, shown("SPEC")] = "toy",
+    out: Annotated[Path, shown("FOLDER")],
+    steps: Annotated[int | None, shown("INT")] = None,
+    seed: int = 0,
+    resume: bool = True,
+    held_back: Annotated[str, shown("NAMES")] = "",
+    start: Annotated[Path | None, shown("FILE")] = None,
+    device: str = "auto",
+) -> None:
+    """Train a model. A run that was killed goes on from its last checkpoint.
+
+    Args:
+        model: a name from `vinpaint models` that is a network
+        preset: tiny (seconds), laptop (an hour or two), gpu (half an hour on one), paper (days)
+        data: toy, videos:PATH, photos:PATH, davis:PATH or youtube-vos:PATH; several joined by commas,
+            with *WEIGHT behind one that counts more
+        out: folder for checkpoints, log and sample pictures, as in runs/first
+        steps: instead of the preset's
+        seed: of weights, data and order
+        resume: go on with the run in FOLDER, if there is one
+        held_back: clips, joined by commas, that only serve for the scores in the log
+        start: weights to begin from
+        device: auto, cpu, cuda, cuda:1, mps
+    """
+    from vinpaint_lib.train import train as run
+
+    choose_device(device)
+    held = tuple(split(held_back))
+    print(
+        run(model, preset, data, out, held_back=held, steps=steps, seed=seed, resume=resume, start=start, device=device)
+    )
+
+
+def evaluate(
+    *,
+    model: Annotated[str, shown("NAMES")] = "tgfnet,telea,median,flow",
+    data: Annotated[str, shown("SPEC")],
+    masks: Annotated[str, shown("SPEC")] = "stationary",
+    protocol: Literal["clean", "paper"] = "clean",
+    size: Annotated[str, shown("WIDTHxHEIGHT")] = "432x240",
+    limit: Annotated[int | None, shown("FRAMES")] = 40,
+    clips: Annotated[str, shown("NAMES")] = "",
+    weights: Annotated[Path | None, shown("FILE")] = None,
+    out: Annotated[Path | None, shown("JSON")] = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Score models on clips whose truth is known; every model sees the same holes.
+
+    Args:
+        model: names from `vinpaint models`, joined by commas
+        data: davis:PATH, where PATH holds JPEGImages/480p; also toy, youtube-vos:PATH, videos:PATH
+        masks: stationary, moving, object (another clip's silhouettes), or fvi:PATH (published masks)
+        protocol: clean, or paper (as the papers' evaluators do)
+        size: the size to work at
+        limit: only the first so many frames of each clip; None for all
+        clips: only these of the data, joined by commas
+        weights: a checkpoint for the networks; without it, the weights that ship
+        out: a .json file for every number
+        device: auto, cpu, cuda, cuda:1, mps
+        seed: of the holes
+    """
+    from vinpaint_lib import evaluate as evaluation
+
+    names, only = split(model), split(clips) or None
+    shape, place = parse_size(size), choose_device(device)
+    evaluation.run(names, data, masks, protocol, shape, limit, seed, out, weights, only, place)
+
+
+def models() -> None:
+    """List the systems that are built: name, kind, parameters, paper."""
+    from vinpaint_lib.models.registry import BASELINES, MODELS, SHIPPED, build
+
+    rows = [("name", "kind", "parameters", "weights", "paper")]
+    for name in MODELS:
+        system = build(name)
+        if name in BASELINES:
+            about = ("baseline", "-", "-")
+        else:
+            count = sum(parameter.numel() for parameter in system.parameters())
+            about = ("network", f"{count:,}", SHIPPED["tgfnet"].name)
+        rows.append((name, *about, system.card.paper))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def doctor() -> None:
+    """What this machine has, what works, and what each preset would take. Exit code 1 if something needs mending."""
+    from vinpaint_lib.doctor import report
+
+    broken = False
+    for line in report():
+        print(f"{line.topic:15} {'' if line.good else 'PROBLEM: '}{line.text}", flush=True)
+        broken |= not line.good
+    if broken:
+        sys.exit(1)
+
+
+def split(names: str) -> list[str]:
+    """'a, b' -> ['a', 'b']; '' -> []."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor)}
+
+
+def tell(note: object) -> None:
+    """One sentence about the input, which does not stop the work."""
+    print(f"vinpaint: note: {note}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` default to the program's own."""
+    about = "Deep video inpainting: fill what is missing in a clip."
+    with warnings.catch_warnings():
+        # where in the code a warning arose says nothing to a user
+        warnings.showwarning = lambda message, *where, **more: tell(message)
+        try:
+            tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=arguments)
+        except UserError as error:
+            print(f"vinpaint: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("\nvinpaint: stopped.", file=sys.stderr)
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The one loop that runs any model over any clip (TGF-Net sec. G, with the feedback of sec. H).
+
+Frames are read once, in order, and only as far ahead as the next step needs; what no later step needs is
+dropped. So memory follows the model's window, not the clip. Composition happens here and nowhere else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from vinpaint_lib.clips import Clip
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.models import Inpainter, Output, Step, Window
+
+
+@runtime_checkable
+class Frames(Protocol):
+    """What `fill` needs of a clip: its length, and (frame, mask) in order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+class Buffer:
+    """The frames between the oldest one still needed and the newest one read, padded to the model's multiple."""
+
+    def __init__(self, clip: Frames, multiple: int) -> None:
+        self.source = iter(clip)
+        self.multiple = multiple
+        self.read = 0
+        self.frames: dict[int, Tensor] = {}
+        self.masks: dict[int, Tensor] = {}
+        self.filled: dict[int, Tensor] = {}
+        self.size = (0, 0)
+
+    def reach(self, index: int) -> None:
+        """Read until frame `index` is there."""
+        while self.read <= index:
+            frame, mask = next(self.source)
+            self.size = (frame.shape[-2], frame.shape[-1])
+            self.frames[self.read] = pad(frame * (1 - mask), self.multiple)
+            self.masks[self.read] = pad(mask, self.multiple)
+            self.filled[self.read] = torch.zeros_like(self.masks[self.read])
+            self.read += 1
+
+    def window(self, step: Step) -> Window:
+        indices = tuple(sorted({*step.targets, *step.references}))
+        stacks = (torch.stack([part[i] for i in indices]) for part in (self.frames, self.masks, self.filled))
+        return Window(indices, *stacks)
+
+    def write_back(self, index: int, frame: Tensor) -> None:
+        """Sec. H: the completed frame replaces the given one, its mask becomes empty."""
+        self.filled[index] = torch.maximum(self.filled[index], self.masks[index])
+        self.frames[index] = frame
+        self.masks[index] = torch.zeros_like(self.masks[index])
+
+    def drop(self, before: int) -> None:
+        for part in (self.frames, self.masks, self.filled):
+            for index in [i for i in part if i < before]:
+                del part[index]
+
+
+def pad(image: Float[Tensor, "c h w"], multiple: int) -> Float[Tensor, "c hp wp"]:
+    """Repeat the last row and column until both sides divide by `multiple`."""
+    below, right = (-size % multiple for size in image.shape[-2:])
+    if not below and not right:
+        return image
+    batch = rearrange(image, "c h w -> 1 c h w")
+    return rearrange(functional.pad(batch, (0, right, 0, below), mode="replicate"), "1 c h w -> c h w")
+
+
+def fill(
+    model: Inpainter,
+    clip: Frames,
+    *,
+    feedback: bool | None = None,
+    on_step: Callable[[Step, Output], None] | None = None,
+) -> Iterator[Float[Tensor, "3 h w"]]:
+    """Completed frames of `clip` in order: M * output + (1 - M) * input, known pixels untouched.
+
+    `feedback` overrides the model's own rule for writing outputs back. `on_step` sees every step's output (maps for
+    figures). A frame that is a target more than once gets the equal mean of its outputs. Raises UserError where
+    nothing at all is known: a clip whose every frame is missing whole.
+    """
+    write_back = model.feedback if feedback is None else feedback
+    buffer = Buffer(clip, model.multiple)
+    steps = list(model.plan(len(clip)))
+    # Step k's oldest need from here on decides what may be dropped; the last visit decides what may be given out.
+    needed = oldest_needs(steps)
+    last_visit = {index: n for n, step in enumerate(steps) for index in step.targets}
+    sums: dict[int, tuple[Tensor, int]] = {}
+    state: dict[str, Any] = {}
+    given, seen_anything = 0, False
+    originals: dict[int, tuple[Tensor, Tensor]] = {}
+    for n, step in enumerate(steps):
+        newest = max((*step.targets, *step.references))
+        first_new = buffer.read
+        buffer.reach(newest)
+        for i in range(first_new, buffer.read):
+            originals[i] = (buffer.frames[i], buffer.masks[i])
+            seen_anything |= bool((buffer.masks[i] == 0).any())
+        if not seen_anything and buffer.read == len(clip):
+            raise UserError("every pixel of every frame is marked as missing: check the mask, or use --invert-mask")
+        # Around the call alone: a decorator would not reach into a generator that something else has wrapped.
+        with torch.no_grad():
+            output = model(buffer.window(step), step, state)
+        for index, raw in zip(step.targets, output.frames, strict=True):
+            frame, mask = originals[index]
+            total, count = sums.get(index, (torch.zeros_like(raw), 0))
+            sums[index] = (total + raw, count + 1)
+            done = mask * (sums[index][0] / sums[index][1]) + (1 - mask) * frame
+            if write_back:
+                buffer.write_back(index, done)
+            if last_visit[index] == n:
+                sums[index] = (done, 0)
+        if on_step is not None:
+            on_step(step, output)
+        while given in last_visit and last_visit[given] <= n:
+            height, width = buffer.size
+            yield sums.pop(given)[0][:, :height, :width]
+            del originals[given]
+            given += 1
+        buffer.drop(needed[n + 1] if n + 1 < len(steps) else len(clip))
+
+
+def oldest_needs(steps: Iterable[Step]) -> list[int]:
+    """For every step, the smallest frame number that it or any later step uses."""
+    needs = [min((*step.targets, *step.references)) for step in steps]
+    for n in range(len(needs) - 2, -1, -1):
+        needs[n] = min(needs[n], needs[n + 1])
+    return needs
+
+
+def fill_clip(model: Inpainter, clip: Clip, **options: Any) -> Clip:
+    """`fill` for a clip in memory: the completed clip, its masks empty."""
+    frames = torch.stack(list(fill(model, clip, **options)))
+    return Clip(frames, torch.zeros_like(clip.masks), clip.fps, clip.name, clip.audio, clip.names)

@@ -1,0 +1,46 @@
+"""What users write as the value of an option, and what the library takes instead.
+
+Each raises UserError for a value that means nothing, naming the option.
+"""
+
+import re
+from fractions import Fraction
+
+from vinpaint_lib.errors import UserError
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'432x240' (width x height, as videos are named) -> (240, 432): (height, width), as in the library."""
+    found = re.fullmatch(r"(\d+)[xX×](\d+)", text)
+    if not found or not int(found[1]) or not int(found[2]):
+        raise UserError(f"--size {text}: is no size; write WIDTHxHEIGHT in pixels, as in 432x240")
+    return int(found[2]), int(found[1])
+
+
+def parse_rate(text: str) -> Fraction:
+    """'30', '23.976' or '30000/1001' -> frames a second, exactly."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise UserError(f"--fps {text}: is no frame rate; write frames a second, as in 30 or 30000/1001")
+    return rate
+
+
+def choose_device(name: str) -> str:
+    """The device in torch's words: for `auto` the accelerator if there is one, else the CPU."""
+    import torch  # here, because it takes seconds, which `vinpaint --help` should not
+
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: is not known; give auto, cpu, cuda, cuda:1 or mps")
+    device = torch.device(name)
+    count = {"cpu": 1, "mps": int(has_mps), "cuda": torch.cuda.device_count()}[device.type]
+    if (device.index or 0) >= count:
+        raise UserError(
+            f"--device {name}: this machine has none that torch {torch.__version__} can use; give cpu or auto"
+        )
+    return name

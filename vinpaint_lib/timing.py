@@ -1,0 +1,111 @@
+"""When the frames of a video are shown, read from its packets without decoding them; and whether any are missing."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from vinpaint_lib.errors import UserError
+
+FALLBACK_FPS = Fraction(24)
+# Rates that containers with coarse clocks round away from (Matroska counts milliseconds).
+USUAL_RATES = (
+    *(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 120)),
+    *(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)),
+)
+# Announced durations are rounded and may count a last packet differently; a cut file misses more than this.
+MISSING_SHARE, MISSING_SECONDS = 0.05, 0.5
+
+
+@dataclass(frozen=True)
+class Timing:
+    """fps and length; times in seconds from the first frame, None where k / fps says it all; sentences on both."""
+
+    fps: Fraction
+    length: int
+    times: tuple[Fraction, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_timing(path: Path) -> Timing:
+    """Length and rate from packet times; frames are decoded, to count them, only where packets cannot be trusted.
+
+    FFmpeg's errors pass through.
+    """
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        tick = stream.time_base or Fraction(1, 1000)
+        stamps: list[int | None] = []
+        trusted, end = True, Fraction(0)
+        for packet in container.demux():
+            if not packet.size or packet.is_discard:
+                continue
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream.index == stream.index:
+                # A first packet that is no key frame, and a broken one, may give no picture.
+                trusted = trusted and (bool(stamps) or packet.is_keyframe) and not packet.is_corrupt
+                stamps.append(packet.pts)
+        notes = missing_notes(path, container, end)
+        rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+    if not trusted or None in stamps or len(set(stamps)) < len(stamps):
+        stamps = decoded_stamps(path)
+    rate, times = spacing([stamp for stamp in stamps if stamp is not None], len(stamps), tick, rates)
+    if times is not None:
+        notes.append(
+            f"{path}: frames are not evenly spaced ({float(rate):.3f} a second on average); a video keeps their times, "
+            "a folder of pictures has none"
+        )
+    return Timing(rate, len(stamps), times, tuple(notes))
+
+
+def decoded_stamps(path: Path) -> list[int | None]:
+    """The times of all frames that come out of the decoder."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return [frame.pts for frame in container.decode(stream)]
+
+
+def spacing(
+    stamps: list[int], length: int, tick: Fraction, rates: list[Fraction]
+) -> tuple[Fraction, tuple[Fraction, ...] | None]:
+    """A rate that explains all times to within one tick, and None; else the average rate, and the times."""
+    fallback = rates[0] if rates else FALLBACK_FPS
+    stamps = sorted(set(stamps))
+    if length < 2 or len(stamps) < length:
+        return fallback, None
+    offsets = [(stamp - stamps[0]) * tick for stamp in stamps]
+    for rate in (*rates, *USUAL_RATES):
+        if all(abs(offset - index / rate) <= tick for index, offset in enumerate(offsets)):
+            return rate, None
+    return (length - 1) / offsets[-1], tuple(offsets)
+
+
+def missing_notes(path: Path, container: av.container.InputContainer, end: Fraction) -> list[str]:
+    """A sentence where packets end well before the duration that the header announces."""
+    if container.duration is None:
+        return []
+    announced = container.duration / 1e6
+    found = float(end) - (container.start_time or 0) / 1e6
+    if announced - found <= max(MISSING_SECONDS, MISSING_SHARE * announced):
+        return []
+    return [f"{path}: the file announces {announced:.1f} s but holds {found:.1f} s; it may be damaged or cut short"]
+
+
+def check_whole(path: Path) -> None:
+    """UserError where a box of an MP4 reaches beyond the end of the file: the rest was never written or copied."""
+    size, position, kind = path.stat().st_size, 0, b"ftyp"
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if length < 8 or (position == 0 and kind != b"ftyp"):  # 0 reaches to the end; the rest is no MP4
+                return
+            position += length
+    if position > size and kind in (b"mdat", b"moov", b"moof"):
+        raise UserError(f"{path}: the file is cut short, {size} of {position} bytes are there; copy or record it again")

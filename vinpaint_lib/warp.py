@@ -1,0 +1,70 @@
+"""Backward warps: by flow, by an affine map, by a homography. One convention for all.
+
+out(x) = src(x + flow(x)); flow in pixels, channel 0 = x, channel 1 = y; align_corners=True, so that
+-1 and +1 are the centres of the first and last pixel and the identity map gives the input back.
+Outside of the source the result is 0, which `by_flow` of a plane of ones turns into a visibility.
+"""
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def pixel_grid(height: int, width: int, device: torch.device | str = "cpu") -> Float[Tensor, "2 h w"]:
+    """Pixel coordinates: channel 0 holds x (0 .. width-1), channel 1 holds y (0 .. height-1)."""
+    y, x = torch.meshgrid(
+        torch.arange(height, device=device, dtype=torch.float32),
+        torch.arange(width, device=device, dtype=torch.float32),
+        indexing="ij",
+    )
+    return torch.stack([x, y])
+
+
+def sample(image: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2 oh ow"]) -> Float[Tensor, "b c oh ow"]:
+    """Bilinear values of `image` at pixel positions `at` (x, y); 0 outside of the image."""
+    height, width = image.shape[-2:]
+    # A side of one pixel has no extent to normalise by; max(..., 1) keeps its only position at -1.
+    scale = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=at.device, dtype=at.dtype) / 2
+    grid = rearrange(at, "b xy oh ow -> b oh ow xy") / scale - 1
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def by_flow(image: Float[Tensor, "b c h w"], flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b c h w"]:
+    """out(x) = image(x + flow(x)); pixels whose source lies outside are 0."""
+    height, width = flow.shape[-2:]
+    return sample(image, flow + pixel_grid(height, width, flow.device))
+
+
+def by_homography(
+    image: Float[Tensor, "b c h w"], matrix: Float[Tensor, "b 3 3"], size: tuple[int, int] | None = None
+) -> Float[Tensor, "b c oh ow"]:
+    """out(x) = image(H x): `matrix` maps output pixels (x, y, 1) to source pixels."""
+    height, width = size or (image.shape[-2], image.shape[-1])
+    return sample(image, project(matrix, pixel_grid(height, width, image.device)))
+
+
+def project(matrix: Float[Tensor, "b 3 3"], grid: Float[Tensor, "2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """Positions of the grid's points under a homography in pixels."""
+    ones = torch.ones_like(grid[:1])
+    homogeneous = einsum(matrix, torch.cat([grid, ones]), "b i j, j h w -> b i h w")
+    return homogeneous[:, :2] / homogeneous[:, 2:]
+
+
+def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:
+    """out(x) = image(theta x) with theta in normalised [-1, 1] coordinates, as `affine_grid` has it."""
+    grid = functional.affine_grid(theta, list(image.shape), align_corners=True)
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def affine_to_pixels(theta: Float[Tensor, "b 2 3"], height: int, width: int) -> Float[Tensor, "b 3 3"]:
+    """The same affine map as a 3x3 matrix between pixel coordinates."""
+    to_unit = torch.tensor(
+        [[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]],
+        dtype=theta.dtype,
+        device=theta.device,
+    )
+    last = torch.tensor([[[0.0, 0.0, 1.0]]], dtype=theta.dtype, device=theta.device).expand(len(theta), 1, 3)
+    full = torch.cat([theta, last], dim=1)
+    return torch.linalg.inv(to_unit) @ full @ to_unit
