@@ -103,10 +103,10 @@ class LearnedAffine(nn.Module):
         b, n, _, height, width = references.shape
         # Under autocast only the encoder computes in half precision: three digits are too few for positions.
         exact = torch.autocast(target.device.type, enabled=False)
-        flat = [rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks)]
+        others, hidden = (rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks))
         with exact:
             frame, mask = affine.resize(target, target_mask, self.size)
-            frames, masks = affine.resize(*flat, self.size)
+            frames, masks = affine.resize(others, hidden, self.size)
         fine, coarse = self.encoder(frame, mask)
         fine, coarse, mask = (repeat(x, "b c h w -> (b n) c h w", n=n) for x in (fine, coarse, mask))
         others = self.encoder(frames, masks)[1]

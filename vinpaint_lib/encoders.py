@@ -33,8 +33,8 @@ class PyramidEncoder(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> list[Float[Tensor, "b _ _ _"]]:
         """Features from fine (1/2) to coarse (1/8)."""
         features = []
-        for convs in self.stages:
-            for conv in convs:
+        for stage in self.stages.children():
+            for conv in stage.children():
                 x = functional.relu(conv(x))
             features.append(x)
         return features

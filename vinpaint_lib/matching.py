@@ -56,7 +56,8 @@ class MatchEncoder(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.1)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(
         self, frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], coarse: bool = True

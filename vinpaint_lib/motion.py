@@ -97,8 +97,8 @@ def measure(
     inverse = np.linalg.inv(matrix)
     if not guided:
         return Link(flow.complete(forward, forward_unknown), flow.complete(backward, backward_unknown), matrix, inverse)
-    ways = ((forward, forward_unknown, matrix), (backward, backward_unknown, inverse))
-    return Link(*(complete_beside(*way) for way in ways), matrix, inverse)
+    forward = complete_beside(forward, forward_unknown, matrix)
+    return Link(forward, complete_beside(backward, backward_unknown, inverse), matrix, inverse)
 
 
 def raw_flow(

@@ -44,10 +44,9 @@ def robust_affine(
     b, n, _, height, width = references.shape
     size, levels = working_size(height, width)
     one = pyramid(*affine.resize(target, target_mask, size), levels)
-    many = pyramid(
-        *affine.resize(*(rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks)), size), levels
-    )
-    one = [tuple(repeat(x, "b c h w -> (b n) c h w", n=n) for x in level) for level in one]
+    frames, masks = (rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks))
+    many = pyramid(*affine.resize(frames, masks, size), levels)
+    one = [(repeat(x, "b c h w -> (b n) c h w", n=n), repeat(y, "b c h w -> (b n) c h w", n=n)) for x, y in one]
     if initial is not None:
         start = affine.corners_to_edges(rearrange(initial, "b n i j -> (b n) i j").float(), height, width)
         theta = down(one[:2], many[:2], start)

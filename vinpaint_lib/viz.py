@@ -18,6 +18,7 @@ from IPython.display import display
 from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
@@ -77,9 +78,9 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 def blank(width: float, height: float) -> Figure:
     """A figure of that many inches without pyplot's global state, so that no backend setting can lose it."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     return figure
 
 

@@ -32,12 +32,23 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mp4", ".mkv": "matroska"}
 class Origin(Protocol):
     """What a writer takes over from the clip that its frames were made from: a `Clip` or a `ClipStream`."""
 
-    fps: Fraction
-    audio: Path | None
-    names: tuple[str, ...]
-    times: tuple[Fraction, ...] | None
-    pixel_aspect: Fraction
-    size: tuple[int, int]
+    @property
+    def fps(self) -> Fraction: ...
+
+    @property
+    def audio(self) -> Path | None: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def times(self) -> tuple[Fraction, ...] | None: ...
+
+    @property
+    def pixel_aspect(self) -> Fraction: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
 
     def __len__(self) -> int: ...
 

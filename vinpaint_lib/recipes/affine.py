@@ -132,7 +132,7 @@ def match_terms(
     within = ((low >= 0).all(-1) & (low[..., 0] < cols - 1) & (low[..., 1] < rows - 1)).float() * shown
     low = torch.stack([low[..., 0].clamp(0, cols - 2), low[..., 1].clamp(0, rows - 2)], -1)
     part = (index - low).clamp(0, 1)
-    log_p = 0.0
+    log_p = torch.zeros_like(within)
     total = matches.logits.logsumexp(-1)
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         place = ((low[..., 1] + dy) * cols + low[..., 0] + dx).long()
