@@ -1,0 +1,105 @@
+"""The tools of the checks: every way in which a reader's function can go wrong becomes one sentence."""
+
+import math
+
+import pytest
+import torch
+
+from exercises.planted import caught, passes
+from vinpaint_lib import checks
+from vinpaint_lib.exercises import asking
+from vinpaint_lib.exercises.asking import Wrong
+
+
+def stub(x):
+    """A stub as the students get it."""
+    raise NotImplementedError
+
+
+def empty(x):
+    """Nothing but a docstring."""
+
+
+def broken(x):
+    y = x + 1
+    return y.nothing
+
+
+def spoils(x):
+    x += 1
+    return x
+
+
+@pytest.mark.parametrize(
+    "function, sentence",
+    [
+        (stub, "stub is not written yet"),
+        (empty, "empty returns nothing: is it still empty"),
+        (broken, r"broken stops with AttributeError in line 3 of the function: 'Tensor' object has no attribute"),
+        (spoils, "spoils changes one of its arguments"),
+        (lambda x: [x], "returns a list, and a Tensor is wanted"),
+        (lambda: 3, r"stops with TypeError: .* takes 0 positional arguments but 1 was given"),
+        (torch.zeros(3), "a function is wanted here, and this is a Tensor"),
+    ],
+)
+def test_what_python_would_report_as_a_traceback(function, sentence):
+    with pytest.raises(Wrong, match=sentence) as error:
+        asking.call(function, torch.zeros(3))
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+    assert error.value._render_traceback_() == [f"Not yet: {error.value}"]
+
+
+def test_call_hands_over_copies_and_what_was_returned():
+    given, listed = torch.zeros(2), [torch.ones(2)]
+    seen = asking.call(lambda x, y, *, z: (x, y[0], z), given, listed, z=3, returns=tuple)
+    assert torch.equal(seen[0], given)
+    assert seen[0] is not given
+    assert seen[1] is not listed[0]
+    assert seen[2] == 3
+    learns = torch.ones(2, requires_grad=True)
+    asking.call(lambda x: (x * 2).sum(), learns).backward()
+    assert torch.equal(learns.grad, torch.full((2,), 2.0))
+    assert asking.call(lambda: 2, returns=(int, float)) == 2
+    with pytest.raises(Wrong, match="changes one of its arguments"):
+        asking.call(lambda x: x["a"][0].add_(1), {"a": [given]})
+    assert torch.equal(given, torch.zeros(2))
+
+
+def test_values_are_compared_with_their_shape_and_tolerance():
+    asking.close(torch.tensor([1.0, math.inf]), torch.tensor([1.000001, math.inf]), "never")
+    asking.close(3, torch.tensor(3.0), "never")
+    with pytest.raises(Wrong, match=r"^too large \(largest difference: 0.5\)$"):
+        asking.close(torch.tensor([1.0, 2.5]), torch.tensor([1.0, 2.0]), "too large")
+    with pytest.raises(Wrong, match=r"has the shape \(2, 3\), and \(3, 2\) is wanted"):
+        asking.close(torch.zeros(2, 3), torch.zeros(3, 2), "never")
+    with pytest.raises(Wrong, match=r"1 of the values are not finite"):
+        asking.close(torch.tensor([1.0, math.nan]), torch.tensor([1.0, 2.0]), "never")
+    with pytest.raises(Wrong, match="the result is a str, and numbers are wanted"):
+        asking.close("3", 3, "never")
+    with pytest.raises(Wrong, match="the map is a float"):
+        asking.same_shape(3.0, (2, 3), "the map")
+
+
+def test_checks_are_found_and_an_unknown_name_lists_them():
+    assert list(checks.names()) == sorted(checks.names())
+    for name in checks.names():
+        assert getattr(checks, name).__name__ == name
+        assert name in dir(checks)
+    with pytest.raises(AttributeError, match="there is no check missing; there are"):
+        checks.missing  # noqa: B018 - the attribute is what fails
+
+
+def half(function):
+    """A check for the test below."""
+    found = asking.call(function, torch.ones(3))
+    asking.close(found, torch.full((3,), 0.5), "not the half")
+    asking.right("half")
+
+
+def test_planted_mistakes_need_messages_of_their_own():
+    passes(half, lambda x: x / 2)
+    caught(half, lambda x: x, "not the half")
+    caught(half, lambda x: x[:2], "shape")
+    with pytest.raises(AssertionError, match="another mistake got the same message"):
+        caught(half, lambda x: x / 3, "half")
