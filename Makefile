@@ -18,11 +18,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test lab check bench notebooks clean
+.PHONY: help setup demo test lab check bench notebooks assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Options: PYTHON=python3.12 chooses the Python (3.11 or newer), TORCH_INDEX=URL another index for torch"
 	@echo "(pytorch.org/get-started shows the one with small CPU builds), WORKERS=4 the number of test processes."
@@ -50,7 +50,7 @@ demo: $(STAMP) ## fill the holes of a clip with the shipped TGF-Net; leaves runs
 
 test: $(STAMP) ## all tests, then every notebook against its stored outputs
 	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope tests
-	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope -o addopts= --nbval --nbval-current-env \
+	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadfile -o addopts= --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
@@ -66,6 +66,9 @@ bench: $(STAMP) ## speed and memory of this machine, as tables
 
 notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
+
+assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
+	@$(PY) -m vinpaint_lib.assignments $(NOTEBOOKS) --out notebooks/assignments/build
 
 clean: ## remove .venv and caches; runs/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
