@@ -103,6 +103,11 @@ class Scene:
             here = there
         return Motion(*torch.from_numpy(flow), *torch.from_numpy(visible))
 
+    def between(self, t: int, u: int) -> tuple[Float[Tensor, "2 h w"], Float[Tensor, "1 h w"]]:
+        """Exact flow from frame t to any frame u in pixels, and 1 where u shows the pixel, unmixed with an edge."""
+        flow, visible = self._move(t, u, self.weights(t), self.weights(u))
+        return torch.from_numpy(flow), rearrange(torch.from_numpy(visible), "h w -> 1 h w")
+
     @property
     def whole(self) -> Box:
         return slice(0, self.size[0]), slice(0, self.size[1])

@@ -1,0 +1,96 @@
+"""Figures of what other frames know: one point followed through time, and how far away each hole pixel is shown.
+
+Made and shown as in `viz.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from einops import rearrange
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vinpaint_lib import viz, viz_attention
+
+CLOSE = 12  # pixels around a followed point that its close-up shows
+
+
+class Place(NamedTuple):
+    """Where a followed point is in frame `frame` (x, y in pixels), and in words what that frame shows there."""
+
+    frame: int
+    x: float
+    y: float
+    says: str
+
+
+def followed(frames: Float[Tensor, "t 3 h w"], places: Sequence[Place], alt: str) -> None:
+    """One scene point in some frames, and below each a close-up around it. `frames`: as they are to be drawn.
+
+    A circle marks the point where its place says "shown", a cross elsewhere.
+    """
+    viz.show(followed_figure(frames, places), alt, photo=True)
+
+
+def followed_figure(frames: Float[Tensor, "t 3 h w"], places: Sequence[Place]) -> Figure:
+    """The figure behind `followed`."""
+    height, width = frames.shape[-2:]
+    each = (viz.WIDTH - 0.3) / len(places)
+    figure = viz.blank(viz.WIDTH, each * (height / width + 1) + 0.5)
+    rows = figure.subplots(2, len(places), squeeze=False, height_ratios=[height / width, 1])
+    for n, place in enumerate(places):
+        whole, near = rows[0, n], rows[1, n]
+        for axis in (whole, near):
+            viz.bare(axis)
+            axis.imshow(viz.to_rgb(frames[place.frame]), interpolation="nearest")
+            mark(axis, place, 6 if axis is whole else 14)
+        whole.set_xlim(-0.5, width - 0.5)
+        whole.set_ylim(height - 0.5, -0.5)
+        near.set_xlim(place.x - CLOSE, place.x + CLOSE)
+        near.set_ylim(place.y + CLOSE, place.y - CLOSE)
+        near.set_facecolor("0.85")  # beyond the frame's edge
+        whole.set_title(f"frame {place.frame}", fontsize=9, pad=3)
+        near.set_title(place.says, fontsize=9, pad=3)
+    return figure
+
+
+def mark(axis, place: Place, size: int) -> None:
+    """A black mark with a white rim: to be seen on any ground."""
+    seen = place.says == "shown"
+    for colour, line in (("white", 3.5), ("black", 1.5)):
+        axis.plot(
+            place.x, place.y, "o" if seen else "x", markersize=size, markerfacecolor="none", markeredgecolor=colour,
+            markeredgewidth=line,
+        )  # fmt: skip
+
+
+def age_maps(
+    ages: Mapping[str, Float[Tensor, "1 h w"]], holes: Mapping[str, Float[Tensor, "1 h w"]], top: float, alt: str
+) -> None:
+    """Frames to the nearest frame that shows each hole pixel, one map a name, on one scale from 1 to `top`.
+
+    Stripes: no frame shows the pixel (age 0). Pale: not in the hole.
+    """
+    viz.show(ages_figure(ages, holes, top), alt)
+
+
+def ages_figure(
+    ages: Mapping[str, Float[Tensor, "1 h w"]], holes: Mapping[str, Float[Tensor, "1 h w"]], top: float
+) -> Figure:
+    """The figure behind `age_maps`."""
+    height, width = next(iter(ages.values())).shape[-2:]
+    figure = viz.blank(viz.WIDTH, (viz.WIDTH - 1.0) / len(ages) * height / width + 0.35)
+    axes = figure.subplots(1, len(ages), squeeze=False)[0]
+    for axis, (name, age) in zip(axes, ages.items(), strict=True):
+        viz.bare(axis)
+        never = holes[name] * (age == 0)
+        ground = viz.stripes((height, width)) * never + 0.93 * (1 - never)
+        axis.imshow(viz.to_rgb(ground), interpolation="nearest")
+        drawn = axis.imshow(
+            viz_attention.inside(age, holes[name] * (age > 0)), cmap=viz.MAP, vmin=1, vmax=top, interpolation="nearest"
+        )
+        axis.contour(rearrange(holes[name], "1 h w -> h w").numpy(), levels=[0.5], colors="black", linewidths=0.8)
+        axis.set_title(name, fontsize=9, pad=3)
+    figure.colorbar(drawn, ax=list(axes), fraction=0.02, label="frames to the nearest\nframe that shows it")
+    return figure
