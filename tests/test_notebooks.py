@@ -1,6 +1,6 @@
 """Notebooks: what strict nbval cannot see of the stored form, and runs with other parameters whose numbers are read.
 
-`make test` also runs every notebook against its stored outputs (nbval).
+`make test` also runs every notebook against its stored outputs (nbval). Exercises are in test_exercises.py.
 """
 
 import ast
@@ -14,14 +14,18 @@ import numpy as np
 import papermill
 import pytest
 import torch
+import yaml
 
-from vinpaint_lib import rerun, toy
+from vinpaint_lib import assignments, record, rerun, toy
 from vinpaint_lib.clips import read_clip
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.writing import write_video
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ATTENTION = ROOT / "notebooks/09_attention_maps.ipynb"
+RERUNS = yaml.safe_load((ROOT / "tests/reruns.yml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = ("image/png", "image/jpeg")
 OTHER_FORMS = ("image/svg+xml", "text/html", "application/pdf", "application/javascript")
 HERE = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|opt|mnt)/|[A-Z]:\\\\")
@@ -35,8 +39,18 @@ def outputs(notebook):
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def stored(request):
-    return nbformat.read(request.param, as_version=4)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def stored(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_of(notebook):
+    """The sources of the code cells."""
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def test_there_are_notebooks():
@@ -53,8 +67,7 @@ def test_stored_whole_and_in_order(stored):
         assert set(cell.metadata) <= {"tags", "nbgrader"}, "timings and the like change with every run"
 
 
-def test_cells_are_short_and_the_file_small(stored, request):
-    path = request.node.callspec.params["stored"]
+def test_cells_are_short_and_the_file_small(stored, path):
     assert path.stat().st_size <= 600_000
     for number, cell in enumerate(stored.cells, start=1):
         if cell.cell_type == "code":
@@ -95,6 +108,71 @@ def test_one_cell_of_parameters_typed_and_explained(stored):
         assert "  # " in line, f"{line}: say what it is and which values it takes"
 
 
+def test_parameters_then_imports_then_their_check(stored, path):
+    first, imports, check, *later = code_of(stored)
+    names = {statement.target.id: ast.unparse(statement) for statement in ast.parse(first).body}
+    assert names["seed"].startswith("seed: int = ")
+    assert names["out_dir"] == f"out_dir: str = '../runs/{path.stem}'"
+    assert all(isinstance(statement, (ast.Import, ast.ImportFrom)) for statement in ast.parse(imports).body)
+    assert "parameters.check(globals()," in "".join(check.split())
+    for source in later:
+        annotated = [each for each in ast.parse(source).body if isinstance(each, ast.AnnAssign)]
+        assert not annotated, "parameters.check takes annotated names for parameters"
+
+
+def test_wrong_values_are_refused_by_the_check_itself(stored, path, tmp_path, monkeypatch):
+    """Without a kernel: the first three code cells, with one value replaced each time."""
+    first, imports, check, *_ = code_of(stored)
+    monkeypatch.chdir(path.parent)
+    modules = {"__name__": "__main__"}
+    exec(imports, modules)
+
+    def run(name, value):
+        namespace = {**modules, "__annotations__": {}}
+        exec(first, namespace)
+        namespace.update({"out_dir": str(tmp_path / "out"), name: value})
+        exec(check, namespace)
+
+    wrong = {"bool": ["true", "false", 1], "int": ["3", 2.5, True], "float": ["0.5", True], "str": [3, False]}
+    for statement in ast.parse(first).body:
+        name = statement.target.id
+        for value in [None, *wrong[statement.annotation.id]]:
+            with pytest.raises(UserError, match=rf"parameter {name} is {re.escape(repr(value))}; allowed: \S"):
+                run(name, value)
+    assert not (tmp_path / "out").exists(), "a refused run leaves nothing"
+
+
+def test_text_says_what_is_needed_and_what_to_keep(stored, path):
+    texts = [cell.source for cell in stored.cells if cell.cell_type == "markdown"]
+    assert texts[0].startswith(f"# {path.stem[:2]} · ")
+    for part in (
+        "**You need**",
+        "**You leave with**",
+        "**Runs** in",
+        "CPU",
+        "GPU",
+        "vinpaint_lib.rerun run",
+        path.name,
+    ):
+        assert part in texts[0], part
+    for part in ("## What to keep", "**Questions for reading.**", "**References.**"):
+        assert any(part in text for text in texts[-3:]), part
+
+
+def test_readme_lists_every_notebook_and_no_other():
+    rows = re.findall(r"^\|.*\]\(notebooks/([\w.-]+\.ipynb)\).*\|$", README, re.MULTILINE)
+    assert rows == [path.name for path in NOTEBOOKS]
+    for name in re.findall(r"notebooks/([\w.-]+\.ipynb)", README):
+        assert (ROOT / "notebooks" / name).exists(), name
+
+
+def test_readme_counts_the_exercises(stored, path):
+    """Where the table has a column for them, the last one."""
+    (row,) = re.findall(rf"^\|.*notebooks/{re.escape(path.name)}.*\|$", README, re.MULTILINE)
+    last = row.strip("|").split("|")[-1].strip()
+    assert not last.isdigit() or int(last) == len(assignments.exercises(stored))
+
+
 def test_every_section_shows_and_asserts(stored):
     sections, text = {}, ""
     for cell in stored.cells:
@@ -110,13 +188,65 @@ def test_every_section_shows_and_asserts(stored):
         assert "TODO" not in code + "".join(cell.source for cell in cells)
 
 
-def test_links_lead_somewhere(stored, request):
-    folder = request.node.callspec.params["stored"].parent
+def test_links_lead_somewhere(stored, path):
     for cell in stored.cells:
         if cell.cell_type == "markdown":
             for target in re.findall(r"\]\(([^)\s]+)\)", cell.source):
                 if not target.startswith(("http://", "https://", "#")):
-                    assert (folder / target.split("#")[0]).exists(), target
+                    assert (path.parent / target.split("#")[0]).exists(), target
+
+
+# xdist's loadscope keeps on one worker what has the same id up to the last "::", so with one in the brackets each run
+# of a notebook goes to whichever worker is free.
+RUNS = [pytest.param(name, id=f"{name}::run") for name in RERUNS]
+REFUSALS = [
+    pytest.param(name, parameter, *told, id=f"{name}::{parameter}")
+    for name, entry in RERUNS.items()
+    for parameter, told in entry["refuse"].items()
+]
+
+
+def test_every_notebook_has_a_run_with_parameters_of_its_own():
+    assert sorted(RERUNS) == [path.stem for path in NOTEBOOKS]
+    for name, entry in RERUNS.items():
+        assert set(entry) == {"parameters", "expect", "refuse"}, name
+        known = papermill.inspect_notebook(ROOT / f"notebooks/{name}.ipynb")
+        assert {*entry["parameters"], *entry["refuse"]} <= set(known), name
+        for parameter, value in entry["parameters"].items():
+            assert ast.literal_eval(known[parameter]["default"]) != value, f"{name}: {parameter} is the default"
+        for key, wanted in entry["expect"].items():
+            bounds = wanted if isinstance(wanted, list) else [0, 1]
+            assert all(isinstance(bound, (int, float)) for bound in bounds), (
+                f"{name}: {key} (1e-3 is text: write 1.0e-3)"
+            )
+            assert len(bounds) == 2, f"{name}: {key}"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_rerun_records_what_is_expected(name, tmp_path):
+    entry, out = RERUNS[name], tmp_path / "out"
+    rerun.run(ROOT / f"notebooks/{name}.ipynb", tmp_path / "run.ipynb", {**entry["parameters"], "out_dir": str(out)})
+    found = record.read(out)
+    for key, wanted in entry["expect"].items():
+        value = found
+        for part in key.split("."):
+            assert part in value, f"{key} was not recorded"
+            value = value[part]
+        if isinstance(wanted, list):
+            assert value is not None, f"{key} is not finite"
+            assert wanted[0] <= value <= wanted[1], f"{key} is {value}"
+        else:
+            assert value == wanted, key
+
+
+@pytest.mark.parametrize("name, parameter, value, message", REFUSALS)
+def test_rerun_with_a_wrong_value_stops_before_any_work(name, parameter, value, message, tmp_path):
+    parameters = {"out_dir": str(tmp_path / "out"), parameter: value}
+    with pytest.raises(papermill.PapermillExecutionError, match=re.escape(message)):
+        rerun.run(ROOT / f"notebooks/{name}.ipynb", tmp_path / "run.ipynb", parameters)
+    stopped = nbformat.read(tmp_path / "run.ipynb", as_version=4)
+    assert "parameters.check(" in [cell.source for cell in stopped.cells if cell.get("execution_count")][-1]
+    assert not (tmp_path / "out").exists()
 
 
 def rerun_with(tmp_path, **parameters):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -55,6 +56,31 @@ def test_run_refuses_unknown_parameters_before_it_runs(tmp_path):
         rerun.run(tmp_path / "missing.ipynb", tmp_path / "o.ipynb")
 
 
+CHECKED = """from vinpaint_lib import parameters
+parameters.check(globals(), seed=parameters.whole(0), out_dir=parameters.text(), fast=parameters.flag())"""
+
+
+def test_the_word_false_is_no_flag_and_the_refused_run_has_its_manifest(tmp_path):
+    notebook = write(tmp_path / "a.ipynb", CHECKED, "print(fast)")
+    name, value = rerun.parse_parameter('fast="false"')
+    with pytest.raises(papermill.PapermillExecutionError, match="parameter fast is 'false'; allowed: True or False"):
+        rerun.run(notebook, tmp_path / "o.ipynb", {name: value})
+    stopped = nbformat.read(tmp_path / "o.ipynb", as_version=4)
+    assert stopped.cells[0].metadata.tags == ["manifest"]
+    assert stopped.metadata.manifest.parameters.fast == "false"
+    assert not stopped.cells[-1].outputs
+    name, value = rerun.parse_parameter("fast=false")
+    rerun.run(notebook, tmp_path / "o.ipynb", {name: value})
+    assert nbformat.read(tmp_path / "o.ipynb", as_version=4).cells[-1].outputs[0].text == "False\n"
+
+
+def test_a_notebook_is_not_overwritten_by_its_copy(tmp_path):
+    notebook = write(tmp_path / "a.ipynb")
+    with pytest.raises(UserError, match="is the notebook itself"):
+        rerun.run(notebook, tmp_path / ".." / tmp_path.name / "a.ipynb")
+    assert notebook.is_file()
+
+
 @pytest.mark.parametrize(
     "text, value",
     [
@@ -96,7 +122,7 @@ def test_store_is_the_same_every_time_and_passes_strict_nbval(tmp_path):
     assert [cell.id for cell in stored.cells] == ids
     assert [cell.execution_count for cell in stored.cells[1:]] == [1, 2, 3, 4]
     assert "image/png" in stored.cells[3].outputs[-1].data
-    for word in ("papermill", "widget-view", "widget-state", "iopub", str(tmp_path), '"version"'):
+    for word in ("papermill", "manifest", "widget-view", "widget-state", "iopub", str(tmp_path), '"version"'):
         assert word not in first
     assert list(tmp_path.iterdir()) == [notebook]
     command = [

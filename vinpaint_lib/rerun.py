@@ -1,8 +1,8 @@
 """Run a notebook again: with other parameters, or in place, brought into the form that is stored.
 
-papermill does the running. What it lets pass is refused here: a parameter that the notebook does not have
-(papermill only warns, and runs with the default), the string "false" where a truth value is meant, and a
-kernel that starts in the caller's folder instead of the notebook's.
+papermill does the running. What it lets pass is mended here: a parameter that the notebook does not have is refused
+(papermill only warns, and runs with the default), `-p live=false` is False and not the text "false", the kernel starts
+in the notebook's folder instead of the caller's, and the executed copy begins with what it was made with (`manifest`).
 
     python -m vinpaint_lib.rerun run notebooks/09_attention_maps.ipynb runs/9.ipynb -p seed=3 -p out_dir=../runs/nine
     python -m vinpaint_lib.rerun store notebooks/*.ipynb
@@ -24,6 +24,7 @@ import yaml
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from vinpaint_lib import manifest
 from vinpaint_lib.errors import UserError
 
 DEMO = Path("notebooks/09_attention_maps.ipynb")
@@ -36,10 +37,25 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
     """Execute `notebook` in its own folder and write the executed copy to `out`; the original stays as it is.
 
     `parameters` replace values of the cell tagged `parameters`; relative paths among them start at the
-    notebook's folder. Raises UserError if the notebook is missing or has no parameter of a given name, and
-    papermill's PapermillExecutionError, which shows the cell, if a cell fails; `out` then ends at that cell.
+    notebook's folder. The copy begins with its manifest. Raises UserError if the notebook is missing or has no
+    parameter of a given name, and papermill's PapermillExecutionError, which shows the cell, if a cell fails; `out`
+    then ends at that cell.
     """
-    parameters = dict(parameters or {})
+    given = dict(parameters or {})
+    check_names(notebook, given)
+    if out.resolve() == notebook.resolve():
+        raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
+    made_with = manifest.gather(notebook, given)  # before the run, which may change what lies there
+    try:
+        execute(notebook, out, given, progress=progress)
+    finally:
+        if out.is_file():
+            manifest.put(out, made_with)
+    return out.resolve()
+
+
+def check_names(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Raise UserError unless the notebook is there and has all of these parameters."""
     if not notebook.is_file():
         raise UserError(
             f"{notebook} is not a file: give the path of a notebook, or run this from the project's folder."
@@ -50,18 +66,29 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
         raise UserError(
             f"{notebook} has no parameter {', '.join(unknown)}: it has {', '.join(sorted(known)) or 'none at all'}."
         )
+
+
+def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progress: bool = False) -> None:
+    """Run the cells in the notebook's folder and write the executed copy to `out`, as far as it came."""
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)  # what a run that never started leaves must not be an earlier run's copy
     papermill.execute_notebook(
-        notebook.resolve(), out, parameters, kernel_name="python3", cwd=notebook.resolve().parent, progress_bar=progress
+        notebook.resolve(),
+        out,
+        dict(parameters),
+        kernel_name="python3",
+        cwd=notebook.resolve().parent,
+        progress_bar=progress,
     )
-    return out
 
 
 def store(notebook: Path) -> Path:
     """Execute `notebook` with its defaults and replace it by the stored form (see `stored_form`)."""
+    check_names(notebook, {})
     with tempfile.TemporaryDirectory() as folder:
-        executed = nbformat.read(run(notebook, Path(folder) / "executed.ipynb"), as_version=4)
+        execute(notebook, Path(folder) / "executed.ipynb", {})
+        executed = nbformat.read(Path(folder) / "executed.ipynb", as_version=4)
     beside = notebook.with_name(f".{notebook.name}.tmp")
     nbformat.write(stored_form(executed, notebook), beside)
     os.replace(beside, notebook)
