@@ -20,7 +20,7 @@ import pytest
 
 from vinpaint_lib.exercises.asking import Wrong
 
-told: dict[str, dict[str, str]] = {}  # check -> message -> the words it was looked for with
+told: dict[str, dict[str, Callable[..., Any]]] = {}  # check -> message -> the mistake that got it
 
 
 def passes(check: Callable[..., None], function: Callable[..., Any]) -> None:
@@ -43,6 +43,6 @@ def caught(check: Callable[..., None], function: Callable[..., Any], match: str)
     message = str(error.value)
     assert "\n" not in message, f"one sentence: {message!r}"
     plain = re.sub(r"[\d.e+-]+", "0", message)  # two sentences that differ in a number only are the same
-    others = told.setdefault(check.__name__, {})
-    assert others.setdefault(plain, match) == match, f"another mistake got the same message: {message}"
+    first = told.setdefault(check.__name__, {}).setdefault(plain, function)
+    assert first is function, f"another mistake got the same message: {message}"
     return message
