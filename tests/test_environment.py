@@ -82,7 +82,7 @@ def imported() -> dict[str, str]:
                 elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     names = [node.module]
                 found.update({name.split(".")[0]: str(path.relative_to(ROOT)) for name in names})
-    ours = {"vinpaint_lib", "data_scripts", "tests", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    ours = {"vinpaint_lib", "data_scripts", "tests", *(path.stem for path in (ROOT / "tests").iterdir())}
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | ours}
 
 
