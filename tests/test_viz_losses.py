@@ -1,0 +1,41 @@
+"""Figures of losses: what they are computed from, and that they carry their words."""
+
+import numpy as np
+import pytest
+import torch
+
+from vinpaint_lib import losses, viz, viz_losses
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed: a list of (data, metadata)."""
+    seen = []
+    monkeypatch.setattr(viz, "display", lambda data, metadata, raw: seen.append((data, metadata)))
+    return seen
+
+
+def test_a_gradient_is_summed_over_channels_and_scaled_by_its_large_values():
+    gradient = torch.randn(3, 20, 30)
+    values, top = viz_losses.signed(gradient)
+    slow = [[sum(float(gradient[c, y, x]) for c in range(3)) for x in range(30)] for y in range(20)]
+    np.testing.assert_allclose(values, slow, rtol=1e-5)
+    assert top == pytest.approx(np.percentile(np.abs(slow), viz_losses.FULL))
+
+
+def test_the_scale_is_that_of_the_hole_however_small_it_is():
+    gradient = torch.zeros(3, 50, 50)
+    gradient[:, 3:5, 3:5] = 0.01
+    assert viz_losses.signed(gradient)[1] == pytest.approx(0.03)
+    assert viz_losses.signed(0 * gradient)[1] == 1
+
+
+def test_figures_carry_their_words(shown):
+    maps = {"full": torch.randn(3, 16, 24), "half": torch.randn(3, 8, 12), "none": torch.zeros(3, 8, 12)}
+    viz_losses.gradient_maps(maps, "three maps", columns=2)
+    viz_losses.grams({name: losses.gram(torch.rand(1, 5, 4, 6))[0] for name in "ab"}, "two matrices")
+    (first, about), (second, _) = shown
+    assert first["text/plain"] == about["image/png"]["alt"] == "three maps"
+    assert second["text/plain"] == "two matrices"
+    with pytest.raises(ValueError, match="alternative text"):
+        viz_losses.grams({"a": torch.eye(3)}, " ")

@@ -1,0 +1,59 @@
+"""Figures of losses: gradients with respect to a picture, Gram matrices. Made and shown as in `viz.py`."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from einops import reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib import viz
+
+SIGNED = "PuOr"  # orange below zero, white at zero, purple above; told apart with any colour vision
+FULL = 99.0  # percentile of the absolute values that has the full tone: single pixels would wash out the rest
+
+
+def gradient_maps(gradients: Mapping[str, Float[Tensor, "c _ _"]], alt: str, *, columns: int = 4) -> None:
+    """Gradients as signed pictures, their channels added; each has its own scale, whose top stands in the title.
+
+    White is no gradient. Where it is purple the loss falls when the pixel gets darker, where it is orange when the
+    pixel gets lighter. The pictures may differ in size (a pyramid); they are drawn equally large.
+    """
+    columns = min(columns, len(gradients))
+    rows = math.ceil(len(gradients) / columns)
+    height, width = next(iter(gradients.values())).shape[-2:]
+    each = (viz.WIDTH - 0.3) / columns
+    figure = viz.blank(viz.WIDTH, rows * (each * height / width + 0.32))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        viz.bare(axis)
+    for axis, (name, gradient) in zip(axes.flat, gradients.items(), strict=False):
+        values, top = signed(gradient)
+        axis.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, interpolation="nearest")
+        axis.set_title(f"{name}  (full tone: {top:.1g})" if values.any() else f"{name}  (zero everywhere)", fontsize=9)
+    for axis in axes.flat[len(gradients) :]:
+        axis.set_visible(False)
+    viz.show(figure, alt)
+
+
+def signed(gradient: Float[Tensor, "c h w"]) -> tuple[Float[np.ndarray, "h w"], float]:
+    """The sum over channels, and the absolute value that gets the full tone (1 if all are zero)."""
+    values = reduce(gradient.detach().cpu().double(), "c h w -> h w", "sum").numpy()
+    sizes = np.abs(values[values != 0])
+    return values, float(np.percentile(sizes, FULL)) if len(sizes) else 1.0
+
+
+def grams(matrices: Mapping[str, Float[Tensor, "c c2"]], alt: str) -> None:
+    """Gram matrices of one layer beside each other, on one scale, brightest where two channels go together most."""
+    each = (viz.WIDTH - 1.0) / len(matrices)
+    figure = viz.blank(viz.WIDTH, each + 0.35)
+    axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+    values = {name: matrix.detach().cpu().numpy() for name, matrix in matrices.items()}
+    top = max(float(np.percentile(matrix, FULL)) for matrix in values.values())
+    for axis, (name, matrix) in zip(axes, values.items(), strict=True):
+        viz.bare(axis)
+        drawn = axis.imshow(matrix, cmap=viz.MAP, vmin=0, vmax=top, interpolation="nearest")
+        axis.set_title(name, fontsize=9, pad=3)
+    figure.colorbar(drawn, ax=list(axes), fraction=0.02, extend="max")
+    viz.show(figure, alt)
