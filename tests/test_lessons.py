@@ -26,7 +26,7 @@ def write(path, head):
 def test_a_lesson_is_read_from_its_notebook(tmp_path):
     write(tmp_path / "04_b.ipynb", HEAD)
     write(tmp_path / "00_a.ipynb", HEAD.replace("04", "00").replace(" (TGF-Net, section 3D)", ""))
-    write(tmp_path / "other.ipynb", "# Other")
+    write(tmp_path / "05_mine.ipynb", "# My own")
     first, second = lessons.listed(tmp_path)
     assert first.sections == ""
     assert second == (tmp_path / "04_b.ipynb", "04 · Temporal attention", "3D", 25, ("share",))

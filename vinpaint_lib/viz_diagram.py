@@ -9,7 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from vinpaint_lib import viz
 
 INK, BODY = "#00305A", "#E8F0F7"
-HEIGHT = 2.3  # inches
+HEIGHT = 2.1  # inches
 HALF = 0.40  # of a box's width; boxes stand one unit apart
 
 
@@ -32,7 +32,7 @@ def figure(stations: Sequence[Station], back: tuple[str, str, str] | None = None
     axis = drawn.subplots()
     axis.set_axis_off()
     axis.set_xlim(-0.5, len(stations) - 0.5)
-    axis.set_ylim(-0.75, 1.0)
+    axis.set_ylim(-0.75, 0.85)
     for x, station in enumerate(stations):
         box = FancyBboxPatch(
             (x - HALF, -0.4), 2 * HALF, 0.8, boxstyle="round,pad=0,rounding_size=0.06", facecolor=BODY, edgecolor=INK
@@ -52,7 +52,7 @@ def figure(stations: Sequence[Station], back: tuple[str, str, str] | None = None
         axis.add_patch(
             arrow((float(start), 0.4), (float(end), 0.4), connectionstyle=f"arc3,rad={bend}", linestyle="--")
         )
-        axis.text((start + end) / 2, 0.86, back[2], ha="center", va="bottom", fontsize=8, color="0.25")
+        axis.text((start + end) / 2, 0.66, back[2], ha="center", va="bottom", fontsize=8, color="0.25")
     return drawn
 
 
