@@ -75,6 +75,7 @@ def test_age_maps_stripe_what_no_frame_shows(shown):
     age[:, 4:12, 12:20] = 0
     figure = viz_coverage.ages_figure({"a": age}, {"a": hole}, 5.0)
     ground, values = (image.get_array() for image in figure.axes[0].images)
+    assert ground.shape == (16, 24, 3), "cut to the hole and 6 pixels around it"
     assert np.allclose(ground[0, 0], 0.93)
     assert ground[5:11, 13:19].std(axis=(0, 1)).min() > 0.05
     assert np.ma.getmaskarray(np.ma.masked_invalid(values))[6, 15]

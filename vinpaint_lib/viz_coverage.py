@@ -6,6 +6,7 @@ Made and shown as in `viz.py`.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -70,7 +71,7 @@ def age_maps(
 ) -> None:
     """Frames to the nearest frame that shows each hole pixel, one map a name, on one scale from 1 to `top`.
 
-    Stripes: no frame shows the pixel (age 0). Pale: not in the hole.
+    Only the part of the frame that holds the holes is drawn. Stripes: no frame shows the pixel (age 0).
     """
     viz.show(ages_figure(ages, holes, top), alt)
 
@@ -79,18 +80,19 @@ def ages_figure(
     ages: Mapping[str, Float[Tensor, "1 h w"]], holes: Mapping[str, Float[Tensor, "1 h w"]], top: float
 ) -> Figure:
     """The figure behind `age_maps`."""
-    height, width = next(iter(ages.values())).shape[-2:]
+    rows, columns = viz_attention.around(torch.stack(list(holes.values())).amax(dim=0), margin=6)
+    near = {name: (age[:, rows, columns], holes[name][:, rows, columns]) for name, age in ages.items()}
+    height, width = next(iter(near.values()))[0].shape[-2:]
     figure = viz.blank(viz.WIDTH, (viz.WIDTH - 1.0) / len(ages) * height / width + 0.35)
     axes = figure.subplots(1, len(ages), squeeze=False)[0]
-    for axis, (name, age) in zip(axes, ages.items(), strict=True):
+    for axis, (name, (age, hole)) in zip(axes, near.items(), strict=True):
         viz.bare(axis)
-        never = holes[name] * (age == 0)
+        never = hole * (age == 0)
         ground = viz.stripes((height, width)) * never + 0.93 * (1 - never)
         axis.imshow(viz.to_rgb(ground), interpolation="nearest")
-        drawn = axis.imshow(
-            viz_attention.inside(age, holes[name] * (age > 0)), cmap=viz.MAP, vmin=1, vmax=top, interpolation="nearest"
-        )
-        axis.contour(rearrange(holes[name], "1 h w -> h w").numpy(), levels=[0.5], colors="black", linewidths=0.8)
+        values = viz_attention.inside(age, hole * (age > 0))
+        drawn = axis.imshow(values, cmap=viz.MAP, vmin=1, vmax=top, interpolation="nearest")
+        axis.contour(rearrange(hole, "1 h w -> h w").numpy(), levels=[0.5], colors="black", linewidths=0.8)
         axis.set_title(name, fontsize=9, pad=3)
     figure.colorbar(drawn, ax=list(axes), fraction=0.02, label="frames to the nearest\nframe that shows it")
     return figure
