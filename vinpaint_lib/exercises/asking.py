@@ -24,7 +24,7 @@ class Wrong(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows below the cell: the sentence, not the check's own lines."""
-        return [f"Not yet: {self}"]
+        return [str(self)]
 
 
 def call(function: Any, *args: Any, returns: type | tuple[type, ...] = Tensor, **options: Any) -> Any:
