@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -247,7 +248,16 @@ def store_block(source: ClipSource, folder: Path, blocks: int, seed: int, spec: 
 
 
 def quiet_worker() -> None:
-    """Workers use one thread each and give way to the training process."""
+    """Workers use one thread each, give way to the training process, and end when it does, however it does."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     os.nice(10)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """A killed process cannot shut its workers down, and they would wait for work for good."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
