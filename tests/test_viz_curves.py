@@ -41,6 +41,7 @@ def test_one_legend_for_panels_of_the_same_lines():
     assert all(axis.get_legend() is not None for axis in other.axes)
     drawn = other.axes[1]
     assert (drawn.get_xscale(), drawn.get_yscale()) == ("log", "log")
+    assert drawn.get_ylim()[0] == 0.1
     assert [line.get_ydata().tolist() for line in drawn.lines] == [[0, 0, 1], [1, 2, 1], [2, 4, 1]]
 
 
