@@ -51,12 +51,12 @@ class TinyAligner(nn.Module):
             nn.Conv2d(width, width, 4, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(width, width, 4, stride=2, padding=1),
         )  # fmt: skip
-        self.regressor = nn.Sequential(
-            nn.Linear(width * cells if sees == "stack" else cells * cells, 128), nn.ReLU(), nn.Linear(128, 6)
-        )
-        last = self.regressor[-1]
+        last = nn.Linear(128, 6)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
+        self.regressor = nn.Sequential(
+            nn.Linear(width * cells if sees == "stack" else cells * cells, 128), nn.ReLU(), last
+        )
 
     def forward(
         self,
