@@ -66,6 +66,7 @@ def figure_of(panels: Sequence[Panel], columns: int, height: float) -> Figure:
 
 def draw(axis, panel: Panel) -> None:
     """One panel on its axes."""
+    whole = all(float(value).is_integer() for x, _ in panel.lines.values() for value in x)  # frames, steps, pixels
     for n, (name, (x, y)) in enumerate(panel.lines.items()):
         many = len(x) > 12
         axis.plot(
@@ -82,7 +83,7 @@ def draw(axis, panel: Panel) -> None:
         if side in panel.log:
             scale("log")
         else:
-            locate.set_major_locator(MaxNLocator(6))
+            locate.set_major_locator(MaxNLocator(6, integer=side == "x" and whole))
             axis.ticklabel_format(axis=side, scilimits=(-3, 4), useMathText=True)
     if panel.floor is not None:
         axis.set_ylim(bottom=panel.floor)
