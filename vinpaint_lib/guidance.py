@@ -1,9 +1,9 @@
 """A small experiment for section 3D of TGF-Net: does a far frame hear what the target asks for?
 
-Patches of photographs, a hole in the target, and several references that are aligned already. Two tasks: "carry", where
-one reference shows the scene and the others show nothing, and "choose", where the others show other scenes, so that
-only a comparison with the target tells which one is right. Two networks: one 3D convolution after the other over the
-whole clip, and pairs with the target.
+Patches of photographs, a hole in the target, and several references that are aligned already. Tasks: "carry", where one
+reference shows the scene and the others show nothing; "choose", where the others show other scenes, so that only a
+comparison with the target tells which one is right; and "alone", where no reference shows anything. Networks: one 3D
+convolution after the other over the whole clip, and pairs with the target.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SIDE = 8  # pixels of a patch
 HOLE = slice(2, 6)  # rows and columns of its hole
 SHRINK = 3  # photographs are made smaller, so that a patch holds something
 BUSY = 0.25  # least standard deviation inside of the hole, for colours in [-1, 1]: flat patches need no reference
-TASKS = ("carry", "choose")
+TASKS = ("carry", "choose", "alone")
 
 
 class Sample(NamedTuple):
@@ -70,8 +70,9 @@ def draw(task: str, part: str, batch: int, references: int, generator: torch.Gen
     truth = shown[torch.arange(batch), right]
     hole = repeat(mask_of_hole(), "1 1 h w -> b 1 h w", b=batch)
     missing = torch.zeros_like(shown[:, :, :1])
-    if task == "carry":
+    if task != "choose":
         missing += 1
+    if task == "carry":
         missing[torch.arange(batch), right] = 0
     target = torch.cat([truth * (1 - hole), hole], dim=1)
     return Sample(target, torch.cat([shown * (1 - missing), missing], dim=2), truth, right)
