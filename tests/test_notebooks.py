@@ -144,7 +144,7 @@ def test_wrong_values_are_refused_by_the_check_itself(stored, path, tmp_path, mo
 
 def test_text_says_what_is_needed_and_what_to_keep(stored, path):
     texts = [cell.source for cell in stored.cells if cell.cell_type == "markdown"]
-    assert texts[0].startswith(f"# {path.stem[:2]} · ")
+    assert lessons.read(path).title.startswith(f"{path.stem[:2]} · ")
     for part in (
         "**You need**",
         "**You leave with**",
