@@ -1,0 +1,39 @@
+"""Figures of training runs: the pictures that a run writes are read back as they were, and figures carry words."""
+
+import pytest
+import torch
+
+from vinpaint_lib import progress, viz, viz_training
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed: a list of (data, metadata)."""
+    seen = []
+    monkeypatch.setattr(viz, "display", lambda data, metadata, raw: seen.append((data, metadata)))
+    return seen
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two steps of a run with two samples, written as `progress.validate` does; the pictures (2 2 4 3 h w)."""
+    pictures = torch.randint(0, 256, (2, 2, 4, 3, 16, 16)) / 255
+    for step, rows in zip((30, 1000060), pictures, strict=True):
+        progress.save_grid(tmp_path / f"step_{step:06d}.png", [list(row) for row in rows])
+    return tmp_path, pictures
+
+
+def test_sample_pictures_are_read_as_they_were_written(folder):
+    path, pictures = folder
+    found = viz_training.sample_pictures(path)
+    assert list(found) == [30, 1000060]
+    for (_, rows), wanted in zip(found.items(), pictures, strict=True):
+        torch.testing.assert_close(rows, wanted, atol=1e-6, rtol=0)
+
+
+def test_figures_carry_their_words(shown, folder, tmp_path):
+    viz_training.samples_over_time(viz_training.sample_pictures(folder[0]), "two rows")
+    viz_training.draws([0, 3, 6], [[0, 1], [3, 2], [1, 1]], [2, 4, 4], "dots below a line")
+    assert [data["text/plain"] for data, _ in shown] == ["two rows", "dots below a line"]
+    with pytest.raises(ValueError, match="no sample pictures"):
+        viz_training.samples_over_time(viz_training.sample_pictures(tmp_path / "nothing"), "none")
