@@ -28,12 +28,22 @@ def test_a_lesson_is_read_from_its_notebook(tmp_path):
     write(tmp_path / "00_a.ipynb", HEAD.replace("04", "00").replace(" (TGF-Net, section 3D)", ""))
     write(tmp_path / "05_mine.ipynb", "# My own")
     first, second = lessons.listed(tmp_path)
-    assert first.sections == ""
-    assert second == (tmp_path / "04_b.ipynb", "04 · Temporal attention", "3D", 25, ("share",))
+    assert first.paper == first.sections == ""
+    assert second == (tmp_path / "04_b.ipynb", "04 · Temporal attention", "TGF-Net", "3D", 25, ("share",))
     assert lessons.table([first, second]).splitlines()[2:] == [
         "| [00 Temporal attention](notebooks/00_a.ipynb) | - | 25 s | 1 |",
-        "| [04 Temporal attention](notebooks/04_b.ipynb) | 3D | 25 s | 1 |",
+        "| [04 Temporal attention](notebooks/04_b.ipynb) | TGF-Net, 3D | 25 s | 1 |",
     ]
+
+
+def test_a_lesson_may_read_another_paper(tmp_path):
+    head = HEAD.replace("TGF-Net, section 3D", "3DCN + CombCN, sections 3.1 and 3.2")
+    lesson = lessons.read(write(tmp_path / "12_b.ipynb", head))
+    assert (lesson.title, lesson.paper, lesson.sections) == (
+        "04 · Temporal attention",
+        "3DCN + CombCN",
+        "3.1 and 3.2",
+    )
 
 
 @pytest.mark.parametrize("head", ["Attention", HEAD.replace("25 s", "a minute"), HEAD.replace("# 04 ·", "# Four:")])

@@ -1,4 +1,4 @@
-"""The notebooks as a list: title, sections of the paper, seconds, exercises, all read from the notebooks themselves.
+"""The notebooks as a list: title, paper, sections, seconds, exercises, all read from the notebooks themselves.
 
 python -m vinpaint_lib.lessons        the rows of README's table
 """
@@ -14,7 +14,7 @@ from vinpaint_lib import assignments
 from vinpaint_lib.errors import UserError
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-TITLE = re.compile(r"# (\d\d · .+?)(?: \(TGF-Net, sections? (.+?)\))?")
+TITLE = re.compile(r"# (\d\d · .+?)(?: \(([^()]+), sections? ([^()]+)\))?")
 SECONDS = re.compile(r"\*\*Runs\*\* in about (\d+) s on two CPU cores")
 # Operations a second of a training step of the small network (`doctor.speed`) on one thread of the machine on which
 # the notebooks' seconds were measured.
@@ -22,10 +22,11 @@ SPEED = 95e9
 
 
 class Lesson(NamedTuple):
-    """A notebook: its path, number and title, the paper's sections, seconds on two CPU cores, names of exercises."""
+    """A notebook: path, number and title, the paper and its sections, seconds on two CPU cores, names of exercises."""
 
     path: Path
     title: str
+    paper: str
     sections: str
     seconds: int
     exercises: tuple[str, ...]
@@ -34,7 +35,8 @@ class Lesson(NamedTuple):
         """The notebook's row in README's table."""
         name = self.title.replace(" · ", " ")
         link = f"[{name}](notebooks/{self.path.name})"
-        return f"| {link} | {self.sections or '-'} | {self.seconds} s | {len(self.exercises)} |"
+        source = f"{self.paper}, {self.sections}" if self.paper else "-"
+        return f"| {link} | {source} | {self.seconds} s | {len(self.exercises)} |"
 
 
 def read(path: Path) -> Lesson:
@@ -47,7 +49,7 @@ def read(path: Path) -> Lesson:
             f"{path}: begins with no `# 09 · Title (TGF-Net, section 3D)` and `**Runs** in about 40 s on two CPU cores`"
         )
     names = tuple(exercise.name for exercise in assignments.exercises(notebook))
-    return Lesson(path, title[1], title[2] or "", int(seconds[1]), names)
+    return Lesson(path, title[1], title[2] or "", title[3] or "", int(seconds[1]), names)
 
 
 def listed(folder: Path = FOLDER) -> list[Lesson]:
@@ -61,7 +63,7 @@ def listed(folder: Path = FOLDER) -> list[Lesson]:
 
 def table(lessons: list[Lesson]) -> str:
     """README's table."""
-    head = ["| notebook | sections of TGF-Net | on two CPU cores | exercises |", "|---|---|---|---|"]
+    head = ["| notebook | paper, sections | on two CPU cores | exercises |", "|---|---|---|---|"]
     return "\n".join([*head, *(lesson.row() for lesson in lessons)])
 
 
