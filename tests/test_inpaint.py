@@ -125,6 +125,46 @@ def test_a_frame_visited_twice_gets_the_equal_mean():
     assert torch.allclose(filled.frames[2][:, 3, 4], torch.tensor(0.2))
 
 
+class Volumes(Painter):
+    """Frames 0 - 3 in .1, then 2 - 5 in .5; frame by frame as heavy as `weights` say."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights, self.calls = weights, 0
+
+    def plan(self, length):
+        yield Step((0, 1, 2, 3), ())
+        yield Step((2, 3, 4, 5), ())
+
+    def forward(self, window, step, state):
+        self.calls += 1
+        frames = torch.full((4, *window.frames.shape[1:]), (0.1, 0.5)[self.calls - 1])
+        return Output(frames, {}, self.weights[self.calls - 1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ((torch.tensor([1.0, 2.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 2.0, 1.0])), (1 / 3, 2 / 3)),
+        ((torch.tensor([9.0, 9.0, 3.0, 1.0]), None), (1 / 4, 1 / 2)),
+        ((None, None), (1 / 2, 1 / 2)),
+    ],
+)
+@pytest.mark.parametrize("feedback", [False, True])
+def test_a_frame_visited_twice_gets_the_weighted_mean(weights, shares, feedback):
+    clip = a_clip(length=6)
+    filled = fill_clip(Volumes(weights), clip, feedback=feedback)
+    inside = filled.frames[:, :, 3, 4].mean(dim=1)
+    blended = [0.1 + 0.4 * share for share in shares]
+    assert torch.allclose(inside, torch.tensor([0.1, 0.1, *blended, 0.5, 0.5]), atol=1e-6)
+    assert torch.equal(filled.frames[..., 0, 0], clip.frames[..., 0, 0])
+
+
+def test_weights_that_do_not_fit_the_targets_are_no_output():
+    with pytest.raises(ValueError, match="zip"):
+        fill_clip(Volumes((torch.ones(3), None)), a_clip(length=6))
+
+
 def test_nothing_known_at_all_is_refused():
     clip = a_clip()
     with pytest.raises(UserError, match="every pixel of every frame"):

@@ -85,8 +85,8 @@ def fill(
     """Completed frames of `clip` in order: M * output + (1 - M) * input, known pixels untouched.
 
     `feedback` overrides the model's own rule for writing outputs back. `on_step` sees every step's output (maps for
-    figures). A frame that is a target more than once gets the equal mean of its outputs. Raises UserError where
-    nothing at all is known: a clip whose every frame is missing whole.
+    figures). A frame that is a target more than once gets the mean of its outputs, weighted by `Output.weights`.
+    Raises UserError where nothing at all is known: a clip whose every frame is missing whole.
     """
     write_back = model.feedback if feedback is None else feedback
     buffer = Buffer(clip, model.multiple)
@@ -94,7 +94,7 @@ def fill(
     # Step k's oldest need from here on decides what may be dropped; the last visit decides what may be given out.
     needed = oldest_needs(steps)
     last_visit = {index: n for n, step in enumerate(steps) for index in step.targets}
-    sums: dict[int, tuple[Tensor, int]] = {}
+    sums: dict[int, tuple[Tensor, float]] = {}
     state: dict[str, Any] = {}
     given, seen_anything = 0, False
     originals: dict[int, tuple[Tensor, Tensor]] = {}
@@ -110,15 +110,16 @@ def fill(
         # Around the call alone: a decorator would not reach into a generator that something else has wrapped.
         with torch.no_grad():
             output = model(buffer.window(step), step, state)
-        for index, raw in zip(step.targets, output.frames, strict=True):
+        shares = [1.0] * len(step.targets) if output.weights is None else output.weights.tolist()
+        for index, raw, share in zip(step.targets, output.frames, shares, strict=True):
             frame, mask = originals[index]
-            total, count = sums.get(index, (torch.zeros_like(raw), 0))
-            sums[index] = (total + raw, count + 1)
+            total, count = sums.get(index, (torch.zeros_like(raw), 0.0))
+            sums[index] = (total + share * raw, count + share)
             done = mask * (sums[index][0] / sums[index][1]) + (1 - mask) * frame
             if write_back:
                 buffer.write_back(index, done)
             if last_visit[index] == n:
-                sums[index] = (done, 0)
+                sums[index] = (done, 0.0)
         if on_step is not None:
             on_step(step, output)
         while given in last_visit and last_visit[given] <= n:

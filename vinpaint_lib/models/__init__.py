@@ -34,10 +34,15 @@ class Window(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Raw frames for the step's targets (not composited), and named intermediates for figures."""
+    """Raw frames for the step's targets (not composited), and named intermediates for figures.
+
+    `weights` say how much each frame counts in the mean where it is a target of several steps (above 0); None:
+    each counts 1.
+    """
 
     frames: Float[Tensor, "k 3 h w"]
     maps: dict[str, Any]
+    weights: Float[Tensor, "k"] | None = None
 
 
 @dataclass(frozen=True)
