@@ -1,0 +1,149 @@
+"""How 3DCN + CombCN is trained: both networks together, so that CombCN's loss also teaches 3DCN, as data.
+
+Presets    tiny    seconds, a test of the machinery
+           laptop  about an hour and a quarter on one CPU core; what the shipped weights were trained with
+           gpu     some hours on one GPU
+           paper   the paper's sizes (32 frames of 128 x 128, r = 2) and losses one to one; the rate follows a known
+                   re-implementation; batch and steps are not known, ours are marked below
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vinpaint_lib import losses
+from vinpaint_lib.comb_net import shrink
+from vinpaint_lib.recipes import Losses
+from vinpaint_lib.volumes import VolumeSpec
+
+# The note has L1 for 3DCN, and global and local L1 for CombCN, without weights: one to one.
+PAPER_WEIGHTS = {"L_3D": 1.0, "L_global": 1.0, "L_local": 1.0}
+# Our addition, as in TGF-Net's laptop preset: L_psnr, the logarithm of the hole's squared error.
+FIDELITY_WEIGHTS = PAPER_WEIGHTS | {"L_psnr": 0.1}
+OF_DETAILS = ("L_global", "L_local", "L_psnr")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to train: network, schedule and data.
+
+    structure_steps  first so many steps train 3DCN alone (`weights_at`); 0: both from the start
+    peak             learning rate after `warmup` steps
+    average          decay of the running average of the weights, which is what is kept
+    precision        "auto": bf16 where the machine has fast bf16, else float32
+    growth           step 0 draws from the first 8 blocks, and every 8 steps one more joins
+    validate         steps between scores on held-back clips
+    """
+
+    config: str = "small"
+    steps: int = 4200
+    batch: int = 2
+    structure_steps: int = 0
+    peak: float = 1e-3
+    warmup: int = 200
+    average: float = 0.999
+    clip_gradient: float = 1.0
+    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
+    precision: str = "auto"
+    spec: VolumeSpec = field(
+        default_factory=lambda: VolumeSpec(crop=128, hole=(0.05, 0.4), frames="consecutive", count=16)
+    )
+    blocks: int = 272
+    growth: tuple[int, int] = (8, 8)
+    validate: int = 500
+    checkpoint: int = 250
+
+
+PRESETS = {
+    "tiny": Preset(
+        config="tiny",
+        steps=6,
+        batch=2,
+        structure_steps=2,
+        warmup=2,
+        precision="float32",
+        spec=VolumeSpec(crop=32, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), frames="consecutive", count=4),
+        blocks=2,
+        validate=3,
+        checkpoint=2,
+    ),
+    "laptop": Preset(),
+    "gpu": Preset(
+        config="paper",
+        steps=60000,
+        batch=8,
+        structure_steps=5000,
+        peak=5e-4,
+        spec=VolumeSpec(crop=128, hole=(0.05, 0.4), frames="consecutive", count=32),
+        blocks=1200,
+        validate=2000,
+        checkpoint=1000,
+    ),
+    # Batch and steps are not in the note: as large as one GPU takes, and STTN's number of steps.
+    "paper": Preset(
+        config="paper",
+        steps=500000,
+        batch=8,
+        structure_steps=20000,
+        peak=1e-4,
+        weights=dict(PAPER_WEIGHTS),
+        spec=VolumeSpec(crop=128, height=(128, 256), crops=1, hole=None, frames="consecutive", count=32),
+        blocks=20000,
+        validate=10000,
+        checkpoint=1000,
+    ),
+}
+
+
+def weights_at(preset: Any, step: int) -> dict[str, float]:
+    """The weights of the losses in this step: during the first `structure_steps` 3DCN's alone."""
+    if step >= preset.structure_steps:
+        return preset.weights
+    return {name: value for name, value in preset.weights.items() if name not in OF_DETAILS}
+
+
+def compute_losses(
+    model: nn.Module,
+    batch: dict[str, Float[Tensor, "b t _ h w"]],
+    weights: dict[str, float],
+    critic: nn.Module | None = None,
+) -> Losses:
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
+
+    L_3D, mean |V - V_gt| in the small volume's hole; L_global over whole frames; L_local in their hole; L_psnr per
+    frame. Terms with weight 0 are left out; without those of the details CombCN does not run. There is no critic.
+    """
+    truth, mask = batch["truth"], batch["mask"]
+    details = any(weights.get(name) for name in OF_DETAILS)
+    made = model(truth * (1 - mask), mask, details)
+    terms: dict[str, Tensor] = {}
+    if made.volume is not None and weights.get("L_3D"):
+        small, hole = shrink(truth, mask, truth.shape[-1] // made.volume.shape[-1])
+        terms["L_3D"] = losses.masked_l1(*(of_clip(x) for x in (made.volume, small, hole)))
+    output, known, open_ = (of_clip(x) for x in (made.frames, truth, mask))
+    if weights.get("L_global"):
+        terms["L_global"] = losses.masked_l1(output, known, torch.ones_like(open_))
+    if weights.get("L_local"):
+        terms["L_local"] = losses.masked_l1(output, known, open_)
+    if weights.get("L_psnr"):
+        terms["L_psnr"] = losses.log_error(*(of_frames(x) for x in (made.frames, truth, mask)))
+    return Losses(terms, mask * made.frames + (1 - mask) * truth)
+
+
+def make_critic(preset: Preset) -> nn.Module | None:
+    """None: 3DCN + CombCN has no adversarial loss."""
+    return None
+
+
+def of_clip(x: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b c th w"]:
+    """Each clip as one tall picture, so that a mean is taken over its whole hole."""
+    return rearrange(x, "b t c h w -> b c (t h) w")
+
+
+def of_frames(x: Float[Tensor, "b t c h w"]) -> Float[Tensor, "bt c h w"]:
+    """Each frame as a picture of its own, as PSNR is measured."""
+    return rearrange(x, "b t c h w -> (b t) c h w")
