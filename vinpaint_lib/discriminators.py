@@ -1,0 +1,56 @@
+"""Discriminators over space and time, and the hinge losses of adversarial training."""
+
+from itertools import pairwise
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import spectral_norm
+
+from vinpaint_lib.errors import UserError
+
+
+class TemporalPatchDiscriminator(nn.Module):
+    """STTN's T-PatchGAN: six 3x5x5 convolutions over a clip; each output number judges a patch of space and time.
+
+    The names of its tensors are the released ones (`netD`), which is why the spectral norm is the older one of torch.
+
+    strung  the released order: all clips of the batch as one long video, so that kernels reach across their borders;
+            by default every clip is judged for itself
+    """
+
+    def __init__(self, width: int = 64, strung: bool = False) -> None:
+        super().__init__()
+        self.strung = strung
+        channels = (3, width, 2 * width, 4 * width, 4 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for n, (before, after) in enumerate(pairwise(channels)):
+            padding = 1 if n == 0 else (1, 2, 2)
+            conv = nn.Conv3d(before, after, (3, 5, 5), stride=(1, 2, 2), padding=padding, bias=False)
+            layers += [spectral_norm(conv), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv3d(4 * width, 4 * width, (3, 5, 5), stride=(1, 2, 2), padding=(1, 2, 2)))
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, frames: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b2 t2 c hs ws"]:
+        """Scores for frames in [0, 1]; above zero reads "real". (b t ...), or (1 b*t ...) when strung.
+
+        Raises UserError for frames smaller than 3x3.
+        """
+        if min(frames.shape[-2:]) < 3:
+            raise UserError(
+                f"the discriminator cannot judge frames of {frames.shape[-1]}x{frames.shape[-2]}: 3x3 is the smallest"
+            )
+        pattern = "b t c h w -> 1 c (b t) h w" if self.strung else "b t c h w -> b c t h w"
+        return rearrange(self.conv(rearrange(frames * 2 - 1, pattern)).float(), "b c t h w -> b t c h w")
+
+
+def critic_hinge(of_truth: Float[Tensor, "*shape"], of_output: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """L_D = 1/2 (E[max(0, 1 - D(Y))] + E[max(0, 1 + D(Y_comp))])."""
+    return (functional.relu(1 - of_truth).mean() + functional.relu(1 + of_output).mean()) / 2
+
+
+def generator_hinge(of_output: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """L_adv = -E[D(Y_comp)]."""
+    return -torch.mean(of_output)
