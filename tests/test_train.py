@@ -14,9 +14,13 @@ import pytest
 import torch
 
 from vinpaint_lib import checkpoints, train
+from vinpaint_lib.datasets import parse_source
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.fusion_net import CONFIGS
 from vinpaint_lib.models.registry import build
+from vinpaint_lib.models.tgfnet import TGFNet, Trainable
 from vinpaint_lib.recipes import tgfnet as recipe
+from vinpaint_lib.samples import SamplePool
 
 SPEC = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
 
@@ -121,7 +125,7 @@ def test_a_loss_that_stays_nan_ends_the_run_with_a_sentence(cache, tmp_path, mon
     def broken(*arguments):
         return {name: term * float("nan") for name, term in real(*arguments).items()}
 
-    monkeypatch.setattr(train.recipe, "compute_losses", broken)
+    monkeypatch.setattr(recipe, "compute_losses", broken)
     monkeypatch.setattr(train, "PATIENCE", 3)
     with pytest.raises(UserError, match="not finite for 3 steps"):
         run(tmp_path, cache, monkeypatch)
@@ -135,7 +139,7 @@ def test_one_bad_step_is_skipped_and_training_goes_on(cache, tmp_path, monkeypat
         factor = float("nan") if len(count) == 2 else 1.0
         return {name: term * factor for name, term in real(*arguments).items()}
 
-    monkeypatch.setattr(train.recipe, "compute_losses", broken_once)
+    monkeypatch.setattr(recipe, "compute_losses", broken_once)
     run(tmp_path, cache, monkeypatch)
     state = checkpoints.load_state(tmp_path / train.STATE)
     assert all(torch.isfinite(value).all() for value in state["model"].values())
@@ -152,6 +156,24 @@ def test_one_bad_step_is_skipped_and_training_goes_on(cache, tmp_path, monkeypat
 def test_wrong_words_are_sentences(tmp_path, model, preset, data, sentence):
     with pytest.raises(UserError, match=sentence):
         train.train(model, preset, data, tmp_path / "out", workers=0)
+
+
+def test_a_fresh_run_begins_a_fresh_log(whole, cache, tmp_path, monkeypatch):
+    """Neither log lines, pictures nor the state of the run before are left, and a resumed one is the fresh one's."""
+    run(tmp_path, cache, monkeypatch, seed=1)
+    run(tmp_path, cache, monkeypatch, resume=False, stop_after=0)
+    assert losses_of(tmp_path) == []
+    assert not list((tmp_path / "samples").iterdir())
+    assert not (tmp_path / train.STATE).exists()
+    run(tmp_path, cache, monkeypatch)
+    assert losses_of(tmp_path) == losses_of(whole)
+
+
+def test_a_log_without_a_state_is_begun_anew(whole, cache, tmp_path, monkeypatch):
+    """As a run leaves it that was killed before its first checkpoint."""
+    (tmp_path / train.LOG).write_text((whole / train.LOG).read_text())
+    run(tmp_path, cache, monkeypatch)
+    assert losses_of(tmp_path) == losses_of(whole)
 
 
 def test_a_state_of_another_run_is_refused(whole, cache, tmp_path, monkeypatch):
@@ -171,10 +193,8 @@ def test_learning_rate_warms_up_and_falls():
 
 def test_the_papers_losses_reach_the_learned_alignment(cache):
     """The paper's terms come out finite for references that the network aligns itself."""
-    model = train.Trainable(train.TGFNet(replace(train.CONFIGS["small"], align=("learned",))))
-    pool = train.SamplePool(
-        train.datasets.parse_source("toy"), cache, 1, 0, replace(SPEC, walks=("none",), references=3)
-    )
+    model = Trainable(TGFNet(replace(CONFIGS["small"], align=("learned",))))
+    pool = SamplePool(parse_source("toy"), cache, 1, 0, replace(SPEC, walks=("none",), references=3))
     weights = {"L_py": 1.0, "L_tv": 0.1, "L_align": 2.0}
     terms = recipe.compute_losses(model, pool.whole(0), weights, None)
     assert set(terms) == set(weights)
@@ -184,8 +204,8 @@ def test_the_papers_losses_reach_the_learned_alignment(cache):
 
 
 def test_own_output_stands_in_where_no_reference_shows_anything(cache):
-    model = train.Trainable(train.TGFNet(train.CONFIGS["small"]))
-    batch = train.SamplePool(train.datasets.parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
+    model = Trainable(TGFNet(CONFIGS["small"]))
+    batch = SamplePool(parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
     own, trust = recipe.with_own_output(model, batch, torch.zeros(len(batch["mask"]), 2))
     unseen = batch["unseen"] > 0
     assert unseen.any()

@@ -151,16 +151,20 @@ def evaluate(
 
 def models() -> None:
     """List the systems that are built: name, kind, parameters, paper."""
-    from vinpaint_lib.models.registry import BASELINES, MODELS, SHIPPED, build
+    from vinpaint_lib.models.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
 
     rows = [("name", "kind", "parameters", "weights", "paper")]
     for name in MODELS:
+        path = weights_of(name)
+        if path is not None and not path.exists():
+            paper = SYSTEMS[VARIANTS[name][0]].network.card.paper
+            rows.append((name, "network", "-", f"none yet: vinpaint train {VARIANTS[name][0]}", paper))
+            continue
         system = build(name)
-        if name in BASELINES:
+        if path is None:
             about = ("baseline", "-", "-")
         else:
-            count = sum(parameter.numel() for parameter in system.parameters())
-            about = ("network", f"{count:,}", SHIPPED["tgfnet"].name)
+            about = ("network", f"{sum(parameter.numel() for parameter in system.parameters()):,}", path.name)
         rows.append((name, *about, system.card.paper))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -185,7 +185,9 @@ def describe_model(name: str, system: Inpainter, weights: Path | dict[str, Path]
     if not count:
         return {"title": system.card.title, "parameters": 0, "weights": None}
     given = weights.get(name) if isinstance(weights, dict) else weights
-    path = given or registry.SHIPPED["tgfnet"]
+    path = given or registry.weights_of(name)
+    if path is None:
+        return {"title": system.card.title, "parameters": count, "weights": None}
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
     found = {"file": path.name, "sha256": digest, "shipped": given is None}
     return {"title": system.card.title, "parameters": count, "weights": found}

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from vinpaint_lib import losses
-from vinpaint_lib.gather import MEMBRANE
-from vinpaint_lib.models.tgfnet import TGFNet, Trainable
-from vinpaint_lib.samples import SamplePool
+from vinpaint_lib.blocks import BlockPool
+from vinpaint_lib.models import Inpainter
+from vinpaint_lib.recipes.tasks import Task
+
+LOG, SAMPLES = "log.jsonl", "samples"  # a line a step; a folder of pictures
 
 
 def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
@@ -28,8 +30,12 @@ def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
                 board.add_scalar(name.replace(" ", "_"), value, row["step"])
 
 
-def cut_log(path: Path, step: int) -> None:
-    """Drop the lines behind `step`: a resumed run writes them again."""
+def cut_back(out: Path, step: int) -> None:
+    """Drop log lines and pictures behind `step`: the run that begins there makes them again."""
+    for picture in (out / SAMPLES).glob("step_*.png"):
+        if int(picture.stem.removeprefix("step_")) > step:
+            picture.unlink()
+    path = out / LOG
     if not path.exists():
         return
     kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
@@ -39,29 +45,29 @@ def cut_log(path: Path, step: int) -> None:
 
 
 @torch.inference_mode()
-def validate(model: TGFNet, pools: dict[str, SamplePool], out: Path, step: int, bf16: bool) -> dict[str, float]:
-    """Mean hole PSNR over the held-back pool, beside the guess's, and a picture of the first samples.
+def validate(
+    task: Task, model: Inpainter, pools: dict[str, BlockPool], out: Path, step: int, bf16: bool
+) -> dict[str, float]:
+    """Mean hole PSNR over the held-back pool, beside that of the task's rival, and a picture of some samples.
 
     Without held-back clips only the picture is made, from the training pool.
     """
-    pool = pools.get("held back", pools["train"])
+    pool: Any = pools.get("held back", pools["train"])
     device = next(model.parameters()).device
-    trainable = Trainable(model)
-    scores: dict[str, list[float]] = {"held-back PSNR": [], "held-back PSNR of the guess": []}
+    names = "held-back PSNR", f"held-back PSNR of {task.rival}"
+    scores: dict[str, list[float]] = {name: [] for name in names}
     rows = []
     for number in range(min(pool.blocks, 24)):
         batch = {k: v.to(device) for k, v in pool.whole(number).items()}
-        truth, mask = batch["truth"], batch["mask"]
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            spare = batch["guess"], torch.full_like(mask, MEMBRANE)
-            fused = trainable(truth * (1 - mask), mask, batch["aligned"], batch["trust"], *spare)[0]
-        nearest = batch["guess"]
-        for name, picture in zip(scores, (fused.frame.clamp(0, 1), nearest), strict=True):
+            output, beside, truth, mask = task.show(model, batch, number)
+        output = output.clamp(0, 1)
+        for name, picture in zip(names, (output, beside), strict=True):
             scores[name] += hole_psnr(picture, truth, mask).tolist()
         if number % 6 == 0:
-            shown = losses.composite(fused.frame.clamp(0, 1), truth, mask)
-            rows.append([x[0].cpu() for x in (truth * (1 - mask), nearest * mask + truth * (1 - mask), shown, truth)])
-    folder = out / "samples"
+            shown = truth * (1 - mask), losses.composite(beside, truth, mask), losses.composite(output, truth, mask)
+            rows.append([x[task.pictured].cpu() for x in (*shown, truth)])
+    folder = out / SAMPLES
     folder.mkdir(exist_ok=True)
     save_grid(folder / f"step_{step:06d}.png", rows)
     return {name: float(np.mean(values)) for name, values in scores.items()} if "held back" in pools else {}

@@ -1,23 +1,13 @@
 """Training samples: one target, its hole, its aligned references, cut to a crop around the hole.
 
 A *block* is one masked clip, from which several targets and crops are taken, so that the motion between its
-frames is measured once. Block k is a function of (seed, k) alone; blocks are made once, kept on disk as plain
-arrays and read back through a memory map. The alignment is the code that inference runs, on frames whose
-holes are blanked: nothing of the truth behind a hole reaches the references.
+frames is measured once (`blocks.py` makes and keeps them). The alignment is the code that inference runs, on
+frames whose holes are blanked: nothing of the truth behind a hole reaches the references.
 """
 
-import hashlib
-import json
-import multiprocessing
-import os
-import shutil
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from einops import rearrange, reduce
@@ -25,7 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib import gather, masks
+from vinpaint_lib.blocks import BlockPool
 from vinpaint_lib.clips import Clip
+from vinpaint_lib.clipsource import Size
 from vinpaint_lib.datasets import ClipSource
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.models import Window
@@ -98,17 +90,26 @@ def references_of(
 
 def draw_clip(source: ClipSource, rng: np.random.Generator, spec: SampleSpec) -> Clip:
     """A random stretch of a random clip, at a random size and speed, sometimes mirrored or reversed."""
+    return draw_stretch(source, rng, spec.height, spec.length, min(8, spec.length), (spec.crop, spec.crop))
+
+
+def draw_stretch(
+    source: ClipSource, rng: np.random.Generator, height: tuple[int, int], length: int, least: int, crop: Size
+) -> Clip:
+    """The same in numbers: `height` is a range, `least` frames and the size of `crop` are what must be there.
+
+    Raises UserError when twenty draws find no such clip.
+    """
     for _ in range(20):
         which = source.draw(rng)
-        height = int(rng.integers(spec.height[0] // 8, spec.height[1] // 8 + 1)) * 8
+        high = int(rng.integers(height[0] // 8, height[1] // 8 + 1)) * 8
         stride = int(rng.choice([1, 1, 1, 2]))
-        clip = source.load_random(which, rng, height=height, length=spec.length, stride=stride)
-        if len(clip) >= min(8, spec.length) and min(clip.size) >= spec.crop:
+        clip = source.load_random(which, rng, height=high, length=length, stride=stride)
+        if len(clip) >= least and clip.size[0] >= crop[0] and clip.size[1] >= crop[1]:
             break
     else:
-        raise UserError(
-            f"no clip of at least {min(8, spec.length)} frames and {spec.crop} pixels a side found in the training data"
-        )
+        sides = f"{crop[0]} pixels a side" if crop[0] == crop[1] else f"{crop[1]}x{crop[0]} pixels"
+        raise UserError(f"no clip of at least {least} frames and {sides} found in the training data")
     frames = clip.frames
     if rng.random() < 0.5:
         frames = frames.flip(-1)
@@ -148,55 +149,14 @@ def to_bytes(values: Tensor) -> np.ndarray:
     return (values.clamp(0, 1) * 255).round().byte().numpy()
 
 
-class SamplePool:
-    """Blocks 0 .. n-1 on disk, as one dataset of samples. Missing blocks are made when they are first asked for.
+class SamplePool(BlockPool):
+    """Blocks of aligned samples, as one dataset."""
 
-    The folder's name holds a hash of the source, the seed and the spec, so that pools never mix.
-    """
+    kind, fields = "samples", FIELDS
+    spec: SampleSpec
 
-    def __init__(self, source: ClipSource, folder: Path, blocks: int, seed: int, spec: SampleSpec) -> None:
-        if blocks < 1:
-            raise UserError(f"a pool of {blocks} blocks holds no samples: ask for at least 1")
-        self.source, self.blocks, self.seed, self.spec = source, blocks, seed, spec
-        identity = json.dumps([source.describe(), seed, asdict(spec)], sort_keys=True)
-        self.folder = folder / f"samples-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.open: dict[int, dict[str, np.ndarray]] = {}
-        self.coming: dict[int, Future[None]] = {}
-
-    def block(self, number: int) -> dict[str, np.ndarray]:
-        """The arrays of one block, memory-mapped; made first where needed, or waited for if a worker is at it."""
-        if number not in self.open:
-            if number in self.coming:
-                self.coming.pop(number).result()
-            path = self.store(number)
-            self.open[number] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in FIELDS}
-        return self.open[number]
-
-    def store(self, number: int) -> Path:
-        """Make block `number` unless it is on disk, and return its folder."""
-        path = self.folder / f"{number:05d}"
-        if path.exists():
-            return path
-        arrays = make_block(self.source, self.seed, number, self.spec)
-        # Two processes may make the same block: each writes its own, the first rename stays, both are equal.
-        beside = self.folder / f"{number:05d}.{os.getpid()}.tmp"
-        beside.mkdir(exist_ok=True)
-        for name, array in arrays.items():
-            np.save(beside / f"{name}.npy", array)
-        try:
-            beside.rename(path)
-        except OSError:
-            shutil.rmtree(beside)
-        return path
-
-    def prepare(self, workers: int) -> ProcessPoolExecutor:
-        """Make all missing blocks in order in `workers` processes, while the caller goes on; shut it down when done."""
-        executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=quiet_worker)
-        missing = [n for n in range(self.blocks) if not (self.folder / f"{n:05d}").exists()]
-        plain = (self.source, self.folder.parent, self.blocks, self.seed, self.spec)
-        self.coming = {n: executor.submit(store_block, *plain, n) for n in missing}
-        return executor
+    def make(self, number: int) -> dict[str, np.ndarray]:
+        return make_block(self.source, self.seed, number, self.spec)
 
     def batch(
         self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None
@@ -240,24 +200,3 @@ def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Float[Tensor, "*_"]]:
     unseen = reduce(sample["trust"], "n 1 h w -> 1 h w", "max") == 0
     sample["unseen"] = sample["mask"] * unseen
     return sample
-
-
-def store_block(source: ClipSource, folder: Path, blocks: int, seed: int, spec: SampleSpec, number: int) -> None:
-    """Make one block in a worker process."""
-    SamplePool(source, folder, blocks, seed, spec).store(number)
-
-
-def quiet_worker() -> None:
-    """Workers use one thread each, give way to the training process, and end when it does, however it does."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    os.nice(10)
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """A killed process cannot shut its workers down, and they would wait for work for good."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

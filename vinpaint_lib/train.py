@@ -20,16 +20,16 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from vinpaint_lib import checkpoints, datasets, progress
+from vinpaint_lib.adversary import Adversary
+from vinpaint_lib.blocks import BlockPool
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.features import find_features
-from vinpaint_lib.fusion_net import CONFIGS, FusionNet
-from vinpaint_lib.models.tgfnet import TGFNet, Trainable
-from vinpaint_lib.recipes import tgfnet as recipe
-from vinpaint_lib.samples import SamplePool
+from vinpaint_lib.models import Inpainter
+from vinpaint_lib.recipes import tasks
+from vinpaint_lib.recipes.schedule import learning_rate
 
 STATE = "state.pt"
 WEIGHTS = "weights.safetensors"
-LOG = "log.jsonl"
+LOG = progress.LOG
 PATIENCE = 10  # steps in a row with a loss that is not finite before the run gives up
 
 
@@ -39,7 +39,7 @@ class Run:
 
     model: str
     preset_name: str
-    preset: recipe.Preset
+    preset: Any  # the dataclass of the model's recipe
     data: str
     held_back: tuple[str, ...]
     seed: int
@@ -70,11 +70,10 @@ def train(
     the process after so many steps without finishing the schedule (for tests). `overrides` replaces fields of the
     preset. Raises UserError: unknown model or preset, wrong data, a state of another run, losses that stay NaN.
     """
-    if model != "tgfnet":
-        raise UserError(f"no training recipe for model {model!r}: tgfnet has one")
-    if preset not in recipe.PRESETS:
-        raise UserError(f"unknown preset {preset!r}: choose one of {', '.join(recipe.PRESETS)}")
-    chosen = replace(recipe.PRESETS[preset], **(overrides or {}))
+    presets = tasks.presets(model)
+    if preset not in presets:
+        raise UserError(f"unknown preset {preset!r}: choose one of {', '.join(presets)}")
+    chosen = replace(presets[preset], **(overrides or {}))
     if steps is not None:
         chosen = replace(chosen, steps=steps)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
@@ -84,8 +83,7 @@ def train(
         raise UserError(f"a batch of {chosen.batch} cannot be shared by {run.processes} processes: choose a divisor")
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(run, out, accelerator, start)
-    if resume:
-        trainer.resume()
+    trainer.begin(resume)
     # One process of each machine makes the samples that are missing, beside the training.
     makers = workers and accelerator.is_local_main_process
     executors = [pool.prepare(workers) for pool in trainer.pools.values()] if makers else []
@@ -98,28 +96,22 @@ def train(
 
 
 class Trainer:
-    """State of a run: the network, its running average, the optimiser, the step."""
+    """State of a run: the network, its running average, the optimiser, the critic where there is one, the step."""
 
     def __init__(self, run: Run, out: Path, accelerator: Accelerator, start: Path | None) -> None:
         self.run, self.out, self.accelerator = run, out, accelerator
         self.preset = run.preset
+        self.task = tasks.make(run.model, run.preset)
         torch.manual_seed(run.seed)
-        self.plain = TGFNet(CONFIGS[self.preset.config])
+        self.plain = self.task.network()
         if start is not None:
             checkpoints.load_weights(self.plain, start)
-        learned = "learned" in self.plain.config.align
-        for parameter in self.plain.affine.parameters():
-            parameter.requires_grad_(learned)
-        trained = [p for p in self.plain.parameters() if p.requires_grad]
+        part = self.task.trained(self.plain)
+        optimiser = self.task.optimiser([p for p in self.plain.parameters() if p.requires_grad])
         self.average = {k: v.detach().clone().float() for k, v in self.plain.state_dict().items()}
-        optimiser = torch.optim.Adam(trained, lr=self.preset.peak)
-        self.model, self.optimiser = accelerator.prepare(Trainable(self.plain), optimiser)
-        self.features, spoken = None, ""
-        if self.preset.weights.get("L_perc") or self.preset.weights.get("L_style"):
-            self.features = find_features("auto")
-            self.features = self.features.to(accelerator.device) if self.features else None
-            spoken = self.features.name if self.features else "none: perceptual and style losses are off"
-        self.feature_name = spoken or "not used by this preset"
+        self.model, self.optimiser = accelerator.prepare(part, optimiser)
+        self.task.prepare(accelerator.device)
+        self.adversary = make_adversary(self.task, accelerator.device)
         self.bf16 = use_bf16(self.preset.precision, accelerator.device)
         self.step, self.bad = 0, 0
         self.pools = make_pools(run, out)
@@ -139,7 +131,7 @@ class Trainer:
                 row = {"step": self.step, "lr": learning_rate(self.preset, self.step - 1), **terms}
                 row["seconds"] = round(time.perf_counter() - began, 3)
                 if self.step % self.preset.validate == 0 or self.step == self.preset.steps:
-                    row |= progress.validate(self.averaged(), self.pools, self.out, self.step, self.bf16)
+                    row |= progress.validate(self.task, self.averaged(), self.pools, self.out, self.step, self.bf16)
                     bar.set_postfix({k: v for k, v in row.items() if k.startswith("held")})
                 progress.log(self.out / LOG, board, row)
                 if self.step % self.preset.checkpoint == 0 or self.step == ended:
@@ -150,12 +142,18 @@ class Trainer:
 
     def one_step(self) -> dict[str, float]:
         """One update; returns the terms of the loss, averaged over the processes."""
+        rate = learning_rate(self.preset, self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.preset, self.step)
-        batch, shift = self.batch()
-        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16):
-            terms = recipe.compute_losses(self.model, batch, self.preset.weights, self.features, shift)
-        loss = torch.stack([self.preset.weights.get(name, 0.0) * term for name, term in terms.items()]).sum()
+            group["lr"] = rate
+        batch, weights, judged = self.batch(), self.task.weights_at(self.step), {}
+        with self.autocast():
+            terms, completed = self.task.losses(self.model, batch, weights)
+        if self.adversary is not None and weights.get("L_adv"):
+            value = self.adversary.step(self.accelerator, batch["truth"], completed, rate, self.bf16)
+            judged = {"L_D": float(value)}
+            with self.autocast():
+                terms["L_adv"] = self.task.adversarial(self.adversary.critic, completed)
+        loss = torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()
         self.accelerator.backward(loss)
         names = [*terms, "loss"]
         values = torch.stack([*(t.detach() for t in terms.values()), loss.detach()])
@@ -174,26 +172,24 @@ class Trainer:
                     f"(now {self.preset.peak}) or use precision float32; {self.out / STATE} holds the last good state"
                 )
         self.optimiser.zero_grad()
-        return dict(zip(names, values.tolist(), strict=True)) | {"skipped": self.bad}
+        return dict(zip(names, values.tolist(), strict=True)) | judged | {"skipped": self.bad}
 
-    def batch(self) -> tuple[dict[str, Tensor], Tensor | None]:
-        """This process's share of the global batch, and the shift of own outputs if this step uses them.
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16)
 
-        The number of groups and the use of own outputs are drawn for the step, the rest for each sample.
+    def batch(self) -> dict[str, Tensor]:
+        """This process's share of the global batch.
+
+        What the samples share is drawn for the step, the rest for each sample.
         """
         preset, seed, world, rank = self.preset, self.run.seed, self.run.processes, self.accelerator.process_index
-        rng = np.random.default_rng((seed, 1, self.step))
-        groups = int(rng.integers(preset.groups[0], preset.groups[1] + 1))
-        own = preset.own > 0 and self.plain.config.guess and rng.random() < preset.own
+        choice = self.task.choose(np.random.default_rng((seed, 1, self.step)))
         first, every = preset.growth
-        parts, shifts = [], []
+        parts = []
         for slot in range(preset.batch)[rank::world]:
             rng = np.random.default_rng((seed, 2, self.step, slot))
-            parts.append(self.pools["train"].batch(rng, 1, groups, first + self.step // every))
-            shifts.append(rng.uniform(-0.7, 0.7, 2).astype(np.float32))
-        device = self.accelerator.device
-        batch = {name: torch.cat([part[name] for part in parts]).to(device) for name in parts[0]}
-        return batch, torch.from_numpy(np.stack(shifts)).to(device) if own else None
+            parts.append(self.task.sample(self.pools["train"], rng, choice, first + self.step // every))
+        return {name: torch.cat([part[name] for part in parts]).to(self.accelerator.device) for name in parts[0]}
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -202,32 +198,32 @@ class Trainer:
         for name, value in self.plain.state_dict().items():
             self.average[name].lerp_(value.detach().float().cpu(), 1 - decay)
 
-    def averaged(self) -> TGFNet:
+    def averaged(self) -> Inpainter:
         """A copy of the model with the running average of its weights."""
-        copy = TGFNet(self.plain.config)
+        copy = self.task.network()
         copy.load_state_dict(self.average)
         return copy.to(self.accelerator.device).eval()
 
     def save(self) -> None:
         """State and weights, each atomically."""
-        checkpoints.save_state(
-            self.out / STATE,
-            {
-                "run": json.dumps(asdict(self.run), sort_keys=True),
-                "step": self.step,
-                "bad": self.bad,
-                "model": self.plain.state_dict(),
-                "average": self.average,
-                "optimiser": self.optimiser.state_dict(),
-            },
-        )
+        state = {
+            "run": json.dumps(asdict(self.run), sort_keys=True),
+            "step": self.step,
+            "bad": self.bad,
+            "model": self.plain.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        if self.adversary is not None:
+            state["adversary"] = self.adversary.state_dict()
+        checkpoints.save_state(self.out / STATE, state)
         provenance = {
             "model": self.run.model,
-            "config": asdict(self.plain.config),
+            "config": asdict(self.task.system.configs[self.preset.config]),
             "config_name": self.preset.config,
             "step": self.step,
             "run": asdict(self.run) | {"data": without_places(self.run.data)},
-            "feature_net": self.feature_name,
+            **self.task.provenance(),
             "bf16": self.bf16,
             "device": str(self.accelerator.device),
             "torch": torch.__version__,
@@ -235,40 +231,48 @@ class Trainer:
         }
         checkpoints.save_weights(self.averaged(), self.out / WEIGHTS, provenance)
 
-    def resume(self) -> None:
-        """Go on from the stored state, if there is one of the same run; its log is cut back to that step."""
-        path = self.out / STATE
-        if not path.exists():
-            return
+    def begin(self, resume: bool) -> None:
+        """Go on from the stored state if `resume`, else begin anew. The log is cut back to the step that is begun with,
+        and a state of a run that is not gone on with is removed: a later call would take it for this run's."""
+        path, main = self.out / STATE, self.accelerator.is_main_process
+        if resume and path.exists():
+            self.load(path)
+        self.accelerator.wait_for_everyone()
+        if main and not resume:
+            path.unlink(missing_ok=True)
+        if main:
+            progress.cut_back(self.out, self.step)
+
+    def load(self, path: Path) -> None:
+        """Take over a stored state. Raises UserError if it is one of another run."""
         state = checkpoints.load_state(path)
         if state["run"] != json.dumps(asdict(self.run), sort_keys=True):
             raise UserError(f"{path}: belongs to a run with other settings; choose another --out or use --no-resume")
         self.plain.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
         self.step, self.bad = state["step"], state["bad"]
-        if self.accelerator.is_main_process:
-            progress.cut_log(self.out / LOG, self.step)
 
 
-def make_pools(run: Run, out: Path) -> dict[str, SamplePool]:
+def make_adversary(task: tasks.Task, device: torch.device) -> Adversary | None:
+    """The task's critic with an optimiser like the network's, or None."""
+    critic = task.critic()
+    if critic is None:
+        return None
+    critic = critic.to(device)
+    return Adversary(critic, task.optimiser(list(critic.parameters())), task.judge, task.preset.clip_gradient)
+
+
+def make_pools(run: Run, out: Path) -> dict[str, BlockPool]:
     """Samples to train on, and a small pool from the clips that are held back (if any)."""
-    source = datasets.parse_source(run.data, training=True)
+    task, source = tasks.make(run.model, run.preset), datasets.parse_source(run.data, training=True)
     folder = Path(os.environ.get("VINPAINT_CACHE", out))
-    kept = source.without(run.held_back) if run.held_back else source
-    pools = {"train": SamplePool(kept, folder, run.preset.blocks, run.seed, run.preset.spec)}
+    pools = {"train": task.pool(source.without(run.held_back) if run.held_back else source, folder, run.seed)}
     if run.held_back:
-        small = replace(run.preset.spec, targets=4, crops=1)
-        pools["held back"] = SamplePool(source.only(run.held_back), folder, 12, run.seed + 1, small)
+        pools["held back"] = task.held_back(source.only(run.held_back), folder, run.seed + 1)
     return pools
-
-
-def learning_rate(preset: recipe.Preset, step: int) -> float:
-    """Linear warm-up, then a cosine down to a fiftieth of the peak."""
-    if step < preset.warmup:
-        return preset.peak * (step + 1) / preset.warmup
-    share = (step - preset.warmup) / max(1, preset.steps - preset.warmup)
-    return preset.peak * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * share))))
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
@@ -279,11 +283,6 @@ def use_bf16(precision: str, device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported()
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     return device.type == "cpu" and ("amx_bf16" in flags or "avx512_bf16" in flags)
-
-
-def count_parameters(config: str) -> int:
-    """Parameters of a named configuration, without the aligner."""
-    return sum(p.numel() for p in FusionNet(CONFIGS[config]).parameters())
 
 
 def without_places(data: str) -> str:

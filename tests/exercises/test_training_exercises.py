@@ -10,6 +10,7 @@ import torch
 
 from exercises.planted import caught, passes
 from vinpaint_lib import checks, train
+from vinpaint_lib.recipes import tasks
 from vinpaint_lib.recipes.tgfnet import PRESETS
 from vinpaint_lib.samples import SamplePool
 
@@ -98,7 +99,7 @@ def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
             step=step,
             run=SimpleNamespace(seed=5, processes=4),
             accelerator=SimpleNamespace(process_index=2, device="cpu"),
-            plain=SimpleNamespace(config=SimpleNamespace(guess=True)),
+            task=tasks.make("tgfnet", preset),
             pools={"train": SimpleNamespace(batch=lambda *given: SamplePool.batch(pool, *given))},
         )
         with pytest.raises(Asked) as asked:

@@ -1,35 +1,67 @@
-"""The systems that are built, by the names of the command line."""
+"""The systems that are built, by the names of the command line. A new one is an entry in `SYSTEMS`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vinpaint_lib import checkpoints
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.fusion_net import CONFIGS, Config
-from vinpaint_lib.models import Inpainter
+from vinpaint_lib.fusion_net import CONFIGS
+from vinpaint_lib.models import Inpainter, combcn, sttn, tgfnet
 from vinpaint_lib.models.classical import AlignedMedian, FlowPropagation, Telea, TemporalMedian
-from vinpaint_lib.models.tgfnet import TGFNet
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-SHIPPED = {"tgfnet": WEIGHTS / "tgfnet-small.safetensors"}
+FOLDER = Path(__file__).resolve().parent.parent / "weights"
+
+
+@dataclass(frozen=True)
+class System:
+    """A network: its class, its configurations by name (all of one dataclass), and the file of the weights that ship.
+
+    `variants` are further names, for fields of the configuration that need no other weights.
+    """
+
+    network: type[Inpainter]
+    configs: dict[str, Any]
+    file: str
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Path:
+        return FOLDER / self.file
+
+
+SYSTEMS: dict[str, System] = {
+    "tgfnet": System(
+        tgfnet.TGFNet,
+        CONFIGS,
+        "tgfnet-small.safetensors",
+        # What is aligned how, and what is written back.
+        {
+            "tgfnet-learned": {"align": ("learned",)},
+            "tgfnet-robust": {"align": ("robust",)},
+            "tgfnet-homography": {"align": ("homography",)},
+            "tgfnet-flow": {"align": ("flow",)},
+            "tgfnet-unaligned": {"align": ("none",)},
+            "tgfnet-no-feedback": {"feedback": "off"},
+            "tgfnet-all-feedback": {"feedback": "all"},
+        },
+    ),
+    "sttn": System(sttn.STTN, sttn.CONFIGS, "sttn-small.safetensors"),
+    "combcn": System(combcn.CombCN, combcn.CONFIGS, "combcn-small.safetensors"),
+}
+SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}
 BASELINES: dict[str, Callable[[], Inpainter]] = {
     "telea": Telea,
     "median": TemporalMedian,
     "aligned-median": AlignedMedian,
     "flow": FlowPropagation,
 }
-# Variants of the shipped network that need no other weights: what is aligned how, and what is written back.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "tgfnet": {},
-    "tgfnet-learned": {"align": ("learned",)},
-    "tgfnet-robust": {"align": ("robust",)},
-    "tgfnet-homography": {"align": ("homography",)},
-    "tgfnet-flow": {"align": ("flow",)},
-    "tgfnet-unaligned": {"align": ("none",)},
-    "tgfnet-no-feedback": {"feedback": "off"},
-    "tgfnet-all-feedback": {"feedback": "all"},
+# Name of the command line -> the system whose weights it takes, and what its configuration changes.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    variant: (name, options)
+    for name, system in SYSTEMS.items()
+    for variant, options in {name: {}, **system.variants}.items()
 }
 MODELS = (*VARIANTS, *BASELINES)
 
@@ -46,27 +78,31 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
         return BASELINES[name]()
     if name not in VARIANTS:
         raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
-    path = weights or SHIPPED["tgfnet"]
+    of, changes = VARIANTS[name]
+    path = weights or SHIPPED[of]
     if not path.exists():
-        raise UserError(
-            f"{path}: no such weights file; train one with `vinpaint train tgfnet` or reinstall the package"
-        )
+        raise UserError(f"{path}: no such weights file; train one with `vinpaint train {of}` or reinstall the package")
     found = checkpoints.read_provenance(path)
-    if found.get("model") != "tgfnet":
-        raise UserError(f"{path}: holds weights of {found.get('model')!r}, not of tgfnet")
-    model = TGFNet(replace(stored_config(path, found), **VARIANTS[name], **options))
+    if found.get("model") != of:
+        raise UserError(f"{path}: holds weights of {found.get('model')!r}, not of {of}")
+    system = SYSTEMS[of]
+    model = system.network(replace(stored_config(path, found, system), **changes, **options))
     checkpoints.load_weights(model, path)
     return model.eval()
 
 
-def stored_config(path: Path, provenance: dict[str, Any]) -> Config:
+def weights_of(name: str) -> Path | None:
+    """The file of the weights that ship for a model or a variant of it; None for a baseline."""
+    return SHIPPED[VARIANTS[name][0]] if name in VARIANTS else None
+
+
+def stored_config(path: Path, provenance: dict[str, Any], system: System) -> Any:
     """The configuration that the weights were trained with, from their header."""
     stored = provenance.get("config")
-    fields = Config.__dataclass_fields__
-    if not isinstance(stored, dict) or not set(stored) <= set(fields):
-        raise UserError(f"{path}: its header names no configuration of TGF-Net that this version knows")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-    return Config(**values)
+    kind = type(next(iter(system.configs.values())))
+    if not isinstance(stored, dict) or not set(stored) <= set(kind.__dataclass_fields__):
+        raise UserError(f"{path}: its header names no configuration of {system.network.card.title} of this version")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
 
 
-__all__ = ["BASELINES", "CONFIGS", "MODELS", "SHIPPED", "VARIANTS", "build"]
+__all__ = ["BASELINES", "CONFIGS", "MODELS", "SHIPPED", "SYSTEMS", "VARIANTS", "System", "build", "weights_of"]

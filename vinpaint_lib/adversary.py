@@ -1,0 +1,60 @@
+"""The other player of adversarial training: a critic with an optimiser of its own.
+
+In each step of the loop the critic learns first, then the network from its judgement. The critic is not wrapped for
+several processes: its gradients are averaged by hand, so that it may look at real and at completed frames in one step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Judge = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+class Adversary:
+    """A critic, its optimiser and its loss (critic, truth, completed) -> number."""
+
+    def __init__(self, critic: nn.Module, optimiser: torch.optim.Optimizer, loss: Judge, clip: float) -> None:
+        self.critic, self.optimiser, self.loss, self.clip = critic, optimiser, loss, clip
+
+    def step(
+        self,
+        accelerator: Accelerator,
+        truth: Float[Tensor, "b t 3 h w"],
+        completed: Float[Tensor, "b t 3 h w"],
+        rate: float,
+        bf16: bool,
+    ) -> Float[Tensor, ""]:
+        """One update at learning rate `rate`; returns the loss, averaged over the processes.
+
+        A loss or gradient that is not finite changes nothing. Afterwards the critic takes no gradients: what flows
+        through it belongs to the network that is judged next.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.critic.requires_grad_(True)
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
+            loss = self.loss(self.critic, truth, completed.detach())
+        loss.backward()
+        parameters = [p for p in self.critic.parameters() if p.grad is not None]
+        if accelerator.num_processes > 1:
+            for p in parameters:
+                p.grad = accelerator.reduce(p.grad, "mean")
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip)
+        value = accelerator.reduce(loss.detach().float(), "mean")
+        if torch.isfinite(value) and torch.isfinite(norm):
+            self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.critic.requires_grad_(False)
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.critic.load_state_dict(state["critic"])
+        self.optimiser.load_state_dict(state["optimiser"])
