@@ -40,7 +40,11 @@ class Config:
     start: str = "normal"
 
 
-CONFIGS = {"paper": Config(), "small": Config(channels=128, blocks=4, start="kaiming")}
+CONFIGS = {
+    "paper": Config(),
+    "small": Config(channels=64, blocks=4, start="kaiming"),
+    "tiny": Config(channels=16, blocks=2, start="kaiming"),
+}
 
 
 class FeedForward(nn.Module):

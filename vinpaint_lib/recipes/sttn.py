@@ -1,0 +1,145 @@
+"""How STTN is trained: data, losses and schedule, as data.
+
+Presets    tiny    seconds, a test of the machinery
+           laptop  about an hour and a quarter on one CPU core; what the shipped weights were trained with. Without
+                   the discriminator: it would cost more than the generator, and L_adv lowers the PSNR
+           gpu     the paper's network and losses, smaller frames and fewer steps
+           paper   as released; what the loop does otherwise is marked below
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vinpaint_lib import losses
+from vinpaint_lib.discriminators import TemporalPatchDiscriminator, critic_hinge, generator_hinge
+from vinpaint_lib.recipes import Losses
+from vinpaint_lib.volumes import VolumeSpec
+
+PAPER_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_adv": 0.01}
+# Our addition, as in TGF-Net's laptop preset: L_psnr, the logarithm of the hole's squared error.
+FIDELITY_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_psnr": 0.1}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to train: network, schedule and data.
+
+    peak       learning rate after `warmup` steps
+    betas      Adam's, of generator and discriminator
+    drops      steps behind which the rate is a tenth of what it was; without any it falls along a cosine
+    average    decay of the running average of the weights, which is what is kept; 0: the weights themselves
+    precision  "auto": bf16 where the machine has fast bf16, else float32
+    growth     step 0 draws from the first 8 blocks, and every 8 steps one more joins
+    validate   steps between scores on held-back clips
+    strung     the discriminator sees all clips of a batch as one, as in the released code
+    """
+
+    config: str = "small"
+    steps: int = 10600
+    batch: int = 2
+    peak: float = 8e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    drops: tuple[int, ...] = ()
+    warmup: int = 200
+    average: float = 0.999
+    clip_gradient: float = 1.0
+    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
+    precision: str = "auto"
+    spec: VolumeSpec = field(default_factory=lambda: VolumeSpec(crop=144, height=(144, 240), hole=(0.05, 0.35)))
+    blocks: int = 272
+    growth: tuple[int, int] = (8, 8)
+    validate: int = 500
+    checkpoint: int = 250
+    strung: bool = False
+
+
+PRESETS = {
+    "tiny": Preset(
+        config="tiny",
+        steps=6,
+        batch=2,
+        warmup=2,
+        precision="float32",
+        spec=VolumeSpec(crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=3),
+        blocks=2,
+        validate=3,
+        checkpoint=2,
+    ),
+    "laptop": Preset(),
+    "gpu": Preset(
+        config="paper",
+        steps=60000,
+        batch=8,
+        peak=2e-4,
+        betas=(0.0, 0.99),
+        weights=dict(PAPER_WEIGHTS),
+        spec=VolumeSpec(crop=192, height=(192, 272), hole=(0.05, 0.35)),
+        blocks=1200,
+        validate=2000,
+        checkpoint=1000,
+    ),
+    # Released: Adam 1e-4 with betas (0, 0.99), a tenth behind 150,000 and 300,000 steps, batches of 8 clips of 432x240,
+    # STTN's own holes. The released frames are resized, ours are cut out of little larger ones.
+    "paper": Preset(
+        config="paper",
+        steps=500000,
+        batch=8,
+        peak=1e-4,
+        betas=(0.0, 0.99),
+        drops=(150000, 300000),
+        warmup=0,
+        average=0.0,
+        clip_gradient=1e9,
+        weights=dict(PAPER_WEIGHTS),
+        precision="float32",
+        spec=VolumeSpec(crop=(240, 432), height=(248, 264), crops=1, hole=None, speed=(3.0, 3.0)),
+        blocks=20000,
+        validate=10000,
+        checkpoint=1000,
+    ),
+}
+
+
+def compute_losses(
+    model: nn.Module,
+    batch: dict[str, Float[Tensor, "b t _ h w"]],
+    weights: dict[str, float],
+    critic: nn.Module | None = None,
+) -> Losses:
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
+
+    L_hole = mean |M (Y^ - Y)| / mean(M) and L_valid the same outside, for frames in [-1, 1] as in the released code;
+    L_psnr per frame; L_adv if a `critic` is given. Terms with weight 0 are left out.
+    """
+    truth, mask = batch["truth"], batch["mask"]
+    output = model(truth * (1 - mask), mask)
+    completed = mask * output + (1 - mask) * truth
+    # Each clip as one tall picture: the mean is taken over its whole hole.
+    tall = [rearrange(x, "b t c h w -> b c (t h) w") for x in (output * 2 - 1, truth * 2 - 1, mask)]
+    terms: dict[str, Tensor] = {}
+    if weights.get("L_hole"):
+        terms["L_hole"] = losses.masked_l1(*tall)
+    if weights.get("L_valid"):
+        terms["L_valid"] = losses.masked_l1(tall[0], tall[1], 1 - tall[2])
+    if weights.get("L_psnr"):
+        frames = (rearrange(x, "b t c h w -> (b t) c h w") for x in (output, truth, mask))
+        terms["L_psnr"] = losses.log_error(*frames)
+    if critic is not None and weights.get("L_adv"):
+        terms["L_adv"] = generator_hinge(critic(completed))
+    return Losses(terms, completed)
+
+
+def critic_loss(
+    critic: nn.Module, truth: Float[Tensor, "b t 3 h w"], completed: Float[Tensor, "b t 3 h w"]
+) -> Float[Tensor, ""]:
+    """L_D; no gradient reaches the network that made `completed`."""
+    return critic_hinge(critic(truth), critic(completed.detach()))
+
+
+def make_critic(preset: Any) -> nn.Module | None:
+    """The discriminator of a preset that weighs its judgement, else None."""
+    return TemporalPatchDiscriminator(strung=preset.strung) if preset.weights.get("L_adv") else None
