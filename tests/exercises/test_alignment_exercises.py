@@ -18,6 +18,11 @@ def with_einsum(theta, height, width):
     return einsum(theta, torch.stack([x, y, torch.ones_like(x)]), "b xy k, k h w -> b h w xy")
 
 
+def y_first(theta, height, width):
+    x, y = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    return einsum(theta, torch.stack([x, y, torch.ones_like(x)]), "b xy k, k h w -> b h w xy")
+
+
 def without_shift(theta, height, width):
     return grid(theta * torch.tensor([1.0, 1.0, 0.0]), height, width)
 
@@ -39,7 +44,8 @@ def test_affine_grid_accepts():
     "mistake, words",
     [
         (lambda theta, height, width: rearrange(grid(theta, height, width), "b h w xy -> b xy h w"), "order b h w 2"),
-        (lambda theta, height, width: grid(theta, height, width).flip(-1), "exchanged"),
+        (lambda theta, height, width: grid(theta, height, width).flip(-1), "last axis holds x first"),
+        (y_first, "before theta is applied"),
         (lambda theta, height, width: grid(theta, height, width, corners=False), "outer edges"),
         (lambda theta, height, width: grid(affine.identity(len(theta), theta), height, width), "depend on theta"),
         (without_shift, "shift, is left out"),
@@ -59,6 +65,12 @@ def loss(aligned, visible, target, mask, *, power=1, channels=3, pixels=None, ad
     gap = (aligned - rearrange(target, "b c h w -> b 1 c h w")).abs() ** power
     count = channels * reduce(both, "b n 1 h w -> b n", "sum").clamp(min=1) if pixels is None else pixels
     return reduce(reduce(gap * both, "b n c h w -> b n", "sum") / count, "b n -> b", add).mean()
+
+
+def pooled(aligned, visible, target, mask, axes):
+    both = (rearrange(1 - mask, "b 1 h w -> b 1 1 h w") * visible).expand_as(aligned)
+    gap = (aligned - rearrange(target, "b c h w -> b 1 c h w")).abs() * both
+    return (reduce(gap, axes, "sum") / reduce(both, axes, "sum")).mean()
 
 
 def no_guard(aligned, visible, target, mask):
@@ -93,6 +105,8 @@ def test_masked_alignment_loss_accepts():
         (lambda a, v, t, m: loss(a, v, t, m, add="mean"), "the mean over references"),
         (lambda a, v, t, m: loss(a, v, t, m) * len(t), "summed over the batch"),
         (lambda a, v, t, m: loss(a, v, t, m, power=2), "squared"),
+        (lambda a, v, t, m: pooled(a, v, t, m, "b n c h w -> b"), "take the mean of each reference, then add"),
+        (lambda a, v, t, m: pooled(a, v, t, m, "b n c h w -> 1"), "one mean over batch and references"),
         (signed, "cancel"),
         (lambda a, v, t, m: loss(a, v, t, m) + 1, "differs from a loop"),
     ],

@@ -38,6 +38,7 @@ def spoils(x):
         (broken, r"broken stops with AttributeError in line 3 of the function: 'Tensor' object has no attribute"),
         (spoils, "spoils changes one of its arguments"),
         (lambda x: [x], "returns a list, and a Tensor is wanted"),
+        (lambda x: 3, "returns an int, and a Tensor is wanted"),
         (lambda: 3, r"stops with TypeError: .* takes 0 positional arguments but 1 was given"),
         (torch.zeros(3), "a function is wanted here, and this is a Tensor"),
     ],
@@ -61,6 +62,8 @@ def test_call_hands_over_copies_and_what_was_returned():
     asking.call(lambda x: (x * 2).sum(), learns).backward()
     assert torch.equal(learns.grad, torch.full((2,), 2.0))
     assert asking.call(lambda: 2, returns=(int, float)) == 2
+    with pytest.raises(Wrong, match="returns a str, and an int or a float is wanted"):
+        asking.call(lambda: "2", returns=(int, float))
     with pytest.raises(Wrong, match="changes one of its arguments"):
         asking.call(lambda x: x["a"][0].add_(1), {"a": [given]})
     assert torch.equal(given, torch.zeros(2))

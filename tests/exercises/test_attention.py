@@ -38,6 +38,7 @@ def test_fuse_groups_accepts():
         (lambda groups, scores: weighted(groups, (scores == scores.amax(1, True)).float()), "takes all"),
         (lambda groups, scores: weighted(groups, scores.softmax(dim=-1)), "columns"),
         (lambda groups, scores: weighted(groups, scores.softmax(dim=-2)), "rows"),
+        (lambda groups, scores: weighted(groups, scores.flatten(3).softmax(-1).reshape(scores.shape)), "places"),
         (lambda groups, scores: weighted(groups, scores.softmax(dim=0)), "batch"),
         (lambda groups, scores: (groups * scores.softmax(dim=1)).mean(dim=1), "divided by the number of groups"),
         (by_exponentials, "overflow"),

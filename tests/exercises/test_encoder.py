@@ -72,7 +72,8 @@ def walked(layers, begin=1, less=1, late=False, strides=True):
         (lambda layers: (walked(layers)[0], walked(layers)[1] + 1), "the product of all strides"),
         (lambda layers: (walked(layers)[0] + 2, walked(layers)[1]), "go through it by hand"),
         (lambda layers: walked(layers) if layers else (0, 1), "sees itself"),
-        (lambda layers: walked(layers)[0], "returns a int, and a tuple is wanted"),
+        (lambda layers: walked(layers)[::-1], "size and step are exchanged"),
+        (lambda layers: walked(layers)[0], "returns an int, and a tuple is wanted"),
     ],
 )
 def test_receptive_field(mistake, sentence):

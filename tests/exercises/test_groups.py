@@ -109,7 +109,8 @@ def products(mistake):
         (products(lambda c, d, k, m, n, s: s * ((n + 1) * k * k * c * d + m * k * k * d * d)), "once for every group"),
         (products(lambda *case: stream_cost(*case)[1] // case[5]), "multiply by cells"),
         (products(lambda *case: stream_cost(*case)[1] - 1), "a forward pass takes"),
-        (lambda *case: stream_cost(*case)[0], "returns a int, and a tuple is wanted"),
+        (lambda *case: stream_cost(*case)[0], "returns an int, and a tuple is wanted"),
+        (lambda *case: stream_cost(*case)[::-1], "two numbers are exchanged"),
         (lambda *case: (*stream_cost(*case), 0), "3 values come back"),
     ],
 )

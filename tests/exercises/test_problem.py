@@ -48,6 +48,17 @@ def test_coverage():
         ),
         "one frame that shows a pixel is enough",
     )
+    caught(checks.coverage, lambda f, v, m, hole: share(v * (warp.by_flow(m, f) > 0.001), hole), "wrong way round")
+    caught(
+        checks.coverage,
+        lambda f, v, m, hole: float((library.shown(f, v, m).amin(dim=0) * hole).sum() / hole.sum()),
+        "every frame has to show",
+    )
+    caught(
+        checks.coverage,
+        lambda f, v, m, hole: float((library.shown(f, v, m).sum(dim=0) * hole).sum() / hole.sum()),
+        "once for each frame",
+    )
     caught(checks.coverage, lambda f, v, m, hole: float(library.shown(f, v, m).sum()), "between 0 and 1")
     caught(checks.coverage, lambda f, v, m, hole: coverage(-f, v, m, hole), "count pixel by pixel")
 
@@ -60,8 +71,10 @@ def temporal_median(frames, holes):
 @pytest.mark.parametrize(
     "mistake, sentence",
     [
-        (lambda x, m: torch.quantile(x, 0.5, dim=0), "values under the holes"),
-        (lambda x, m: torch.quantile(x * (1 - m), 0.5, dim=0), "count as black"),
+        (lambda x, m: torch.quantile(x, 0.5, dim=0), "values under the holes are counted: leave"),
+        (lambda x, m: torch.quantile(x * (1 - m), 0.5, dim=0), "count as black: they"),
+        (lambda x, m: x.median(dim=0).values, "under the holes are counted, and of the middle two"),
+        (lambda x, m: (x * (1 - m)).median(dim=0).values, "count as black, and of the middle two"),
         (lambda x, m: torch.nanmedian(x.masked_fill(m > 0, torch.nan), dim=0).values.nan_to_num(0.0), "the lower"),
         (lambda x, m: torch.nanmean(x.masked_fill(m > 0, torch.nan), dim=0).nan_to_num(0.0), "this is the mean"),
         (lambda x, m: torch.nanquantile(x.masked_fill(m > 0, torch.nan), 0.5, dim=0), "a NaN"),

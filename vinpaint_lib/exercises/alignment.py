@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from einops import rearrange, reduce
+from einops import einsum, rearrange, reduce
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +25,10 @@ def affine_grid(function: Callable[..., Any]) -> None:
     same_shape(found, (2, height, width, 2), "the grid")
     wanted = functional.affine_grid(theta, [2, 1, height, width], align_corners=True)
     back = affine.apply(affine.invert(theta), rearrange(unmoved(height, width), "h w xy -> 1 (h w) xy").repeat(2, 1, 1))
+    turned_in = torch.cat([unmoved(height, width).flip(-1), torch.ones(height, width, 1)], dim=-1)  # (y, x, 1)
     for sentence, other in (
+        ("x and y are exchanged before theta is applied: torch.meshgrid(..., indexing=\"ij\") gives y first.",
+         einsum(theta, turned_in, "b xy k, h w k -> b h w xy")),
         ("x and y are exchanged: the last axis holds x first.", wanted.flip(-1)),
         ("-1 and +1 lie on the outer edges: put them on the centres of the first and last pixel (align_corners=True).",
          functional.affine_grid(theta, [2, 1, height, width], align_corners=False)),
@@ -86,6 +89,10 @@ def masked_alignment_loss(function: Callable[..., Any]) -> None:
         ("the sum is divided by all pixels, not by those that count: fewer common pixels would be rewarded.",
          total(per_frame)),
         ("three channels are summed and one is counted: divide by 3 times the pixels.", total(each * 3)),
+        ("one mean over all references together: take the mean of each reference, then add.",
+         pooled(gap * both, 3 * both, "b n c h w -> b")),
+        ("one mean over batch and references together: take the mean of each reference, add over n, average over b.",
+         pooled(gap * both, 3 * both, "b n c h w -> ")),
         ("the mean over references: the equation adds them up.", total(each) / 4),
         ("the loss is summed over the batch: average over b.", total(each) * 2),
         ("the differences are squared: L1 takes their absolute value.", total(squares)),
@@ -95,6 +102,11 @@ def masked_alignment_loss(function: Callable[..., Any]) -> None:
     wanted = losses.alignment_loss(aligned, visible, target, mask)
     close(found, wanted, "the loss differs from a loop over references and pixels.", atol=1e-6)
     right("masked_alignment_loss")
+
+
+def pooled(gap: Tensor, count: Tensor, pattern: str) -> Tensor:
+    """Sum of gap over sum of count, both taken over the axes that `pattern` leaves out; mean over what is left."""
+    return (reduce(gap, pattern, "sum") / reduce(count, pattern, "sum").clamp(min=1)).mean()
 
 
 def total(per_reference: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def call(function: Any, *args: Any, returns: type | tuple[type, ...] = Tensor, *
     anything but `returns`, a type or several (a function that returns several values returns a `tuple`).
     """
     if not callable(function):
-        raise Wrong(f"a function is wanted here, and this is a {kind(function)}: give the function without brackets.")
+        given_kind = with_article(kind(function))
+        raise Wrong(f"a function is wanted here, and this is {given_kind}: give the function without brackets.")
     name = getattr(function, "__name__", "the function")
     given = [copy(value) for value in args]
     named = {key: copy(value) for key, value in options.items()}
@@ -52,8 +53,8 @@ def call(function: Any, *args: Any, returns: type | tuple[type, ...] = Tensor, *
             f"{name} changes one of its arguments: work on a copy, or use an operation without `_`.",
         )
     wanted = returns if isinstance(returns, tuple) else (returns,)
-    names = " or a ".join(each.__name__ for each in wanted)
-    ask(isinstance(found, wanted), f"{name} returns a {kind(found)}, and a {names} is wanted.")
+    names = " or ".join(with_article(each.__name__) for each in wanted)
+    ask(isinstance(found, wanted), f"{name} returns {with_article(kind(found))}, and {names} is wanted.")
     return found
 
 
@@ -66,7 +67,7 @@ def ask(condition: bool | Tensor | np.bool_, sentence: str) -> None:
 def same_shape(found: Any, wanted: Any, what: str) -> None:
     """Raise Wrong unless `found` has the shape of `wanted`, a tensor or a tuple of sizes; `what`: "the coverage"."""
     shape = tuple(getattr(wanted, "shape", wanted))
-    ask(hasattr(found, "shape"), f"{what} is a {kind(found)}, and a tensor of shape {shape} is wanted.")
+    ask(hasattr(found, "shape"), f"{what} is {with_article(kind(found))}, and a tensor of shape {shape} is wanted.")
     ask(tuple(found.shape) == shape, f"{what} has the shape {tuple(found.shape)}, and {shape} is wanted.")
 
 
@@ -75,7 +76,7 @@ def close(found: Any, wanted: Any, sentence: str, atol: float | int = 1e-5, rtol
 
     Both are tensors or numbers; a different shape and values that are not finite get a sentence of their own.
     """
-    ask(isinstance(found, (Tensor, float, int)), f"the result is a {kind(found)}, and numbers are wanted.")
+    ask(isinstance(found, (Tensor, float, int)), f"the result is {with_article(kind(found))}, and numbers are wanted.")
     left, right_ = (torch.as_tensor(value).detach().cpu().double() for value in (found, wanted))
     same_shape(left, right_, "the result")
     bad = ~torch.isfinite(left) & torch.isfinite(right_)
@@ -102,6 +103,11 @@ def told(error: Exception, function: Callable[..., Any]) -> str:
 def kind(value: Any) -> str:
     """The type of a value in a reader's words."""
     return type(value).__name__
+
+
+def with_article(name: str) -> str:
+    """The name of a type with its article: a Tensor, an int."""
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"
 
 
 def copy(value: Any) -> Any:

@@ -31,6 +31,7 @@ def fuse_groups(function: Callable[..., Any]) -> None:
         ("the best group takes all: that is a maximum, not a softmax.", (sharp == sharp.amax(1, True)).float()),
         ("the softmax runs over the columns of the picture, not over the groups.", scores.softmax(dim=-1)),
         ("the softmax runs over the rows of the picture, not over the groups.", scores.softmax(dim=-2)),
+        ("the softmax runs over the places of the picture, not over the groups.", over_places(scores)),
         ("the softmax runs over the batch, not over the groups.", scores.softmax(dim=0)),
         ("the sum is divided by the number of groups: the weights sum to one already.", sharp / 5),
     ):
@@ -40,6 +41,12 @@ def fuse_groups(function: Callable[..., Any]) -> None:
     ask(torch.isfinite(large).all(), "scores of 200 overflow: subtract the largest, or use torch's softmax.")
     close(large, found, "adding a number to all scores changes the result.", atol=1e-3)
     right("fuse_groups")
+
+
+def over_places(scores: Tensor) -> Tensor:
+    """A softmax (b n 1 h w) over h and w together, which is not what the attention wants."""
+    joined = rearrange(scores, "b n 1 h w -> b n (h w)").softmax(dim=-1)
+    return rearrange(joined, "b n (h w) -> b n 1 h w", h=scores.shape[-2])
 
 
 def inject(function: Callable[..., Any]) -> None:

@@ -54,6 +54,8 @@ def receptive_field(function: Callable[..., Any]) -> None:
         size, step = (int(value) for value in found)
         wanted = receptive.field(layers)
         shown = ", ".join(map(str, layers)) or "no layers"
+        exchanged = (size, step) == (wanted.step, wanted.size) != (wanted.size, wanted.step)
+        ask(not exchanged, "size and step are exchanged: (size, step) is wanted.")
         told_size, told_step = f"for {shown} the size is {size}: ", f"for {shown} the step is {step}: "
         if layers:
             kernels, strides = zip(*layers)

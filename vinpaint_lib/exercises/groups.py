@@ -116,6 +116,8 @@ def stream_cost(function: Callable[..., Any]) -> None:
         ask(len(found) == 2, f"{len(found)} values come back: (parameters, multiply_adds) are wanted.")
         weights, products = (int(value) for value in found)
         wanted = costs.stream(*case)
+        exchanged = (weights, products) == (wanted.multiply_adds, wanted.parameters)
+        ask(not exchanged, "the two numbers are exchanged: (parameters, multiply_adds) is wanted.")
         pair, later = k * k * c * d, depth * k * k * d * d
         named = f"for {case}: "
         weight_slips = {

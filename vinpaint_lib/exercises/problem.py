@@ -40,6 +40,11 @@ def coverage(function: Callable[..., Any]) -> None:
     seen = known_elsewhere.shown(flow, visible, holes)
     found = call(function, flow, visible, holes, hole, returns=(float, int, Tensor))
     same_shape(torch.as_tensor(found), (), "the coverage")
+    counted = float((reduce(seen, "n 1 h w -> 1 h w", "sum") * hole).sum() / hole.sum())
+    ask(
+        abs(float(found) - counted) > 1e-6,
+        "a pixel counts once for each frame that shows it: take the largest value, not the sum.",
+    )
     ask(0 <= float(found) <= 1, f"a share lies between 0 and 1, and this one is {float(found):.3g}.")
 
     def given(sentence: str, other: Tensor, region: Tensor = hole) -> None:
@@ -53,10 +58,15 @@ def coverage(function: Callable[..., Any]) -> None:
         given("the other frames' holes are looked up without following the flow.", in_place)
         given("the share is of the whole frame: count hole pixels only.", seen, hole * 0 + 1)
         given("known and missing are exchanged: M is 1 in a hole.", known_elsewhere.shown(flow, visible, 1 - holes))
+        touched = visible * (1 - known_elsewhere.shown(flow, visible * 0 + 1, holes))
+        given("the comparison is the wrong way round: up to 0.001 no hole pixel was touched.", touched)
+        given("every frame has to show the pixel here: one is enough.", seen.amin(dim=0, keepdim=True))
         frame_share = float(reduce(seen, "n 1 h w -> 1 h w", "max").mul(hole).mean())
         ask(abs(float(found) - frame_share) > 1e-6, "the sum is divided by all pixels: divide by the hole's.")
-        mean = float((reduce(seen, "n 1 h w -> 1 h w", "mean") * hole).sum() / hole.sum())
-        ask(abs(float(found) - mean) > 1e-6, "this is the mean over frames: one frame that shows a pixel is enough.")
+        ask(
+            abs(float(found) - counted / len(flow)) > 1e-6,
+            "this is the mean over frames: one frame that shows a pixel is enough.",
+        )
     close(found, known_elsewhere.share(seen, hole), "the coverage differs from a count pixel by pixel.", atol=1e-6)
     right("coverage")
 
@@ -105,6 +115,12 @@ def likely(found: Tensor, frames: Tensor, holes: Tensor, known: Tensor) -> None:
         "the median is over the missing values: M is 1 in the hole.": turned,
         "values under the holes are counted: leave out what is missing.": np.median(frames.numpy(), axis=0),
         "missing pixels count as black: they must not count at all.": np.median((frames * (1 - holes)).numpy(), axis=0),
+        "values under the holes are counted, and of the middle two torch takes the lower: leave out what is missing.": (
+            frames.median(dim=0).values.numpy()
+        ),
+        "missing pixels count as black, and of the middle two torch takes the lower: they must not count at all.": (
+            (frames * (1 - holes)).median(dim=0).values.numpy()
+        ),
         "of an even number of values the median is the mean of the middle two; this is the lower.": torch.nanmedian(
             hidden, dim=0
         ).values.numpy(),
