@@ -1,9 +1,11 @@
-"""Join the trained fusion network and the pretrained affine aligner into the weights file that ships.
+"""Make the weights file that ships from a training run's.
 
     python data_scripts/ship_weights.py runs/laptop/weights.safetensors runs/affine/affine.safetensors
+    python data_scripts/ship_weights.py runs/sttn/weights.safetensors
 
-The two are trained apart: the network behind chained alignments (`vinpaint train tgfnet`), the aligner on pairs
-with known motion (`data_scripts/pretrain_affine.py`).
+The system is the one that the header names. TGF-Net's file has a second part that is trained apart: the network
+learns behind chained alignments (`vinpaint train tgfnet`), its affine aligner on pairs with known motion
+(`data_scripts/pretrain_affine.py`).
 """
 
 import argparse
@@ -20,6 +22,7 @@ from vinpaint_lib.models.registry import SHIPPED, build
 from vinpaint_lib.train import without_places
 
 PART = "affine."
+LARGEST = 20_000_000  # bytes of a file that ships
 
 
 def read(path: Path) -> tuple[dict, dict]:
@@ -30,35 +33,49 @@ def read(path: Path) -> tuple[dict, dict]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
-def ship(network: Path, affine: Path, out: Path, history: str = "") -> Path:
-    """Write `out` from the network's tensors and the aligner's, load it once as a check, and return it.
+def ship(network: Path, affine: Path | None = None, out: Path | None = None, history: str = "") -> Path:
+    """Write the tensors of `network`, with the aligner's for TGF-Net, to `out`, load it once as a check, and return it.
 
-    `history` is a sentence for the header, where the run that the network's own header names is not all of it.
+    `out` is by default where the library looks for the weights of that system. `history` is a sentence for the header,
+    where the run that the network's own header names is not all of it. Raises UserError: missing file, no training
+    run's file, an aligner that is missing or not wanted, tensors that do not fit, a file beyond `LARGEST`.
     """
     tensors, header = read(network)
-    aligner, aligner_header = read(affine)
-    tensors = {name: value for name, value in tensors.items() if not name.startswith(PART)}
-    tensors |= {PART + name.removeprefix(PART): value for name, value in aligner.items()}
-    provenance = json.loads(header["provenance"]) | {"affine": aligner_header, "history": history}
+    if "provenance" not in header:
+        raise UserError(f"{network}: has no header of a training run; give the weights.safetensors of `vinpaint train`")
+    provenance = json.loads(header["provenance"]) | {"history": history}
+    model = provenance["model"]
+    if (model == "tgfnet") != (affine is not None):
+        wanted = "give the weights of data_scripts/pretrain_affine.py too" if affine is None else f"leave {affine} away"
+        raise UserError(f"{network}: holds weights of {model}; {wanted}")
+    if affine is not None:
+        aligner, aligner_header = read(affine)
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(PART)}
+        tensors |= {PART + name.removeprefix(PART): value for name, value in aligner.items()}
+        provenance["affine"] = aligner_header
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(out.name + ".tmp")
+    target = out or SHIPPED[model]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(target.name + ".tmp")
     save_file(tensors, beside, metadata={"provenance": json.dumps(provenance)})
     try:
-        build("tgfnet", beside)
-    except UserError:
-        beside.unlink()
-        raise
-    os.replace(beside, out)
-    return out
+        build(model, beside)
+        if beside.stat().st_size > LARGEST:
+            raise UserError(
+                f"{network}: {beside.stat().st_size / 1e6:.1f} MB are too many to ship; train a narrower one"
+            )
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train tgfnet`")
-    parser.add_argument("affine", type=Path, help="weights of data_scripts/pretrain_affine.py")
+    parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train`")
+    parser.add_argument("affine", type=Path, nargs="?", help="tgfnet alone: weights of data_scripts/pretrain_affine.py")
     parser.add_argument("--history", default="", help="a sentence for the header")
-    parser.add_argument("--out", type=Path, default=SHIPPED["tgfnet"])
+    parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
     options = parser.parse_args()
     try:
         print(ship(options.network, options.affine, options.out, options.history))

@@ -2,7 +2,8 @@
 
 Every random choice of step s is drawn from (seed, s), so a run that was killed and resumed draws the same
 numbers as one that was not, and two processes share one global batch. Sample k of the batch of step s is the
-same whichever process computes it.
+same whichever process computes it. (A network with batch norm takes its means over each process's share.)
+What belongs to one system is its task (`recipes/tasks.py`).
 """
 
 import json
