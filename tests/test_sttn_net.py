@@ -162,7 +162,9 @@ def test_sizes_and_lengths(size, t):
 def test_other_sizes_are_refused_with_the_ones_that_work(size):
     frames, masks = case(h=size[0], w=size[1])
     nearest = {(40, 48): "48x48", (48, 50): "48x48", (256, 384): "384x240"}[size]
-    with pytest.raises(UserError, match=f"frames of {size[1]}x{size[0]}.*smallest size is 48x48, the nearest {nearest}"):
+    with pytest.raises(
+        UserError, match=f"frames of {size[1]}x{size[0]}.*smallest size is 48x48, the nearest {nearest}"
+    ):
         build()(frames, masks)
 
 

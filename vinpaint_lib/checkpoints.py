@@ -47,6 +47,13 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     return provenance
 
 
+def read_released(name: str, path: Path) -> Any:
+    """The system of that name with the weights its authors released, as an `Inpainter`; see `released.read`."""
+    from vinpaint_lib import released  # here, because it builds models, and their registry reads weights with this file
+
+    return released.read(name, path)
+
+
 def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """UserError unless both hold the same names and shapes."""
     for name in expected:
