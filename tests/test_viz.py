@@ -105,6 +105,15 @@ def test_frames_of_a_strip_are_spread_evenly():
     assert viz.picks(1, 5) == [0]
 
 
+@pytest.mark.parametrize("count, columns, size", [(3, 3, (112, 192)), (6, 3, (96, 160)), (12, 6, (24, 40))])
+def test_titles_on_top_are_not_cut(count, columns, size):
+    rows = [[torch.rand(3, *size)] * columns] * (count // columns)
+    figure = viz.grid(rows, [], [f"|difference| {n}" for n in range(count)])
+    viz.encoded(figure, photo=True)
+    ends = [axis.title.get_window_extent(figure.canvas.get_renderer()).y1 for axis in figure.axes]
+    assert max(ends) < figure.bbox.height - 2  # pixels; what matplotlib measures is a little less than what it draws
+
+
 def test_a_tinted_hole_shows_nothing_of_what_it_hides():
     frames, masks = clip(), torch.stack([hole()] * 5)
     other = torch.where(masks > 0, torch.rand_like(frames), frames)
@@ -122,6 +131,14 @@ def test_an_outline_leaves_the_inside_of_the_hole():
     assert (lined[:, 7, 12:28] == 1).all()
     assert (lined[:, 6, 12:28] == 0).all()
     assert (lined[:, 5] == 0.5).all()
+
+
+def test_a_frame_leaves_the_picture_inside_as_it_is():
+    picture = torch.ones(3, 6, 9)
+    lined = viz.framed(picture)
+    assert torch.equal(lined[:, 1:-1, 1:-1], picture[:, 1:-1, 1:-1])
+    for edge in (lined[:, 0], lined[:, -1], lined[..., 0], lined[..., -1]):
+        assert (edge == 0.5).all()
 
 
 def test_side_by_side_keeps_frames_and_their_order():

@@ -76,9 +76,12 @@ def save(figure: Figure, path: str | Path) -> Path:
     return path
 
 
-def blank(width: float, height: float) -> Figure:
-    """A figure of that many inches without pyplot's global state, so that no backend setting can lose it."""
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+def blank(width: float, height: float, edge: float = 0.02) -> Figure:
+    """A figure of that many inches, with at least `edge` inches free above and below each of its plots.
+
+    It is made without pyplot's global state, so that no backend setting can lose it.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=edge, wspace=0.01, hspace=0.01)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
@@ -95,8 +98,9 @@ def grid(rows: Sequence[Sequence[Tensor | None]], names: Sequence[str], titles: 
     columns = max(len(row) for row in rows)
     first = next(picture for picture in rows[0] if picture is not None)
     each = (WIDTH - 0.3) / columns
-    line, head = (0.24, 0.05) if len(titles) > columns else (0.02, 0.25)
-    figure = blank(WIDTH, len(rows) * (each * first.shape[-2] / first.shape[-1] + line) + head)
+    line, head = (0.24, 0.11) if len(titles) > columns else (0.02, 0.31)
+    tall = len(rows) * (each * first.shape[-2] / first.shape[-1] + line) + head
+    figure = blank(WIDTH, tall, edge=0.05)  # with less the titles on top are cut
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for r, row in enumerate(rows):
         for c, picture in zip_longest(range(columns), row):
@@ -156,6 +160,12 @@ def outlined(frames: Float[Tensor, "*t 3 h w"], masks: Float[Tensor, "*t 1 h w"]
     return lined.clamp(0, 1)
 
 
+def framed(picture: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 h w"]:
+    """A picture with a thin grey line along its edges, for a map that is white to its rim."""
+    inner = functional.pad(torch.ones_like(picture[:1, 2:, 2:]), (1, 1, 1, 1))
+    return picture * inner + 0.5 * (1 - inner)
+
+
 def tinted(frames: Float[Tensor, "*t 3 h w"], masks: Float[Tensor, "*t 1 h w"]) -> Float[Tensor, "*t 3 h w"]:
     """Frames with striped holes and a line around them. Nothing of what lies in a hole is left."""
     height, width = frames.shape[-2:]
@@ -208,15 +218,17 @@ def error_maps(outputs: Clips, truth: Float[Tensor, "t 3 h w"], frame: int, alt:
 
 
 def time_slices(clips: Clips, row: int, alt: str) -> None:
-    """x-t pictures: line `row` of every frame, time downwards. What is still makes straight lines, flicker jags."""
+    """x-t pictures, two in a row: line `row` of every frame, time downwards. What is still makes straight lines,
+    flicker jags."""
     length, width = next(iter(clips.values())).shape[0], next(iter(clips.values())).shape[-1]
     stretch = max(1, round(width / 2.5 / length))  # a frame of time is shown as several lines
     pictures = {
         name: rearrange(clip[:, :, row].repeat_interleave(stretch, dim=0), "t c w -> c t w")
         for name, clip in clips.items()
     }
-    figure = grid([list(pictures.values())], [f"time: {length} frames"], list(pictures))
-    show(figure, alt, photo=True)
+    flat: list[Tensor | None] = list(pictures.values())
+    rows = [flat[i : i + 2] for i in range(0, len(flat), 2)]
+    show(grid(rows, [f"time: {length} frames"] * len(rows), list(pictures)), alt, photo=True)
 
 
 def scores(table: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], alt: str) -> None:
@@ -237,5 +249,5 @@ def scores(table: Mapping[str, Mapping[str, float]], columns: Mapping[str, str],
         axis.set_axisbelow(True)
         axis.margins(0.12)
         axis.xaxis.set_major_locator(MaxNLocator(5))
-        axis.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
+        axis.xaxis.set_major_formatter("{x:g}")  # no power of ten beside the label, where it would read as a factor
     show(figure, alt)
