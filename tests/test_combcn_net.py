@@ -74,6 +74,16 @@ def test_the_network_is_its_table():
     assert torch.allclose(result, expected, atol=1e-4)
 
 
+def test_the_gradients_are_those_of_the_table():
+    net = scattered(CombNet(2))
+    x, guide = torch.randn(2, 4, 16, 16), torch.randn(2, 3, 8, 8, requires_grad=True)
+    wanted = [guide, *net.parameters()]
+    found = torch.autograd.grad(net(x, guide).square().sum(), wanted)
+    expected = torch.autograd.grad(rewritten(net, x, guide).square().sum(), wanted)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+
+
 def test_channels_and_parameters_at_full_width():
     net = JointNet(CONFIGS["paper"])
     for n, (kernel, _, _, inputs, outputs) in BY_NUMBER.items():
@@ -86,7 +96,8 @@ def test_channels_and_parameters_at_full_width():
     assert len(net.state_dict()) == 193
 
 
-def test_the_small_weights_can_be_shipped():
+def test_a_narrower_network_without_normalisation_can_be_shipped():
+    assert CONFIGS["small"].norm == "none"
     tensors = JointNet(CONFIGS["small"]).state_dict().values()
     assert 4 * sum(value.numel() for value in tensors) < 20e6
 

@@ -128,6 +128,14 @@ def test_the_network_is_its_table():
     assert torch.allclose(result, expected, atol=1e-4)
 
 
+def test_the_gradients_are_those_of_the_table():
+    net, x = scattered(VolumeNet(2)), torch.randn(1, 4, 3, 16, 16)
+    found = torch.autograd.grad(net(x).square().sum(), list(net.parameters()))
+    expected = torch.autograd.grad(rewritten(net, x).square().sum(), list(net.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+
+
 def test_channels_and_parameters_at_full_width():
     net = VolumeNet()
     for n, (kernel, _, _, out) in BY_NUMBER.items():

@@ -72,7 +72,9 @@ class Config:
 
 CONFIGS = {
     "paper": Config(),
-    "small": Config(volume_width=8, comb_width=8),
+    # Without normalisation: in training, a step would be normalised by the averages of its own two clips, at test time
+    # by stored ones, so the network would be another one than that which was trained.
+    "small": Config(volume_width=8, comb_width=8, norm="none"),
     "tiny": Config(volume_width=2, comb_width=2, frames=4, overlap=1),
 }
 HALF = 2  # where CombCN takes its guidance
