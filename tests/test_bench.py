@@ -8,7 +8,7 @@ from vinpaint_lib import bench, benchforms
 
 def test_forms_that_are_compared_compute_the_same():
     result = benchforms.compare(lambda form: (form(), 1.0)[1])
-    assert len(result) == 4
+    assert len(result) == 5
     assert all("library" in rows and len(rows) >= 2 for rows in result.values())
 
 
@@ -31,3 +31,19 @@ def test_shares_of_the_parts_add_up():
     rows = bench.inference((48, 64), 3)
     assert sum(v for k, v in rows.items() if k != "seconds per frame") == pytest.approx(1)
     assert {"encoder", "alignment", "decoder", "groups 1/8"} <= set(rows)
+
+
+@pytest.mark.parametrize("form", benchforms.ATTENTION_FORMS)
+def test_an_attention_layer_is_measured_in_seconds_and_mebibytes(form, monkeypatch):
+    small = benchforms.attention_layer(16, (12, 12), 2)
+    monkeypatch.setattr(benchforms, "attention_layer", lambda *arguments: small)
+    seconds, mebibytes = bench.attention_of(form, 2)
+    assert seconds > 0
+    assert mebibytes >= 0
+
+
+def test_forms_of_the_attention_layer_compute_the_same():
+    layer, maps, masks = benchforms.attention_layer(16, (12, 24), 3)
+    with torch.inference_mode():
+        plain, library = (form(layer, maps, masks) for form in benchforms.ATTENTION_FORMS.values())
+    torch.testing.assert_close(library, plain, atol=1e-5, rtol=1e-4)

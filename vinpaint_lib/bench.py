@@ -1,4 +1,4 @@
-"""Speed and memory of TGF-Net on this machine, as ratios inside of one run (`make bench`).
+"""Speed and memory of TGF-Net and of STTN's attention on this machine, as ratios inside of one run (`make bench`).
 
     python -m vinpaint_lib.bench [--quick] [--threads N] [--out bench.json]
 
@@ -37,6 +37,7 @@ from vinpaint_lib.train import use_bf16
 
 SIZES = {"240x432": (240, 432), "480x854": (480, 854)}
 MEMORY_FRAMES = (25, 100, 400)
+ATTENTION_FRAMES = (10, 20, 40)
 
 
 class Loop:
@@ -127,6 +128,30 @@ def memory_of(frames: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def attention_cost(frames: int, threads: int) -> dict[str, float]:
+    """Seconds and MiB of one attention layer of STTN at 240x432 for so many frames, plain form and library.
+
+    Each form in a process of its own: peak memory never falls in one.
+    """
+    rows: dict[str, float] = {}
+    for form in benchforms.ATTENTION_FORMS:
+        command = [sys.executable, "-m", "vinpaint_lib.bench", "--attention-of", form, str(frames)]
+        command += ["--threads", str(threads)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        rows |= {f"{form}, seconds": float(printed[0]), f"{form}, MiB beside the input": float(printed[1])}
+    return rows
+
+
+def attention_of(form: str, frames: int) -> tuple[float, float]:
+    """Seconds, and how far the peak of this process rises above what holds input and layer."""
+    layer, maps, masks = benchforms.attention_layer(256, (60, 108), frames)
+    run = benchforms.ATTENTION_FORMS[form]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with torch.inference_mode():
+        seconds = timed(lambda: run(layer, maps, masks), 2)
+    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
 def shared_work(frames: int) -> dict[str, float]:
     """Seconds per frame with the motion between frames kept from step to step, and measured anew in every step.
 
@@ -200,6 +225,9 @@ def report(quick: bool, threads: int) -> dict[str, Any]:
     result["peak memory MiB"] = show("peak memory MiB", {f"{n} frames": peak_memory(n, threads) for n in frames})
     values = list(result["peak memory MiB"].values())
     print(f"  longest over shortest: {values[-1] / values[0]:.2f}")
+    for length in ATTENTION_FRAMES[:2] if quick else ATTENTION_FRAMES:
+        title = f"attention layer of STTN, {length} frames of 240x432"
+        result[title] = show(title, attention_cost(length, threads))
     result["training float32"] = show("training step, float32", training(False))
     if use_bf16("auto", torch.device("cpu")):
         result["training bf16"] = show("training step, bf16", training(True))
@@ -222,11 +250,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="write all numbers as JSON")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--attention-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     if options.memory_of:
         print(memory_of(options.memory_of))
+        return
+    if options.attention_of:
+        print(*attention_of(options.attention_of[0], int(options.attention_of[1])))
         return
     result = report(options.quick, options.threads)
     if options.out:

@@ -4,6 +4,7 @@ Every form's output is asserted equal before it is timed.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,8 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib import flow, fusion, warp
+from vinpaint_lib.patch_attention import MultiPatchAttention, attend_plain, to_tokens
 
 Timer = Callable[[Callable[[], object]], float]
+# One attention layer of STTN: everything at once, as released, and head by head with a slice of the queries at a time.
+ATTENTION_FORMS: dict[str, Callable[[MultiPatchAttention, Tensor, Tensor], Tensor]] = {
+    "plain": attend_plain,
+    "library": lambda layer, maps, masks: layer(maps, masks),
+}
 SMALL = 12  # pixels a side for loops over pixels
 
 
@@ -23,6 +30,7 @@ def compare(timed: Timer) -> dict[str, dict[str, float]]:
         return {
             "pair convolution, 8 groups, 32 channels, 64x64": pair_convolution(timed),
             f"temporal attention, 8 groups, 32 channels, {SMALL}x{SMALL}": attention(timed),
+            f"attention between patches, 3 frames of {SMALL}x{SMALL} features": patches(timed),
             f"backward warp, {4 * SMALL}x{4 * SMALL}": backward_warp(timed),
             f"membrane in a hole of {SMALL}x{SMALL} cells": membrane(timed),
         }
@@ -80,6 +88,36 @@ def attention(timed: Timer) -> dict[str, float]:
         return (groups * torch.softmax(score, dim=1)).sum(dim=1)
 
     return run({"loop over pixels": loop, "torch": plain, "library": lambda: fusion.fuse(groups, score)}, timed)
+
+
+def attention_layer(channels: int, size: tuple[int, int], frames: int) -> tuple[MultiPatchAttention, Tensor, Tensor]:
+    """A layer, features of one clip at `size`, and masks with a hole in every frame."""
+    torch.manual_seed(0)
+    layer = MultiPatchAttention(channels)
+    maps, masks = torch.randn(1, frames, channels, *size), torch.zeros(1, frames, 1, *size)
+    masks[..., size[0] // 3 : size[0] // 2, size[1] // 4 : size[1] // 2] = 1
+    return layer, maps, masks
+
+
+def patches(timed: Timer) -> dict[str, float]:
+    """A layer of STTN: a loop over queries of every head, the released order of work, the library."""
+    layer, maps, masks = attention_layer(16, (SMALL, SMALL), 3)
+
+    def loop() -> Tensor:
+        attended = torch.empty_like(maps)
+        for head, parts in enumerate(layer.parts):
+            layers = (layer.query_embedding, layer.key_embedding, layer.value_embedding)
+            q, k, v = (to_tokens(layer.embed(one, head, maps), parts)[0] for one in layers)
+            open_ = to_tokens(masks, parts)[0].mean(dim=1) <= 0.5
+            result = [torch.softmax(k[open_] @ query / query.numel() ** 0.5, dim=0) @ v[open_] for query in q]
+            pattern = "(t oh ow) (c ph pw) -> 1 t c (oh ph) (ow pw)"
+            patch = {"oh": parts, "ow": parts, "ph": SMALL // parts, "pw": SMALL // parts}
+            attended[:, :, layer.channels_of(head)] = rearrange(torch.stack(result), pattern, **patch)
+        return layer.merge(attended)
+
+    forms: dict[str, Callable[[], Tensor]] = {"loop over queries": loop}
+    forms |= {name: partial(form, layer, maps, masks) for name, form in ATTENTION_FORMS.items()}
+    return run(forms, timed)
 
 
 def backward_warp(timed: Timer) -> dict[str, float]:
