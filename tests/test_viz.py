@@ -255,6 +255,16 @@ def test_numbers_stand_inside_of_their_regions():
         assert (x < 20) == (text == "1")
 
 
+def test_of_numbers_that_stand_close_the_largest_region_keeps_its_own():
+    weights = torch.zeros(4, 1, 24, 40)
+    weights[0, :, :, :16] = 1
+    weights[1, :, :, 16:19] = 1
+    weights[3, :, :, 19:] = 1
+    axis = viz.blank(2.0, 2.0).subplots()
+    viz_attention.numbered(axis, weights, hole(), apart=7.0)
+    assert [text.get_text() for text in axis.texts] == ["1", "4"]
+
+
 def test_every_attention_figure_draws_with_any_number_of_groups(shown):
     for n in (1, 9, 12):
         weights, trust, age = groups(n) if n > 1 else (torch.ones(1, 1, 24, 40), *[torch.ones(1, 1, 24, 40)] * 2)

@@ -37,6 +37,19 @@ def test_every_group_has_its_score_above_its_weight(drawn, groups):
     figure.canvas.draw()
 
 
+def test_groups_stand_below_each_other_and_are_not_joined(drawn):
+    viz_groups.by_group(
+        {"1/8": {"found": [0.1, 0.9], "dark": [0.0, 0.2]}, "1/2": {"found": [0.3, 0.7]}}, "ab", "x", ALT
+    )
+    figure = drawn[0][0]
+    left, right = figure.axes
+    assert [list(line.get_xdata()) for line in left.lines] == [[0.1, 0.9], [0.0, 0.2]]
+    assert {line.get_linestyle() for axis in (left, right) for line in axis.lines} == {"None"}
+    assert [text.get_text() for text in left.get_yticklabels()] == ["1  a", "2  b"]
+    assert left.get_ylim()[0] > left.get_ylim()[1], "the first group on top"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["found", "dark"]
+
+
 def test_maps_over_time_have_a_row_each_and_a_legend(drawn):
     pictures, names = torch.rand(3, 3, 16, 24), ["past", "future"]
     weights = torch.rand(3, 2, 1, 16, 24)

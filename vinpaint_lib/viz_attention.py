@@ -95,8 +95,12 @@ def painted(
     return viz.outlined(grey * (1 - hole) + inside * hole, hole)
 
 
-def numbered(axis, weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w"]) -> None:
-    """Write a group's number (from 1) into each of its larger regions, so that no colour has to be recognised."""
+def numbered(axis, weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w"], apart: float = 0.0) -> None:
+    """Write a group's number (from 1) into each of its larger regions, so that no colour has to be recognised.
+
+    Of numbers that would stand less than `apart` pixels from each other only that of the largest region is written.
+    """
+    found = []  # size of a region, place and group of its number
     which = torch.where(rearrange(hole, "1 h w -> h w") > 0, winner(weights), NOBODY).numpy()
     for group in sorted(set(which.flatten().tolist()) - {NOBODY}):
         count, regions = cv2.connectedComponents((which == group).astype(np.uint8), connectivity=4)
@@ -106,11 +110,17 @@ def numbered(axis, weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w
                 continue
             depth = cv2.distanceTransform(np.pad(here, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
             y, x = np.unravel_index(depth.argmax(), depth.shape)
-            edge = [withStroke(linewidth=2, foreground="black")]
-            axis.text(
-                x, y, str(group + 1), color="white", fontsize=9, ha="center", va="center", path_effects=edge,
-                fontweight="bold",
-            )  # fmt: skip
+            found.append((int(here.sum()), int(x), int(y), group))
+    kept: list[tuple[int, int, int, int]] = []
+    for each in sorted(found, key=lambda region: -region[0]):
+        if all(math.hypot(each[1] - other[1], each[2] - other[2]) >= apart for other in kept):
+            kept.append(each)
+    for _, x, y, group in (each for each in found if each in kept):
+        edge = [withStroke(linewidth=2, foreground="black")]
+        axis.text(
+            x, y, str(group + 1), color="white", fontsize=9, ha="center", va="center", path_effects=edge,
+            fontweight="bold",
+        )  # fmt: skip
 
 
 def overlay(

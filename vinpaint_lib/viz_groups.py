@@ -5,7 +5,6 @@ are over groups, (n 1 h w); masks 1 = hole.
 """
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from einops import rearrange, repeat
@@ -16,6 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib import viz, viz_attention
+from vinpaint_lib.viz_curves import HUES
+
+COLUMNS = 4  # maps of scores beside each other
+MARGIN = 5  # pixels around the hole that maps over time show
+APART = 8.0  # pixels between two numbers in them
 
 
 def scores_and_weights(
@@ -25,35 +29,31 @@ def scores_and_weights(
     names: Sequence[str],
     alt: str,
 ) -> None:
-    """For every group its scores WF (any range) above its weights GA (0 to 1), in the hole; two scales of colour."""
-    columns = min(9, len(names))
+    """For every group its scores WF (any range), and below all of them the weights GA (0 to 1), in the hole; two
+    scales of colour."""
+    columns = min(COLUMNS, len(names))
     blocks = math.ceil(len(names) / columns)
     close = viz_attention.around(hole, 2)
     hole = hole[..., *close]
     height, width = hole.shape[-2:]
-    each = (viz.WIDTH - 1.5) / columns
-    figure = viz.blank(viz.WIDTH, blocks * (2 * each * height / width + 0.75))
-    axes = figure.subplots(2 * blocks, columns, squeeze=False)
+    each = (viz.WIDTH - 1.3) / columns
+    figure = viz.blank(viz.WIDTH, 2 * blocks * (each * height / width + 0.22) + 0.1, edge=0.04)
     inside = scores[..., *close][repeat(hole > 0, "1 h w -> n 1 h w", n=len(scores))]
-    limits = {"WF": (float(inside.min()), float(inside.max())), "GA": (0.0, 1.0)}
-    rows: dict[str, list] = {"WF": [], "GA": []}
-    for n in range(columns * blocks):
-        for part, (name, values) in enumerate((("WF", scores), ("GA", weights))):
-            axis = axes[n // columns * 2 + part, n % columns]
+    limits = ((float(inside.min()), float(inside.max())), (0.0, 1.0))
+    parts = zip(
+        figure.subfigures(2, 1, squeeze=False).flat, ("score WF", "weight GA"), (scores, weights), limits, strict=True
+    )
+    for half, label, values, (low, high) in parts:
+        axes = half.subplots(blocks, columns, squeeze=False)
+        for n, axis in enumerate(axes.flat):
             viz.bare(axis)
             if n >= len(names):
                 axis.set_visible(False)
                 continue
-            low, high = limits[name]
             shown = viz_attention.inside(values[n][..., *close], hole)
             drawn = axis.imshow(shown, cmap=viz.MAP, vmin=low, vmax=high, interpolation="nearest")
-            rows[name].append((axis, drawn))
-            if part == 0:
-                axis.set_title(f"{n + 1}\n{textwrap.fill(names[n], 10)}", fontsize=8, pad=3)
-            if n % columns == 0:
-                axis.set_ylabel(name, fontsize=9)
-    for name, label in (("WF", "score WF"), ("GA", "weight GA")):
-        figure.colorbar(rows[name][0][1], ax=[axis for axis, _ in rows[name]], fraction=0.02, label=label)
+            axis.set_title(f"{n + 1}  {names[n]}", fontsize=8, pad=3)
+        half.colorbar(drawn, ax=list(axes.flat), fraction=0.02, label=label)
     viz.show(figure, alt)
 
 
@@ -67,8 +67,12 @@ def over_time(
 ) -> None:
     """Filled pictures of some frames in a row, and below them who wins where, a row for each of `maps`.
 
-    Colours and numbers are the groups'; a legend below names them. `frames` are the numbers on top.
+    Only the surroundings of the hole are drawn. Colours and numbers are the groups'; a legend below names them.
+    `frames` are the numbers on top.
     """
+    close = viz_attention.around(hole, MARGIN)
+    pictures, hole = pictures[..., *close], hole[..., *close]
+    maps = {name: weights[..., *close] for name, weights in maps.items()}
     painted = [
         [viz_attention.painted(one, picture, hole) for one, picture in zip(weights, pictures)]
         for weights in maps.values()
@@ -77,7 +81,7 @@ def over_time(
     figure = viz.grid([top, *painted], ["filled", *maps], [f"frame {t}" for t in frames])
     for place, weights in enumerate(maps.values(), start=1):
         for column, one in enumerate(weights):
-            viz_attention.numbered(figure.axes[place * len(frames) + column], one, hole)
+            viz_attention.numbered(figure.axes[place * len(frames) + column], one, hole, APART)
     legend(figure, names)
     viz.show(figure, alt, photo=True)
 
@@ -90,6 +94,29 @@ def legend(figure: Figure, names: Sequence[str]) -> None:
         for n, name in enumerate(names)
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+
+
+def by_group(panels: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], label: str, alt: str) -> None:
+    """A value for each group, a panel for each of `panels`, a marker for each of its entries (name -> n values).
+
+    Groups have no order, so nothing joins them; they stand below each other with their numbers and names.
+    """
+    figure = viz.blank(viz.WIDTH, 0.2 * len(names) + 1.0, edge=0.05)
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axis, (title, series) in zip(axes, panels.items(), strict=True):
+        for n, (name, values) in enumerate(series.items()):
+            style = {"color": HUES[n], "marker": "os^Dv"[n], "linestyle": "none", "fillstyle": "none"}
+            axis.plot(values, range(len(names)), label=name, markersize=6, markeredgewidth=1.5, **style)
+        axis.set_yticks(range(len(names)), [f"{n + 1}  {name}" for n, name in enumerate(names)], fontsize=8)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_title(title, fontsize=9, pad=3)
+        axis.set_xlabel(label, fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.grid(color="0.88", linewidth=0.6)
+        axis.set_axisbelow(True)
+    handles, found = axes[0].get_legend_handles_labels()
+    figure.legend(handles, found, loc="outside lower center", ncols=len(found), fontsize=9, frameon=False)
+    viz.show(figure, alt)
 
 
 def weight_picture(
