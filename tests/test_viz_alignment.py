@@ -47,6 +47,8 @@ def test_estimates_are_drawn_over_the_truth(drawn):
 def test_the_difference_is_doubled_and_striped_where_nothing_is_shown():
     one, shown = torch.full((3, 12, 12), 0.5), torch.ones(1, 12, 12)
     shown[:, :, 8:] = 0
+    stronger = viz_alignment.difference(one, one - 0.1, shown, times=4.0)
+    assert torch.allclose(stronger[:, :, :6], torch.full((3, 12, 6), 0.4), atol=1e-6)
     found = viz_alignment.difference(one, one - 0.1, shown)
     assert torch.allclose(found[:, :, :4], torch.full((3, 12, 4), 0.2))
     assert found[:, :, 11].std() > 0.05

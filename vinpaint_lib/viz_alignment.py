@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vinpaint_lib import affine, viz, warp
+from vinpaint_lib.viz_curves import HUES  # so that a network keeps its colour from its curve to its markers
 
-HUES = (viz.COLOURS[2], viz.COLOURS[0], viz.COLOURS[4])
+FRAME = 6  # pixels around a picture, so that what lies on its edge is drawn whole
 MARKERS = ("x", "o", "^")
 
 
@@ -18,7 +19,7 @@ def sampling(
     picture: Float[Tensor, "3 h w"], maps: Mapping[str, Float[Tensor, "2 3"]], alt: str, *, every: int = 12
 ) -> None:
     """For each theta (corner coordinates): above, the positions in `picture` that the pixels of the result look at
-    (a grid of every so many of them; the first row thicker); below, the result."""
+    (a grid of every so many of them; the first row thicker and in another colour); below, the result."""
     viz.show(sampling_figure(picture, maps, every), alt, photo=True)
 
 
@@ -38,18 +39,18 @@ def sampling_figure(picture: Float[Tensor, "3 h w"], maps: Mapping[str, Float[Te
         at = rearrange((affine.apply(one, points) + 1) * scale, "1 (r c) xy -> xy r c", r=rows)
         above, below = axes[0, column], axes[1, column]
         above.imshow(viz.to_rgb(picture * 0.6 + 0.4), interpolation="nearest")
-        lines = [(at[0, r], at[1, r], 2.2 if r == 0 else 0.8) for r in range(rows)]
-        lines += [(at[0, :, c], at[1, :, c], 0.8) for c in range(columns)]
-        for across, down, thick in lines:
-            above.plot(across, down, color=viz.COLOURS[0], linewidth=thick)
-        above.set_xlim(-0.5, width - 0.5)
-        above.set_ylim(height - 0.5, -0.5)
+        lines = [(at[0, :, c], at[1, :, c]) for c in range(columns)] + [(at[0, r], at[1, r]) for r in range(1, rows)]
+        above.plot(at[0, 0], at[1, 0], color=viz.COLOURS[2], linewidth=2.4, zorder=3)
+        for across, down in lines:
+            above.plot(across, down, color=viz.COLOURS[0], linewidth=0.8)
         above.set_title(name, fontsize=9, pad=3)
         below.imshow(
             viz.to_rgb(warp.by_affine(rearrange(picture, "c h w -> 1 c h w"), one)[0]), interpolation="nearest"
         )
         for axis in (above, below):
             viz.bare(axis)
+            axis.set_xlim(-0.5 - FRAME, width - 0.5 + FRAME)
+            axis.set_ylim(height - 0.5 + FRAME, -0.5 - FRAME)
     axes[0, 0].set_ylabel("looks at", fontsize=9)
     axes[1, 0].set_ylabel("shows", fontsize=9)
     return figure
@@ -73,7 +74,12 @@ def scatter_figure(
         reach = float(truth[:, k].abs().max()) * 1.1
         axis.plot([-reach, reach], [-reach, reach], color="0.6", linewidth=1)
         for n, (label, values) in enumerate(found.items()):
-            style = {"color": HUES[n % 3], "marker": MARKERS[n % 3], "linestyle": "none", "markersize": 4}
+            style = {
+                "color": HUES[n % len(HUES)],
+                "marker": MARKERS[n % len(MARKERS)],
+                "linestyle": "none",
+                "markersize": 4,
+            }
             axis.plot(truth[:, k], values[:, k], label=label, fillstyle="none", **style)
         axis.set_xlim(-reach, reach)
         axis.set_ylim(-reach, reach)
@@ -89,7 +95,9 @@ def scatter_figure(
     return figure
 
 
-def difference(one: Float[Tensor, "3 h w"], other: Float[Tensor, "3 h w"], shown: Float[Tensor, "1 h w"]) -> Tensor:
-    """|one - other| (mean over RGB, times two) as a grey picture, black 0; stripes where `shown` is 0."""
-    gap = repeat(2 * viz.error(one, other), "1 h w -> c h w", c=3).clamp(0, 1)
+def difference(
+    one: Float[Tensor, "3 h w"], other: Float[Tensor, "3 h w"], shown: Float[Tensor, "1 h w"], times: float = 2.0
+) -> Float[Tensor, "3 h w"]:
+    """|one - other| (mean over RGB, drawn `times` as strong) as a grey picture, black 0; stripes where `shown` is 0."""
+    gap = repeat(times * viz.error(one, other), "1 h w -> c h w", c=3).clamp(0, 1)
     return viz.tinted(gap, 1 - shown)
