@@ -23,6 +23,20 @@ def test_a_gradient_is_summed_over_channels_and_scaled_by_its_large_values():
     assert top == pytest.approx(np.percentile(np.abs(slow), viz_losses.FULL))
 
 
+def test_the_key_says_what_the_colours_mean():
+    gradient = torch.zeros(3, 6, 8)
+    gradient[:, 0, 0], gradient[:, 5, 7] = -0.5, 0.5  # the loss falls with a lighter pixel, with a darker pixel
+    figure = viz_losses.gradient_figure({"a": gradient}, 1)
+    drawn = figure.axes[0].images[0]
+    shown = drawn.to_rgba(drawn.get_array())
+    (key,) = figure.legends
+    for place, end in (((0, 0), "lighter"), ((5, 7), "darker")):
+        red, _, blue, _ = shown[place]
+        (tone,) = (patch for patch in key.get_patches() if patch.get_label().endswith(end))
+        assert (red > blue) == (tone.get_facecolor()[0] > tone.get_facecolor()[2]) == (end == "lighter")
+    assert figure.axes[0].get_title() == "a  (darkest tone: 2)"
+
+
 def test_the_scale_is_that_of_the_hole_however_small_it_is():
     gradient = torch.zeros(3, 50, 50)
     gradient[:, 3:5, 3:5] = 0.01

@@ -248,6 +248,6 @@ def scores(table: Mapping[str, Mapping[str, float]], columns: Mapping[str, str],
         axis.grid(axis="both", color="0.85", linewidth=0.6)
         axis.set_axisbelow(True)
         axis.margins(0.12)
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_locator(MaxNLocator(max(4, 7 - len(columns))))
         axis.xaxis.set_major_formatter("{x:g}")  # no power of ten beside the label, where it would read as a factor
     show(figure, alt)

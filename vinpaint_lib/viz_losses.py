@@ -6,39 +6,51 @@ from collections.abc import Mapping
 import numpy as np
 from einops import reduce
 from jaxtyping import Float
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
 from vinpaint_lib import viz
 
 SIGNED = "PuOr"  # orange below zero, white at zero, purple above; told apart with any colour vision
-FULL = 99.0  # percentile of the absolute values that has the full tone: single pixels would wash out the rest
+KEY = {0.1: "the loss falls when the pixel gets lighter", 0.5: "no gradient", 0.9: "... when it gets darker"}
+FULL = 99.0  # percentile of the absolute values that has the darkest tone: single pixels would wash out the rest
 
 
 def gradient_maps(gradients: Mapping[str, Float[Tensor, "c _ _"]], alt: str, *, columns: int = 4) -> None:
     """Gradients as signed pictures, their channels added; each has its own scale, whose top stands in the title.
 
     White is no gradient. Where it is purple the loss falls when the pixel gets darker, where it is orange when the
-    pixel gets lighter. The pictures may differ in size (a pyramid); they are drawn equally large.
+    pixel gets lighter; a key below says so. The pictures may differ in size (a pyramid); they are drawn equally large.
     """
+    viz.show(gradient_figure(gradients, columns), alt)
+
+
+def gradient_figure(gradients: Mapping[str, Float[Tensor, "c _ _"]], columns: int) -> Figure:
+    """The figure behind `gradient_maps`."""
     columns = min(columns, len(gradients))
     rows = math.ceil(len(gradients) / columns)
     height, width = next(iter(gradients.values())).shape[-2:]
     each = (viz.WIDTH - 0.3) / columns
-    figure = viz.blank(viz.WIDTH, rows * (each * height / width + 0.32))
+    figure = viz.blank(viz.WIDTH, rows * (each * height / width + 0.32) + 0.35)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         viz.bare(axis)
     for axis, (name, gradient) in zip(axes.flat, gradients.items(), strict=False):
         values, top = signed(gradient)
         axis.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, interpolation="nearest")
-        axis.set_title(f"{name}  (full tone: {top:.1g})" if values.any() else f"{name}  (zero everywhere)", fontsize=9)
+        tone = f"darkest tone: {top:.1g}" if values.any() else "zero everywhere"
+        axis.set_title(f"{name}  ({tone})", fontsize=9, pad=3)
     for axis in axes.flat[len(gradients) :]:
         axis.set_visible(False)
-    viz.show(figure, alt)
+    tones = [Patch(facecolor=colormaps[SIGNED](place), edgecolor="0.6", label=words) for place, words in KEY.items()]
+    figure.legend(handles=tones, loc="outside lower center", ncols=len(KEY), fontsize=9, frameon=False)
+    return figure
 
 
 def signed(gradient: Float[Tensor, "c h w"]) -> tuple[Float[np.ndarray, "h w"], float]:
-    """The sum over channels, and the absolute value that gets the full tone (1 if all are zero)."""
+    """The sum over channels, and the absolute value that gets the darkest tone (1 if all are zero)."""
     values = reduce(gradient.detach().cpu().double(), "c h w -> h w", "sum").numpy()
     sizes = np.abs(values[values != 0])
     return values, float(np.percentile(sizes, FULL)) if len(sizes) else 1.0

@@ -50,6 +50,8 @@ def test_one_scale_of_the_pyramid_loss():
         (unguarded, "gives nan"),
         (lambda o, t, m, k: one_scale(o, t, m, k) + 0.1, "a loop over all pixels"),
         (lambda o, t, m, k: (o - t).abs(), "has the shape"),
+        (lambda o, t, m, k: one_scale(o, t, m, k).item(), "a Tensor is wanted"),
+        (lambda o, t, m, k: one_scale(o, t, m, k).detach(), "no gradient comes back"),
     ],
 )
 def test_mistakes_in_one_scale_are_told(function, match):
@@ -80,6 +82,7 @@ def test_gram():
         (lambda f: losses.gram(f - f.mean((2, 3), keepdim=True)), "covariance"),
         (lambda f: losses.gram(f).triu(), "pairs of channels"),
         (lambda f: losses.gram(f).flatten(1), "has the shape"),
+        (lambda f: losses.gram(f.detach()), "no gradient comes back"),
     ],
 )
 def test_mistakes_in_the_gram_matrix_are_told(function, match):
@@ -105,6 +108,8 @@ def test_total_variation():
         (lambda x: torch.cat([along(x, -1).flatten(), along(x, -2).flatten()]).abs().mean(), "one mean"),
         (lambda x: sum((x - x.roll(1, dims=d)).abs().mean() for d in (-1, -2)), "goes round"),
         (lambda x: losses.total_variation(x) / 2, "all neighbours"),
+        (lambda x: losses.total_variation(x).item(), "a Tensor is wanted"),
+        (lambda x: torch.tensor(losses.total_variation(x).item()), "no gradient comes back"),
     ],
 )
 def test_mistakes_in_total_variation_are_told(function, match):

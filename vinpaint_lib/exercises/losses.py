@@ -26,7 +26,7 @@ def hole_valid_l1(function: Callable[..., Any]) -> None:
 
     gap = (output - truth).abs()
     known, hole = losses.masked_l1(output, truth, 1 - mask), losses.masked_l1(output, truth, mask)
-    found = scalar(call(function, output, truth, mask, 3.0, returns=(Tensor, float)))
+    found = scalar(call(function, output, truth, mask, 3.0))
     slips = {
         "the weight multiplies the known part as well: lambda_hole stands in front of the hole's term only.": 3
         * (known + hole),
@@ -47,10 +47,11 @@ def hole_valid_l1(function: Callable[..., Any]) -> None:
     for sentence, value in slips.items():
         ask(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, known + 3 * hole, "the value differs from a loop over all pixels.")
-    empty = scalar(call(function, output, truth, 0 * mask, 3.0, returns=(Tensor, float)))
+    empty = scalar(call(function, output, truth, 0 * mask, 3.0))
     whole = losses.masked_l1(output, truth, 1 - 0 * mask)
     ask(torch.isfinite(empty), "a sample without a hole gives nan: divide by at least 1 (`clamp(min=1)`).")
     close(empty, whole, "without a hole only the known term is left, and this is something else.")
+    trains(function, output, truth, mask, 3.0)
     right("hole_valid_l1")
 
 
@@ -77,6 +78,7 @@ def gram(function: Callable[..., Any]) -> None:
     for sentence, value in slips.items():
         ask(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, wanted, "the matrix differs from a loop over pairs of channels.")
+    trains(function, feature)
     right("gram")
 
 
@@ -87,7 +89,7 @@ def total_variation(function: Callable[..., Any]) -> None:
     along_y = image[..., 1:, :] - image[..., :-1, :]
     joint = torch.cat([rearrange(each, "b c h w -> (b c h w)") for each in (along_x, along_y)])
     round_x, round_y = image - image.roll(1, dims=-1), image - image.roll(1, dims=-2)
-    found = scalar(call(function, image, returns=(Tensor, float)))
+    found = scalar(call(function, image))
     signed = along_x.mean() + along_y.mean()
     slips = {
         "differences of both signs cancel: take their absolute value.": signed,
@@ -105,11 +107,18 @@ def total_variation(function: Callable[..., Any]) -> None:
     for sentence, value in slips.items():
         ask(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, losses.total_variation(image), "the value differs from a loop over all neighbours.")
+    trains(function, image)
     right("total_variation")
 
 
-def scalar(found: Any) -> Tensor:
+def trains(function: Callable[..., Any], output: Tensor, *others: Any) -> None:
+    """Raise Wrong unless the result of function(output, *others) has a gradient with respect to `output`."""
+    found = call(function, output.clone().requires_grad_(), *others)
+    ask(found.requires_grad, "no gradient comes back: keep the result a tensor (no `.item()`, no `.detach()`).")
+
+
+def scalar(found: Tensor) -> Tensor:
     """One number, as a tensor without axes. Raises Wrong for anything with axes."""
-    number = torch.as_tensor(found).detach()
+    number = found.detach()
     same_shape(number, (), "the loss")
     return number.float()
