@@ -1,8 +1,8 @@
 """How 3DCN + CombCN is trained: both networks together, so that CombCN's loss also teaches 3DCN, as data.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour and a quarter on one CPU core; what the shipped weights were trained with
-           gpu     some hours on one GPU
+           laptop  an hour and a half on one CPU core with fast bf16; for weights small enough to ship
+           gpu     the paper's width, for one GPU
            paper   the paper's sizes (32 frames of 128 x 128, r = 2) and losses one to one; the rate follows a known
                    re-implementation; batch and steps are not known, ours are marked below
 """
