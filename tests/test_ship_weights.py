@@ -16,14 +16,10 @@ CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny"}
 
 def trained(folder, model):
     """The weights file of a run, with random weights."""
-    system, name = SYSTEMS[model], name or CONFIG[model]
-    path = folder / f"{model}.safetensors"
-    provenance = {
-        "model": model,
-        "config": asdict(system.configs[name]),
-        "run": {"data": "videos:/home/me/clips*2,toy"},
-    }
-    checkpoints.save_weights(system.network(system.configs[name]), path, provenance)
+    system, path = SYSTEMS[model], folder / f"{model}.safetensors"
+    config = system.configs[CONFIG[model]]
+    provenance = {"model": model, "config": asdict(config), "run": {"data": "videos:/home/me/clips*2,toy"}}
+    checkpoints.save_weights(system.network(config), path, provenance)
     return path
 
 
