@@ -41,6 +41,9 @@ def test_prefix_older_format_half_precision_and_company(tmp_path, thin, zipped):
     path = tmp_path / "gen_00001.pth"
     content = {"netG": {f"module.{name}": value.half() for name, value in thin.items()}, "netD": {"conv": thin}}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    tensors = released.read_tensors(path, "netG")
+    assert tensors.keys() == thin.keys()
+    assert all(value.dtype == torch.float32 for value in tensors.values())
     model = checkpoints.read_released("sttn", path)
     for name, value in model.net.state_dict().items():
         assert value.dtype == torch.float32

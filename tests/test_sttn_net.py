@@ -123,6 +123,15 @@ def test_nothing_under_a_hole_reaches_the_output():
         assert not torch.equal(net(frames * 0.9, masks), net(frames, masks))
 
 
+def test_masks_are_looked_at_every_fourth_pixel():
+    masks = (torch.rand(3, 1, 48, 96) > 0.5).float()
+    expected = torch.nn.functional.interpolate(masks, scale_factor=0.25, mode="nearest")
+    net = build()
+    assert torch.equal(net.key_masks(masks[None])[0], expected)
+    net.config = replace(THIN, as_released=True)
+    assert net.key_masks(masks[None]) is None
+
+
 def test_features_of_a_hole_reach_no_other_patch_through_attention():
     net = build()
     attention = net.transformer[0].attention
