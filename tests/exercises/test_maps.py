@@ -23,6 +23,7 @@ def test_entropy():
     caught(checks.entropy, lambda w: -(w * w.log()).sum(dim=0) / math.log(len(w)), "0 log 0 counts as 0")
     caught(checks.entropy, lambda w: log_sum(w) / math.log(len(w)), "a single group gives nan")
     caught(checks.entropy, lambda w: viz_attention.entropy(w) / len(w), "for any N")
+    caught(checks.entropy, lambda w: log_sum(w) / max(math.log(len(w)), 1), "divide by log 2")
     caught(checks.entropy, lambda w: torch.special.entr(w) / math.log(len(w)), "has the shape")
     caught(checks.entropy, lambda w: (log_sum(w) + 1e-9) / (math.log(len(w)) + 1e-9), "always sure")
     caught(checks.entropy, lambda w: viz_attention.entropy(w.clamp(min=0.01)), "some of weight 0")

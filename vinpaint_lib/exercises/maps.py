@@ -27,6 +27,8 @@ def entropy(function: Callable[..., Any]) -> None:
         f"equal weights over 5 groups give {top:.3g} and should give 1: divide by log N.",
     )
     asking.close(found, torch.ones(1, 3, 4), "equal weights of N groups should give 1 for any N: sum, then divide once")
+    pair = asking.call(function, torch.full((2, 1, 3, 4), 1 / 2))
+    asking.close(pair, torch.ones(1, 3, 4), "two equal groups should give 1 as well: divide by log 2, which is below 1")
     weights = weights_of(torch.Generator().manual_seed(3), groups=4)
     found = asking.call(function, weights)
     asking.ask(torch.isfinite(found).all(), "a weight of 0 gives nan: 0 log 0 counts as 0 (see torch.special.entr).")
