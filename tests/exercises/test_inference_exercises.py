@@ -10,6 +10,7 @@ from einops import rearrange, repeat
 from exercises.planted import caught, passes
 from vinpaint_lib import checks, inpaint, memory
 from vinpaint_lib.clips import Clip
+from vinpaint_lib.exercises.asking import Wrong
 from vinpaint_lib.exercises.inference import NearestKnown, nearest_known
 from vinpaint_lib.models import Output, Step
 from vinpaint_lib.viz_inference import time_slice
@@ -23,9 +24,12 @@ def loop(frames, masks, model, reach, mistake=""):
     if mistake == "empty":
         holes = torch.zeros_like(holes)
     for t in reversed(order) if mistake == "backward" else order:
-        low = max(0, t - reach)
+        low = t - reach if mistake == "negative" else max(0, t - reach)
         high = t + 1 if mistake == "past" else min(len(frames), t + reach + 1)
-        raw = model(shown[low:high], holes[low:high], reach if mistake == "place" else t - low)
+        raw = model(shown[low:high], holes[low:high], {"place": reach, "clip's place": t}.get(mistake, t - low))
+        if mistake == "early":
+            holes[t] = 0
+            raw = holes[t] * raw
         done = masks[t] * raw + (1 - masks[t]) * given[t]
         filled[t] = raw if mistake == "raw result" else 0 * raw if mistake == "black" else done
         if mistake == "twice":
@@ -66,7 +70,7 @@ def test_fill_in_order():
         ("twice", "the model is called 14 times"),
         ("no feedback", "nothing is written back"),
         ("no mask", "not emptied"),
-        ("no frame", "not written back: the model takes black"),
+        ("no frame", "the hole of the frame is still black"),
         ("raw", "the raw output is written back"),
         ("raw result", "known pixels come back changed"),
         ("input", "come back empty"),
@@ -75,6 +79,19 @@ def test_fill_in_order():
 )
 def test_mistakes_in_the_loop_are_told(mistake, match):
     caught(checks.fill_in_order, partial(loop, mistake=mistake), match)
+
+
+@pytest.mark.parametrize(
+    "mistake, match",
+    [
+        ("clip's place", "place is 3 for frame 3: it counts from the window's start"),
+        ("negative", "the window of frame 0 holds 0 frames"),
+        ("early", "empty the mask last"),
+    ],
+)
+def test_the_loop_is_told_in_words_what_the_toy_model_could_not_take(mistake, match):
+    with pytest.raises(Wrong, match=match):
+        checks.fill_in_order(partial(loop, mistake=mistake))
 
 
 def test_the_toy_model_takes_the_nearest_frame_that_knows():

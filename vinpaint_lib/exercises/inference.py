@@ -67,6 +67,8 @@ def fill_in_order(function: Callable[..., Any]) -> None:
 
     def spy(window_frames: Tensor, window_masks: Tensor, place: int) -> Tensor:
         seen.append((window_frames.clone(), window_masks.clone(), place))
+        if not 0 <= place < len(window_frames):  # told below, in words
+            return torch.full_like(frames[0], 0.5)
         return nearest_known(window_frames, window_masks, place)
 
     filled = call(function, frames, masks, spy, reach)
@@ -75,7 +77,7 @@ def fill_in_order(function: Callable[..., Any]) -> None:
     spans = [(max(0, t - reach), min(7, t + reach + 1)) for t in range(7)]
     backward = [(high - low, t - low) for t, (low, high) in enumerate(spans)][::-1]
     found = [(len(window), place) for window, _, place in seen]
-    ask(found != backward, "the frames are filled from the last to the first: sec. G goes forward in time.")
+    ask(found != backward, "the frames are filled from the last to the first: section 3G goes forward in time.")
     for t, (low, high) in enumerate(spans):
         window, holes, place = seen[t]
         ask(
@@ -107,7 +109,11 @@ def look_back(window: Tensor, holes: Tensor, frames: Tensor, masks: Tensor) -> N
     emptied, written = not holes.any(), bool((window * masks).any(dim=1, keepdim=True)[masks > 0].all())
     ask(emptied or written, "nothing is written back: later frames still see the holes of the finished ones.")
     ask(emptied, "a finished frame is written back, but its mask is not emptied: the model takes it for missing.")
-    ask(written, "the mask is emptied, but the frame is not written back: the model takes black for known.")
+    ask(
+        written,
+        "the mask is emptied, but the hole of the frame is still black: composite with the mask first, "
+        "write the frame back, and empty the mask last.",
+    )
     ask(
         torch.equal(window * (1 - masks), frames * (1 - masks)),
         "the raw output is written back: write the composite, whose known pixels are the input's.",
