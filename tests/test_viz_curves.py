@@ -45,6 +45,12 @@ def test_one_legend_for_panels_of_the_same_lines():
     assert [line.get_ydata().tolist() for line in drawn.lines] == [[0, 0, 1], [1, 2, 1], [2, 4, 1]]
 
 
+def test_the_legend_of_one_panel_can_stand_below():
+    figure = viz_curves.figure_of([panel()], 1, 2.0, below=True)
+    assert len(figure.legends) == 1
+    assert figure.axes[0].get_legend() is None
+
+
 def test_places_that_are_left_over_are_hidden():
     figure = viz_curves.figure_of([panel()] * 3, 2, 2.0)
     assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]

@@ -33,22 +33,30 @@ class Panel(NamedTuple):
 
 
 def curves(
-    panels: Sequence[Panel], alt: str, *, columns: int = 2, height: float = 2.4, path: str | Path | None = None
+    panels: Sequence[Panel],
+    alt: str,
+    *,
+    columns: int = 2,
+    height: float = 2.4,
+    below: bool = False,
+    path: str | Path | None = None,
 ) -> None:
     """The panels in rows of `columns`, each `height` inches; one legend below for all if they name the same lines.
 
+    `below`: the legend of a single panel, too, where it would hide a line.
+
     Raises ValueError without panels, or for more lines in a panel than can be told apart.
     """
-    viz.show(figure_of(panels, columns, height), alt, path=path)
+    viz.show(figure_of(panels, columns, height, below), alt, path=path)
 
 
-def figure_of(panels: Sequence[Panel], columns: int, height: float) -> Figure:
+def figure_of(panels: Sequence[Panel], columns: int, height: float, below: bool = False) -> Figure:
     """The figure behind `curves`."""
     if not panels or max(len(panel.lines) for panel in panels) > len(HUES):
         raise ValueError(f"a figure needs panels, of at most {len(HUES)} lines each")
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    shared = len(panels) > 1 and all(list(panel.lines) == list(panels[0].lines) for panel in panels)
+    shared = (len(panels) > 1 or below) and all(list(panel.lines) == list(panels[0].lines) for panel in panels)
     width = viz.WIDTH * (0.62 if columns == 1 else 1.0)
     figure = viz.blank(width, rows * height + (0.35 if shared else 0.0))
     places = figure.subplots(rows, columns, squeeze=False)
