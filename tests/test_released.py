@@ -9,6 +9,7 @@ import torch
 
 from vinpaint_lib import checkpoints, released
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.models import registry
 from vinpaint_lib.models.sttn import STTN, Config
 
 THIN = Config(channels=8, blocks=1)
@@ -140,3 +141,12 @@ def test_systems_without_released_weights_are_named(tmp_path):
     with pytest.raises(UserError, match="no released weights of 'combcn' to read; choose sttn"):
         checkpoints.read_released("combcn", tmp_path / "any.pth")
     assert set(released.RELEASED) == {"sttn"}
+
+
+def test_the_command_line_s_builder_reads_them_too(tmp_path, thin):
+    torch.save({"netG": dict(thin)}, tmp_path / "sttn.pth")
+    model = registry.build("sttn", tmp_path / "sttn.pth")
+    assert model.config.as_released
+    assert all(torch.equal(value, thin[name]) for name, value in model.net.state_dict().items())
+    with pytest.raises(UserError, match="no released weights of 'tgfnet'"):
+        registry.build("tgfnet", tmp_path / "sttn.pth")

@@ -46,7 +46,7 @@ def inpaint(
         mask: the holes, white = missing: a video, a folder, or one picture for all frames
         out: a video (.mp4, .mov, .mkv), or a folder for PNGs that keep their names
         model: a name from `vinpaint models`
-        weights: a checkpoint of that model; without it, the weights that ship
+        weights: a checkpoint of that model, or a .pth file of its authors; without it, the weights that ship
         dilate: grow the holes by so many pixels, where their edge still shows the object
         invert_mask: black = missing
         size: the size to work at and to write; without it, that of the input

@@ -47,8 +47,12 @@ SYSTEMS: dict[str, System] = {
             "tgfnet-all-feedback": {"feedback": "all"},
         },
     ),
-    "sttn": System(sttn.STTN, sttn.CONFIGS, "sttn-small.safetensors"),
-    "combcn": System(combcn.CombCN, combcn.CONFIGS, "combcn-small.safetensors"),
+    # Keys inside holes count, as in the released code.
+    "sttn": System(sttn.STTN, sttn.CONFIGS, "sttn-small.safetensors", {"sttn-as-released": {"as_released": True}}),
+    # Frame by frame: CombCN sees even grey instead of 3DCN's frame.
+    "combcn": System(
+        combcn.CombCN, combcn.CONFIGS, "combcn-small.safetensors", {"combcn-no-guidance": {"guidance": False}}
+    ),
 }
 SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}
 BASELINES: dict[str, Callable[[], Inpainter]] = {
@@ -64,12 +68,14 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     for variant, options in {name: {}, **system.variants}.items()
 }
 MODELS = (*VARIANTS, *BASELINES)
+PICKLES = (".pth", ".pt")  # what authors released; ours are safetensors
 
 
 def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
     """The model of that name, ready to fill clips; networks with the shipped weights or those given.
 
-    `options` replace fields of the network's configuration that need no new weights (align, reach, feedback, ...).
+    `weights` that end in .pth are read as its authors' own (`released.py`), and the network behaves as they released
+    it. `options` replace fields of the network's configuration that need no new weights (align, reach, feedback, ...).
     Raises UserError: unknown name, weights that are missing or of another model.
     """
     if name in BASELINES:
@@ -80,6 +86,8 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
         raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
     of, changes = VARIANTS[name]
     path = weights or SHIPPED[of]
+    if path.suffix in PICKLES:
+        return checkpoints.read_released(of, path)
     if not path.exists():
         raise UserError(f"{path}: no such weights file; train one with `vinpaint train {of}` or reinstall the package")
     found = checkpoints.read_provenance(path)
