@@ -31,6 +31,15 @@ def test_sample_pictures_are_read_as_they_were_written(folder):
         torch.testing.assert_close(rows, wanted, atol=1e-6, rtol=0)
 
 
+def test_the_hole_is_striped_and_black_elsewhere_is_not():
+    truth = torch.rand(3, 24, 24) * 0.8 + 0.1
+    truth[:, 10, 10] = 0  # black, and in the hole
+    truth[:, 20:, 20:] = 0  # black, and known
+    hole = torch.zeros(1, 24, 24)
+    hole[:, 6:14, 6:14] = 1
+    assert torch.equal(viz_training.blanked(truth * (1 - hole), truth), hole)
+
+
 def test_figures_carry_their_words(shown, folder, tmp_path):
     viz_training.samples_over_time(viz_training.sample_pictures(folder[0]), "two rows")
     viz_training.draws([0, 3, 6], [[0, 1], [3, 2], [1, 1]], [2, 4, 4], "dots below a line")

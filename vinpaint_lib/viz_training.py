@@ -31,16 +31,27 @@ def sample_pictures(folder: str | Path) -> dict[int, Float[Tensor, "r n 3 h w"]]
 
 
 def samples_over_time(pictures: dict[int, Float[Tensor, "r n 3 h w"]], alt: str) -> None:
-    """One row a sample: input, guess, the output at each step, truth. Raises ValueError without steps."""
+    """One row a sample: input with a striped hole, guess, the output at each step, truth.
+
+    Raises ValueError without steps.
+    """
     if not pictures:
         raise ValueError("there are no sample pictures: the run wrote none yet")
     last = pictures[max(pictures)]
     rows: list[list[Tensor | None]] = []
     for r in range(len(last)):
         outputs: list[Tensor | None] = [pictures[step][r, 2] for step in sorted(pictures)]
-        rows.append([last[r, 0], last[r, 1], *outputs, last[r, 3]])
+        given = viz.tinted(last[r, 0], blanked(last[r, 0], last[r, 3]))
+        rows.append([given, last[r, 1], *outputs, last[r, 3]])
     titles = ["with hole", "guess", *(f"step {step}" for step in sorted(pictures)), "truth"]
     viz.show(viz.grid(rows, [], titles), alt, photo=True)
+
+
+def blanked(given: Float[Tensor, "3 h w"], truth: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
+    """The hole (1) of an input that is black there: where the truth is not, and what is black in both close by."""
+    black = rearrange((given == 0).all(dim=0).float(), "h w -> 1 h w")
+    differs = black * rearrange((truth > 0).any(dim=0).float(), "h w -> 1 h w")
+    return black * viz.grown(differs, 3)
 
 
 def draws(steps: Sequence[int], blocks: Sequence[Sequence[int]], allowed: Sequence[int], alt: str) -> None:
