@@ -35,9 +35,10 @@ def whole_frame(output, truth, hole):
         (lambda y, x, m: metrics.psnr(y, x, m) / 2, "factor is 10"),
         (lambda y, x, m: metrics.psnr(y, x, m) + 20 * math.log10(255), "255"),
         (lambda y, x, m: decibels(squared(y, x, m)[0], 1), "differs from 10 log10"),
+        (lambda y, x, m: metrics.psnr(y, x, m) - 10 * math.log10(3), "divide by 3 H W"),
         (lambda y, x, m: metrics.psnr(y, x), "no effect"),
         (whole_frame, "pixels of the whole frame"),
-        (lambda y, x, m: metrics.psnr(y, x, m) + (0 if m is None else 10 * math.log10(1 / 3)), "three channels"),
+        (lambda y, x, m: metrics.psnr(y, x, m) + (0 if m is None else 10 * math.log10(1 / 3)), "3 times the hole"),
         (lambda y, x, m: metrics.psnr(y, x, None if m is None else 1 - m), "known pixels are scored"),
     ],
 )
@@ -47,11 +48,11 @@ def test_psnr(mistake, sentence):
     caught(checks.psnr, mistake, sentence)
 
 
-def similarity(p, q, c1=1e-4, c2=9e-4, less=1, root=1.0, twice=False):
+def similarity(p, q, c1=1e-4, c2=9e-4, less=1, root=1.0, twice=False, joint=1):
     count = p.numel() - less
     mp, mq = p.mean(), q.mean()
     vp, vq = (((x - x.mean()) ** 2).sum() / count for x in (p, q))
-    both = ((p - mp) * (q - mq)).sum() / count
+    both = ((p - mp) * (q - mq)).sum() / (count + 1 - joint)
     a, b = (mq**2 + mq**2, vq + vq) if twice else (mp**2 + mq**2, vp**root + vq**root)
     return float((2 * mp * mq + c1) * (2 * both + c2) / ((a + c1) * (b + c2)))
 
@@ -59,7 +60,9 @@ def similarity(p, q, c1=1e-4, c2=9e-4, less=1, root=1.0, twice=False):
 @pytest.mark.parametrize(
     "mistake, sentence",
     [
-        (lambda p, q: similarity(p, q, less=0), "divided by n"),
+        (lambda p, q: similarity(p, q, less=0), "variances and covariance are divided by n"),
+        (lambda p, q: similarity(p, q, joint=0), "divide both by n - 1"),
+        (lambda p, q: similarity(p, q, root=2.0), "variances are squared"),
         (lambda p, q: similarity(p, q, twice=True), "one picture twice"),
         (lambda p, q: similarity(p, q, c1=0, c2=0), "constants are missing"),
         (lambda p, q: similarity(p, q, c1=0.01, c2=0.03), "not squared"),
@@ -97,12 +100,12 @@ def test_warping_error(mistake, sentence):
     caught(checks.warping_error, mistake, sentence)
 
 
-def frechet(a, b, gap=1.0, spread=1.0, mixed=2.0, entries=False, less=1):
+def frechet(a, b, gap=1.0, spread=1.0, mixed=2.0, entries=False, less=1, roots=True):
     """The solution by eigenvalues, with what can go wrong."""
     far = ((a.mean(dim=0) - b.mean(dim=0)) ** 2).sum()
     first, second = (torch.cov(rearrange(x, "n d -> d n"), correction=less) for x in (a, b))
     values = torch.linalg.eigvals(first @ second).real.clamp(min=0)
-    crossed = (first * second).diagonal().sqrt().sum() if entries else values.sqrt().sum()
+    crossed = (first * second).diagonal().sqrt().sum() if entries else (values.sqrt() if roots else values).sum()
     return float(gap * far + spread * (first.trace() + second.trace() - mixed * crossed))
 
 
@@ -117,7 +120,10 @@ def frechet(a, b, gap=1.0, spread=1.0, mixed=2.0, entries=False, less=1):
         (lambda a, b: frechet(a, b, entries=True), "entry by entry"),
         (lambda a, b: frechet(a, b, less=0), "not by n - 1"),
         (lambda a, b: math.nan, "not finite"),
-        (lambda a, b: 1.01 * frechet(a, b), "by singular values"),
+        (lambda a, b: frechet(a, b) ** 0.5, "a root is taken at the end"),
+        (lambda a, b: frechet(a, b, roots=False), "without their roots"),
+        (lambda a, b: frechet(a, b, mixed=-2.0), "is added"),
+        (lambda a, b: 1.01 * frechet(a, b), "differs from the formula"),
     ],
 )
 def test_frechet(mistake, sentence):

@@ -32,6 +32,7 @@ def psnr(function: Callable[..., Any]) -> None:
     ask(not near(found, wanted * math.log(10)), "this is the natural logarithm: decibels take the one to base 10.")
     ask(not near(found, wanted / 2), "the factor is 10 for a squared error; 10 log of the error itself is half of it.")
     ask(not near(found, wanted + 20 * math.log10(255)), "the range is 1 here, not 255.")
+    ask(not near(found, wanted - 10 * math.log10(3)), "three channels are summed and one is counted: divide by 3 H W.")
     close(found, wanted, "without a hole the PSNR differs from 10 log10(1 / MSE).", atol=1e-3)
     found = call(function, output, truth, hole)
     same_shape(found, inside, "the PSNR in the hole")
@@ -56,11 +57,13 @@ def similarity(function: Callable[..., Any]) -> None:
         wanted = one_window(p, q)
         found = float(call(function, p, q, returns=(float, Tensor)))
         for sentence, c1, c2, less, denominator in (
-            ("the covariances are divided by n: here they are the sample's, by n - 1.", 1e-4, 9e-4, 0, "both"),
+            ("variances and covariance are divided by n: here they are the sample's, by n - 1.", 1e-4, 9e-4, 0, "both"),
+            ("the covariance is divided by n, the variances by n - 1: divide both by n - 1.", 1e-4, 9e-4, 1, "uneven"),
             ("the denominator holds one picture twice: it takes the square of each.", 1e-4, 9e-4, 1, "second"),
             ("the constants are missing: 0.01 and 0.03, squared.", 0.0, 0.0, 1, "both"),
             ("the constants are not squared.", 1e-2, 3e-2, 1, "both"),
             ("standard deviations stand where variances belong.", 1e-4, 9e-4, 1, "deviations"),
+            ("the variances are squared: a variance is a square already.", 1e-4, 9e-4, 1, "squares"),
         ):
             ask(abs(found - formula(p, q, c1, c2, less, denominator)) > 1e-7, sentence)
         close(found, wanted, "the value differs from the formula.", atol=1e-7, rtol=0.0)
@@ -81,12 +84,14 @@ def formula(p: Tensor, q: Tensor, c1: float, c2: float, less: int, denominator: 
     count = p.numel() - less
     mp, mq = p.mean(), q.mean()
     vp, vq = ((p - mp) ** 2).sum() / count, ((q - mq) ** 2).sum() / count
-    both = ((p - mp) * (q - mq)).sum() / count
+    both = ((p - mp) * (q - mq)).sum() / (p.numel() if denominator == "uneven" else count)
     lower = (mp**2 + mq**2 + c1) * (vp + vq + c2)
     if denominator == "second":
         lower = (mq**2 + mq**2 + c1) * (vq + vq + c2)
     elif denominator == "deviations":
         lower = (mp**2 + mq**2 + c1) * (vp.sqrt() + vq.sqrt() + c2)
+    elif denominator == "squares":
+        lower = (mp**2 + mq**2 + c1) * (vp**2 + vq**2 + c2)
     return float((2 * mp * mq + c1) * (2 * both + c2) / lower)
 
 
@@ -140,16 +145,19 @@ def frechet(function: Callable[..., Any]) -> None:
     entries = float((first * second).diagonal().sqrt().sum())
     biased = frechet_distance.between_gaussians(mean_a, first * 22 / 23, mean_b, second * 30 / 31)
     for sentence, other in (
+        ("a root is taken at the end: the formula gives the squared distance already.", wanted**0.5),
         ("only the means are compared: clips that vary too little, or too much, must cost something.", gap),
         ("only the covariances are compared: where is the distance of the means?", spread),
         ("the mean's distance is not squared.", gap**0.5 + spread),
         ("the mixed term is missing: 2 tr (AB)^(1/2) is subtracted.", gap + traces),
         ("the mixed term counts once: it is subtracted twice.", gap + (traces + spread) / 2),
+        ("the mixed term is added: it is subtracted.", gap + 2 * traces - spread),
+        ("the eigenvalues are summed without their roots.", gap + traces - 2 * float((first @ second).trace())),
         ("the root is taken entry by entry: the root of a matrix is another thing.", gap + traces - 2 * entries),
         ("the covariances are divided by n, not by n - 1.", biased),
     ):
         ask(abs(found - other) > 1e-6, sentence)
-    close(found, wanted, "the distance differs from the one by singular values.")
+    close(found, wanted, "the distance differs from the formula.")
     close(float(call(function, a, a, returns=(float, Tensor))), 0.0, "a set is not at distance 0 of itself.", atol=1e-5)
     right("frechet")
 
