@@ -149,6 +149,12 @@ def executed(*outputs) -> nbformat.NotebookNode:
     return new_notebook(cells=[new_code_cell("x", execution_count=1, outputs=list(outputs))])
 
 
+def test_stored_form_joins_a_text_that_came_in_pieces():
+    pieces = [new_output("stream", text="a\n"), new_output("stream", text="b\n"), new_output("display_data", {})]
+    outputs = rerun.joined([*pieces, new_output("stream", text="c\n")])
+    assert [output.get("text") for output in outputs] == ["a\nb\n", None, "c\n"]
+
+
 def test_stored_form_refuses_stderr_and_paths_of_this_machine(tmp_path):
     notebook = tmp_path / "a.ipynb"
     with pytest.raises(UserError, match=r"cell 1 writes to stderr \('Warning"):

@@ -112,6 +112,8 @@ def stored_form(executed: NotebookNode, notebook: Path) -> NotebookNode:
             cell.metadata.pop(key, None)
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
+        if "outputs" in cell:
+            cell.outputs = joined(cell.outputs)
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
             if output.get("name") == "stderr":
@@ -126,6 +128,18 @@ def stored_form(executed: NotebookNode, notebook: Path) -> NotebookNode:
                 )
     nbformat.validate(executed)
     return executed
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring pieces of one stream as one: where a busy machine cuts a cell's text is chance."""
+    result: list[NotebookNode] = []
+    for output in outputs:
+        last = result[-1] if result else None
+        if last is not None and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
 
 
 def to_html(notebook: Path) -> Path:
