@@ -42,7 +42,7 @@ class Config:
 
 CONFIGS = {
     "paper": Config(),
-    "small": Config(channels=64, blocks=4, start="kaiming"),
+    "small": Config(channels=64, blocks=4, start="kaiming", trained=(144, 144)),
     "tiny": Config(channels=16, blocks=2, start="kaiming"),
 }
 

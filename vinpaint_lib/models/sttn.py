@@ -26,7 +26,8 @@ CARD = ModelCard(
         "L_hole and L_valid are means by clip, so that a batch in two halves gives the same number",
         "the discriminator sees each clip for itself; the released code strings all clips of a batch together",
         "revisited frames are averaged with equal weights; the released code halves the old average each time",
-        "`small` is narrower and shallower, starts otherwise, and is trained without the adversarial loss",
+        "`small` is narrower and shallower, starts otherwise, is trained without the adversarial loss, and keeps the "
+        "sharpness that its attention had in training at other frame sizes",
     ),
 )
 
