@@ -1,0 +1,57 @@
+"""Figures of 3DCN and CombCN: what is drawn, and that they carry their words."""
+
+import pytest
+import torch
+from matplotlib.patches import FancyArrowPatch
+
+from vinpaint_lib import comb_net, viz, viz_combcn, volume_net
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed: a list of (data, metadata)."""
+    seen = []
+    monkeypatch.setattr(viz, "display", lambda data, metadata, raw: seen.append((data, metadata)))
+    return seen
+
+
+def sizes(table):
+    return [(4 * row.width, 8 + n) for n, row in enumerate(table)]
+
+
+def test_a_bar_for_each_layer_an_arc_for_each_skip():
+    figure = viz_combcn.tables_figure({"a": (comb_net.TABLE, sizes(comb_net.TABLE))})
+    (axis,) = figure.axes
+    arcs = [patch for patch in axis.patches if isinstance(patch, FancyArrowPatch)]
+    bars = [patch for patch in axis.patches if not isinstance(patch, FancyArrowPatch)]
+    assert [bar.get_height() for bar in bars] == [8 + n for n in range(17)]
+    assert len(arcs) == 7
+    assert sum(text.get_text() == "guide" for text in axis.texts) == 2
+
+
+def test_kinds_of_layers():
+    assert [viz_combcn.kind(row) for row in volume_net.TABLE] == [
+        "convolution", "stride 2", "convolution", "stride 2", "dilated", "dilated", "dilated", "convolution",
+        "transposed", "convolution", "transposed", "convolution",
+    ]  # fmt: skip
+
+
+def test_figures_carry_their_words(shown):
+    viz_combcn.tables({"3DCN": (volume_net.TABLE, sizes(volume_net.TABLE))}, "bars of twelve layers")
+    maps = torch.zeros(4, 1, 6, 8)
+    maps[1:3] = torch.rand(2, 1, 6, 8) + 0.1
+    viz_combcn.reach({"guide": maps, "cut": maps * 0}, [0, 1, 3], "two rows of maps", label="size")
+    assert [data["text/plain"] for data, _ in shown] == ["bars of twelve layers", "two rows of maps"]
+
+
+def test_exact_zeros_are_not_drawn_and_small_values_are():
+    maps = torch.zeros(2, 1, 3, 4)
+    maps[0, 0, 1, 2], maps[0, 0, 0, 0] = 1.0, 1e-12
+    figure = viz_combcn.reach_figure({"a": maps}, [0, 1], decades=4, label="")
+    first, second = (axis.images[0].get_array() for axis in figure.axes[:2])
+    assert (~first.mask).sum() == 2
+    assert second.mask.all()
+    with pytest.raises(ValueError, match="zero everywhere"):
+        viz_combcn.reach_figure({"a": maps * 0}, [0], decades=4, label="")
+    with pytest.raises(ValueError):
+        viz_combcn.tables_figure({"a": (volume_net.TABLE, [(4, 4)])})

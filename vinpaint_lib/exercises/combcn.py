@@ -1,0 +1,139 @@
+"""Checks of notebook 12: sizes along a table of layers, a smaller clip without a leak, volumes that overlap."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib import comb_net, volume_net
+from vinpaint_lib.exercises.asking import ask, call, close, right, same_shape
+from vinpaint_lib.layer_table import Row, TableNet
+from vinpaint_lib.models.combcn import blending
+
+CHECKS = ("output_sides", "shrink_clip", "blend_volumes")
+
+
+def sides(table: Sequence[Row], side: int) -> list[int]:
+    """Rows of cells behind each layer of a table for a picture of `side` rows, by asking torch about shapes alone."""
+    net = TableNet(table, 1, 2, "none", guides=3).to("meta")
+    picture, guide = (torch.empty(1, c, n, n, device="meta") for c, n in ((4, side), (3, side // 2)))
+    return [x.shape[-1] for x in net.walk(picture, guide)]
+
+
+def output_sides(function: Callable[..., Any]) -> None:
+    """`function(table, side) -> list of int`: rows of cells behind each layer, for pictures of `side` rows."""
+    plain = [Row(1, kernel=5), Row(1), Row(1)]
+    found = call(function, plain, 37, returns=list)
+    ask(len(found) == 3, f"three layers have three sizes, and {len(found)} came back: one for each row of the table.")
+    ask(found == [37] * 3, f"padded layers of stride 1 keep 37 rows, and {found} came back: is kernel 5 padded by 2?")
+    found = call(function, [Row(1, dilation=8)], 16, returns=list)
+    ask(found == [16], f"a kernel of 3 with dilation 8 keeps 16 rows, and {found[0]} came back: the padding is p = 8.")
+    found = call(function, [Row(1, stride=2), Row(1, stride=2)], 37, returns=list)
+    ask(
+        found[0] == 19,
+        f"stride 2 makes 19 rows of 37, and {found[0]} came back: round down inside, then add 1.",
+    )
+    ask(found[1] == 10, f"the second layer reads the 19 rows of the first and gives 10, not {found[1]}.")
+    found = call(function, [Row(1, kernel=4, stride=2, up=True)], 10, returns=list)
+    ask(found == [20], f"`up` doubles: 10 rows become 20, and {found[0]} came back.")
+    found = call(function, [Row(1, kernel=3, stride=2, up=True)], 10, returns=list)
+    ask(found == [19], f"an `up` layer with kernel 3 makes 19 rows of 10, not {found[0]}: its kernel counts.")
+    for table, side in ((volume_net.TABLE, 64), (comb_net.TABLE, 128), (comb_net.TABLE, 52)):
+        ask(
+            call(function, list(table), side, returns=list) == sides(table, side),
+            "a table of the library comes out wrong",
+        )
+    right("output_sides")
+
+
+def shrink_clip(function: Callable[..., Any]) -> None:
+    """`function(frames t 3 h w, masks t 1 h w, factor) -> (t 3 hs ws, t 1 hs ws)`: known cells are the mean
+    of their pixels, hole cells 0."""
+    for factor in (2, 4):
+        frames, masks = holed(factor, torch.Generator().manual_seed(factor))
+        found = call(function, frames, masks, factor, returns=tuple)
+        ask(len(found) == 2, "two tensors are wanted: the small frames and the small masks.")
+        wanted, hole = comb_net.shrink(batch(frames), batch(masks), factor)
+        wanted, hole = wanted[0], hole[0]
+        same_shape(found[0], wanted, "the small clip")
+        same_shape(found[1], hole, "the small mask")
+        small, mask = found
+        ask(
+            ((mask == 0) | (mask == 1)).all(),
+            "the small mask holds other values than 0 and 1: a cell is a hole or it is none, so its mean is no answer.",
+        )
+        ask(
+            not (hole - mask > 0).any(),
+            f"{int((hole - mask > 0).sum())} cells count as known although they hold hole pixels: take the max.",
+        )
+        close(mask, hole, "cells whose pixels are all known count as hole")
+        ask(not (small * hole).any(), "a hole cell holds colour: what lies under a hole must not be shown.")
+        if factor == 2:
+            corner = frames[:, :, ::2, ::2] * (1 - hole)
+            ask(
+                not torch.allclose(small, corner),
+                "each cell shows one of its pixels: it should be the mean of all.",
+            )
+        close(small, wanted * (1 - hole), "a known cell is not the mean of its pixels")
+        other, _ = call(function, frames + 5 * masks, masks, factor, returns=tuple)
+        close(other, small, "the small clip changes with what lies in the hole")
+    right("shrink_clip")
+
+
+def blend_volumes(function: Callable[..., Any]) -> None:
+    """`function(outputs, starts, length) -> length 3 h w`: the mean over the volumes that hold a frame, each frame
+    weighted by its distance from its volume's nearer end."""
+    generator = torch.Generator().manual_seed(8)
+    alone = torch.rand(5, 3, 2, 4, generator=generator)
+    found = call(function, [alone], [0], 5)
+    same_shape(found, alone, "the clip")
+    close(found, alone, "one volume alone should come back as it is: divide by the sum of the weights")
+    pair = [torch.rand(5, 3, 2, 4, generator=generator) for _ in range(2)]
+    found, wanted = call(function, pair, [0, 3], 8), blended(pair, [0, 3], 8)
+    same_shape(found, wanted, "the clip")
+    single = [0, 1, 2, 5, 6, 7]
+    close(found[single], wanted[single], "a frame of one volume only should be that volume's output")
+    for kind, other in {"the mean of both": (pair[0][3:] + pair[1][:2]) / 2, "the later one": pair[1][:2]}.items():
+        ask(
+            not torch.allclose(found[3:5], other),
+            f"in the overlap you take {kind}: a frame counts by its distance from its volume's nearer end.",
+        )
+    close(found, wanted, "the overlap is not weighted by min(n + 1, F - n)")
+    several = [torch.rand(6, 3, 2, 4, generator=generator) for _ in range(3)]
+    close(
+        call(function, several, [0, 2, 4], 10),
+        blended(several, [0, 2, 4], 10),
+        "where three volumes meet, all three count: add them up first and divide once",
+    )
+    right("blend_volumes")
+
+
+def blended(
+    outputs: Sequence[Float[Tensor, "f 3 h w"]], starts: Sequence[int], length: int
+) -> Float[Tensor, "t 3 h w"]:
+    """What `inpaint.fill` makes of volumes with the weights of `models.combcn.blending`."""
+    total = torch.zeros(length, *outputs[0].shape[1:])
+    count = torch.zeros(length)
+    for output, start in zip(outputs, starts, strict=True):
+        weights = blending(len(output))
+        total[start : start + len(output)] += output * rearrange(weights, "f -> f 1 1 1")
+        count[start : start + len(output)] += weights
+    return total / rearrange(count, "t -> t 1 1 1")
+
+
+def holed(factor: int, generator: torch.Generator) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:
+    """Frames with bright nonsense in the hole, and a mask whose edges fall inside of cells; one cell is whole hole."""
+    frames = torch.rand(2, 3, 6 * factor, 5 * factor, generator=generator)
+    masks = (torch.rand(2, 1, 6 * factor, 5 * factor, generator=generator) > 1 - 0.4 / factor**2).float()
+    masks[:, :, factor : 2 * factor, :factor] = 1
+    known = reduce(masks, "t 1 (h fh) (w fw) -> t 1 h w", "max", fh=factor, fw=factor) == 0
+    assert known.any()
+    return torch.where(masks > 0, 3.0, frames), masks
+
+
+def batch(x: Float[Tensor, "t c h w"]) -> Float[Tensor, "1 t c h w"]:
+    """A clip as a batch of one."""
+    return rearrange(x, "t c h w -> 1 t c h w")
