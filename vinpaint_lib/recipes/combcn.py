@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vinpaint_lib import losses
 from vinpaint_lib.comb_net import shrink
 from vinpaint_lib.recipes import Losses
+from vinpaint_lib.recipes.schedule import Schedule
 from vinpaint_lib.volumes import VolumeSpec
 
 # The note has L1 for 3DCN, and global and local L1 for CombCN, without weights: one to one.
@@ -28,34 +29,19 @@ OF_DETAILS = ("L_global", "L_local", "L_psnr")
 
 
 @dataclass(frozen=True)
-class Preset:
-    """One way to train: network, schedule and data.
+class Preset(Schedule):
+    """A schedule (`schedule.Schedule` has the rest), and
 
     structure_steps  first so many steps train 3DCN alone (`weights_at`); 0: both from the start
-    peak             learning rate after `warmup` steps
-    average          decay of the running average of the weights, which is what is kept
-    precision        "auto": bf16 where the machine has fast bf16, else float32
-    growth           step 0 draws from the first 8 blocks, and every 8 steps one more joins
-    validate         steps between scores on held-back clips
     """
 
-    config: str = "small"
     steps: int = 4200
-    batch: int = 2
-    structure_steps: int = 0
     peak: float = 1e-3
-    warmup: int = 200
-    average: float = 0.999
-    clip_gradient: float = 1.0
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
-    precision: str = "auto"
+    structure_steps: int = 0
     spec: VolumeSpec = field(
         default_factory=lambda: VolumeSpec(crop=128, hole=(0.05, 0.4), frames="consecutive", count=16)
     )
-    blocks: int = 272
-    growth: tuple[int, int] = (8, 8)
-    validate: int = 500
-    checkpoint: int = 250
 
 
 PRESETS = {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vinpaint_lib import losses
 from vinpaint_lib.discriminators import TemporalPatchDiscriminator, critic_hinge, generator_hinge
 from vinpaint_lib.recipes import Losses
+from vinpaint_lib.recipes.schedule import Schedule
 from vinpaint_lib.volumes import VolumeSpec
 
 PAPER_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_adv": 0.01}
@@ -25,35 +26,16 @@ FIDELITY_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_psnr": 0.1}
 
 
 @dataclass(frozen=True)
-class Preset:
-    """One way to train: network, schedule and data.
+class Preset(Schedule):
+    """A schedule (`schedule.Schedule` has the rest; `betas` and `drops` also serve the discriminator), and
 
-    peak       learning rate after `warmup` steps
-    betas      Adam's, of generator and discriminator
-    drops      steps behind which the rate is a tenth of what it was; without any it falls along a cosine
-    average    decay of the running average of the weights, which is what is kept; 0: the weights themselves
-    precision  "auto": bf16 where the machine has fast bf16, else float32
-    growth     step 0 draws from the first 8 blocks, and every 8 steps one more joins
-    validate   steps between scores on held-back clips
-    strung     the discriminator sees all clips of a batch as one, as in the released code
+    strung  the discriminator sees all clips of a batch as one, as in the released code
     """
 
-    config: str = "small"
     steps: int = 10600
-    batch: int = 2
-    peak: float = 8e-4
     betas: tuple[float, float] = (0.9, 0.99)
-    drops: tuple[int, ...] = ()
-    warmup: int = 200
-    average: float = 0.999
-    clip_gradient: float = 1.0
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
-    precision: str = "auto"
     spec: VolumeSpec = field(default_factory=lambda: VolumeSpec(crop=144, height=(144, 240), hole=(0.05, 0.35)))
-    blocks: int = 272
-    growth: tuple[int, int] = (8, 8)
-    validate: int = 500
-    checkpoint: int = 250
     strung: bool = False
 
 

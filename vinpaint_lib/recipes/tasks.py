@@ -59,8 +59,8 @@ class Task:
         raise NotImplementedError
 
     def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Adam; a preset may have its own `betas`."""
-        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=getattr(self.preset, "betas", (0.9, 0.999)))
+        """Adam, as the preset says."""
+        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas)
 
     def prepare(self, device: torch.device) -> None:
         """Load what the losses need besides the network."""

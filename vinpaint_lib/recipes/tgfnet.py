@@ -18,6 +18,7 @@ from vinpaint_lib import losses, warp
 from vinpaint_lib.features import FeatureNet
 from vinpaint_lib.gather import MEMBRANE, OWN
 from vinpaint_lib.losses import PAPER_WEIGHTS
+from vinpaint_lib.recipes.schedule import Schedule
 from vinpaint_lib.samples import SampleSpec
 
 # Our addition: L_psnr, the logarithm of the hole's squared error, which the average PSNR measures. Perceptual,
@@ -26,34 +27,18 @@ FIDELITY_WEIGHTS = {"L_py": 1.0, "L_psnr": 0.1}
 
 
 @dataclass(frozen=True)
-class Preset:
-    """One way to train: network, schedule and data.
+class Preset(Schedule):
+    """A schedule (`schedule.Schedule` has the rest), and
 
-    groups     smallest and largest number of groups in a step, drawn anew for every step
-    peak       learning rate after `warmup` steps; it falls to `peak` / 50 along a cosine
-    own        share of the steps in which the guess is the network's own output (`with_own_output`)
-    average    decay of the running average of the weights, which is what is kept
-    precision  "auto": bf16 where the machine has fast bf16, else float32
-    growth     step 0 draws from the first 8 blocks, and every 8 steps one more joins
-    validate   steps between scores on held-back clips
+    groups  smallest and largest number of groups in a step, drawn anew for every step
+    own     share of the steps in which the guess is the network's own output (`with_own_output`)
     """
 
-    config: str = "small"
-    steps: int = 6500
     batch: int = 4
+    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     groups: tuple[int, int] = (3, 7)
     own: float = 0.3
-    peak: float = 8e-4
-    warmup: int = 200
-    average: float = 0.999
-    clip_gradient: float = 1.0
-    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
-    precision: str = "auto"
     spec: SampleSpec = field(default_factory=SampleSpec)
-    blocks: int = 272
-    growth: tuple[int, int] = (8, 8)
-    validate: int = 500
-    checkpoint: int = 250
 
 
 PRESETS = {
