@@ -1,0 +1,160 @@
+"""Checks of notebook 13: patches become tokens, keys in holes get no weight, and a test that notices if they do."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vinpaint_lib import patch_attention
+from vinpaint_lib.exercises import asking
+
+CHECKS = ("masked_weights", "obeys_mask", "patch_tokens")
+
+
+def patch_tokens(function: Callable[..., Any]) -> None:
+    """`function(maps b t c h w, parts) -> b n d`: parts x parts patches a frame, each flattened to c ph pw."""
+    maps = torch.randn(2, 3, 5, 6, 12, generator=torch.Generator().manual_seed(1))
+    parts, wanted = 3, patch_attention.to_tokens(maps, 3)
+    found = asking.call(function, maps, parts)
+    if tuple(found.shape) == (2, 3 * 6 * 12 // 9, 5 * 9):
+        asking.ask(False, "patches of 3 x 3 places are cut: `parts` is the number of patches a side, not their size.")
+    asking.ask(
+        tuple(found.shape) != (2 * 3, 9, 5 * 2 * 4),
+        "the frames went to the batch axis: tokens of all frames of a clip stand in one row, so that any may meet any.",
+    )
+    asking.same_shape(found, wanted, "the tokens")
+    wrong = {
+        "b t c (oh ph) (ow pw) -> b (oh ow t) (c ph pw)": "the tokens are right, but time runs fastest: t comes first.",
+        "b t c (oh ph) (ow pw) -> b (t ow oh) (c ph pw)": "the patches run down the columns: rows come first, then "
+        "columns.",
+        "b t c (oh ph) (ow pw) -> b (t oh ow) (ph pw c)": "inside of a token the channel runs fastest: c comes first.",
+        "b t c (ph oh) (pw ow) -> b (t oh ow) (c ph pw)": "a token collects places that lie far apart: in `(oh ph)` "
+        "the patch is the slow number and the place inside of it the fast one.",
+    }
+    for pattern, sentence in wrong.items():
+        asking.ask(not torch.equal(found, rearrange(maps, pattern, oh=parts, ow=parts)), sentence)
+    asking.close(found, wanted, "the numbers are not those of the patches")
+    whole = asking.call(function, maps, 1)
+    asking.close(whole, rearrange(maps, "b t c h w -> b t (c h w)"), "with one part a frame should be one token")
+    asking.right("patch_tokens")
+
+
+def masked_weights(function: Callable[..., Any]) -> None:
+    """`function(scores b m n, holes b n) -> b m n`: softmax over the keys outside of holes; over all if all are."""
+    generator = torch.Generator().manual_seed(2)
+    scores = 3 * torch.randn(3, 4, 6, generator=generator) - 4
+    holes = torch.rand(3, 6, generator=generator) < 0.4
+    holes[0, 1], holes[0, 2], holes[1, 0], holes[1, 5] = True, False, False, True
+    some = scores[:2], holes[:2]
+    found = asking.call(function, *some)
+    asking.same_shape(found, some[0], "the weights")
+    hidden = rearrange(some[1], "b n -> b 1 n").expand_as(found)
+    asking.ask(
+        not torch.allclose(found.nan_to_num(), some[0].softmax(dim=-1), atol=1e-4),
+        "these are the weights without the mask: `masked_fill` returns a new tensor and leaves the old one as it is.",
+    )
+    asking.ask(
+        not torch.allclose(found.nan_to_num(), some[0].masked_fill(~hidden, -math.inf).softmax(dim=-1), atol=1e-4),
+        "the weight lies in the holes: here True is a hole, and the others are the keys that may be taken.",
+    )
+    asking.ask(
+        not torch.allclose(found.nan_to_num(), some[0].masked_fill(hidden, 0).softmax(dim=-1), atol=1e-4),
+        "a score of 0 is no ban: e^0 = 1. Which score has the exponential 0?",
+    )
+    asking.ask(not found[hidden].nan_to_num().any(), "a key in a hole still has some weight: it must be exactly 0.")
+    over = found.nan_to_num().sum(dim=1)[~some[1]]
+    asking.ask(
+        not torch.allclose(over, torch.ones_like(over), atol=1e-4),
+        "the softmax runs over the queries: each query shares its weight among the keys, the last axis.",
+    )
+    total = found.nan_to_num().sum(dim=-1)
+    asking.close(
+        total, torch.ones_like(total), "the weights of a query do not sum to 1: is the mask applied behind the softmax?"
+    )
+    asking.close(found, weights(*some), "not the softmax over the keys outside of the holes")
+    full = torch.cat([holes[:2], torch.ones(1, 6, dtype=torch.bool)])
+    found = asking.call(function, scores, full)
+    asking.ask(
+        torch.isfinite(found[2]).all(),
+        "a clip whose every key is a hole gives nan, a softmax of nothing but minus infinity: let all its keys count.",
+    )
+    asking.close(found[2], scores[2].softmax(dim=-1), "a clip whose every key is a hole should use all its keys")
+    asking.close(
+        found[:2], weights(*some), "a clip with nothing but holes changes the others: ask for each clip, not for all"
+    )
+    asking.right("masked_weights")
+
+
+def weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"]) -> Float[Tensor, "b m n"]:
+    """What `masked_weights` should give."""
+    return (scores + patch_attention.bias_of(holes)).softmax(dim=-1)
+
+
+def obeys_mask(function: Callable[..., Any]) -> None:
+    """`function(attend) -> bool`: whether attend(queries, keys, values, holes) obeys its mask."""
+    for attend, obeys, sentence in (
+        (
+            patch_attention.attend,
+            True,
+            "an attention that obeys its mask fails your test: change nothing but holes there, and by finite numbers.",
+        ),
+        (in_slices, True, "rounding alone is called a leak: allow a tolerance of about 1e-4 of what you put in."),
+        (dropped, False, "the released attention, which computes its mask and drops it, passes your test."),
+        (turned, False, "an attention that takes from the holes *only* passes: put your change into the holes."),
+        (lowered, False, "an attention passes that lowers the scores in holes by 4: a small leak wants a big change."),
+        (emptied, False, "an attention passes whose holes bring zeros and still take weight: let all values be 1."),
+        (uneven, False, "an attention passes whose weights do not sum to 1: let all values be 1."),
+        (silent, False, "an attention that ignores all keys passes: it must also *use* what is outside of the holes."),
+    ):
+        found = asking.call(function, attend, returns=bool)
+        asking.ask(found is obeys, sentence)
+    asking.right("obeys_mask")
+
+
+def in_slices(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """As it should be, one query after the other and in another order of summation."""
+    order = torch.arange(keys.shape[1] - 1, -1, -1)
+    k, v, h = keys[:, order], values[:, order], holes[:, order]
+    found = [patch_attention.attend(queries[:, n : n + 1], k, v, h) for n in range(queries.shape[1])]
+    noise = 1e-6 * torch.sin(1e3 * torch.cat(found, dim=1) + keys.sum())
+    return torch.cat(found, dim=1) + noise
+
+
+def dropped(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """The mask is made and never used."""
+    return patch_attention.attend(queries, keys, values)
+
+
+def turned(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """Known and missing exchanged."""
+    return patch_attention.attend(queries, keys, values, ~holes)
+
+
+def scores_of(queries: Tensor, keys: Tensor) -> Tensor:
+    return queries @ keys.mT / math.sqrt(queries.shape[-1])
+
+
+def lowered(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """A finite penalty, and keys of limited length: what is left of a hole is small."""
+    bias = 4.0 * rearrange(holes.to(values.dtype), "b n -> b 1 n")
+    return (scores_of(queries, torch.tanh(keys)) - bias).softmax(dim=-1) @ values
+
+
+def emptied(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """Values in holes are 0, their keys are those of nobody, and their weights stay."""
+    known = rearrange((~holes).to(values.dtype), "b n -> b n 1")
+    return patch_attention.attend(queries, keys * known, values * known)
+
+
+def uneven(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """The known keys are weighed as they should be, and then everything is halved."""
+    return patch_attention.attend(queries, keys, values, holes) / 2
+
+
+def silent(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """All ones: no key and no value counts."""
+    return torch.ones(*queries.shape[:2], values.shape[-1], dtype=values.dtype)
