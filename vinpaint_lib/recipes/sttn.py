@@ -1,7 +1,7 @@
 """How STTN is trained: data, losses and schedule, as data.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour and a quarter on one CPU core; what the shipped weights were trained with. Without
+           laptop  about an hour and a half on one CPU core; what the shipped weights were trained with. Without
                    the discriminator: it would cost more than the generator, and L_adv lowers the PSNR
            gpu     the paper's network and losses, smaller frames and fewer steps
            paper   as released; what the loop does otherwise is marked below
