@@ -31,8 +31,10 @@ def test_what_a_run_was_made_with(tmp_path):
         "vinpaint": vinpaint_lib.__version__,
     }
     assert found["device"].split()[0] in ("cpu", "mps", "cuda")
-    shipped = SHIPPED["tgfnet"]
-    assert found["weights"] == {shipped.name: hashlib.sha256(shipped.read_bytes()).hexdigest()}
+    assert found["weights"] == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SHIPPED.values() if path.is_file()
+    }
+    assert "tgfnet-small.safetensors" in found["weights"]
     assert set(found) == {"notebook", "parameters", "seed", "versions", "device", "weights", "commit"}
 
 
