@@ -93,7 +93,7 @@ def train(
 
     Args:
         model: a name from `vinpaint models` that is a network
-        preset: tiny (seconds), laptop (an hour or two), gpu (half an hour on one), paper (days)
+        preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days)
         data: toy, videos:PATH, photos:PATH, davis:PATH or youtube-vos:PATH; several joined by commas,
             with *WEIGHT behind one that counts more
         out: folder for checkpoints, log and sample pictures, as in runs/first

@@ -2,7 +2,7 @@
 
 Presets    tiny    seconds, a test of the machinery
            laptop  about an hour and a half on two CPU cores; what the shipped weights were trained with
-           gpu     under half an hour on one GPU
+           gpu     nine times the steps and four times the batch, for one GPU; never timed on one
            paper   the paper's loss weights, five random references and learned alignment from scratch; what
                    the note leaves open is marked below
 """
