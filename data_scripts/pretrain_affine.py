@@ -12,7 +12,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from vinpaint_lib.alignment import LearnedAffine
 from vinpaint_lib.datasets import PhotoMotion, VideoFolder
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.recipes.affine import REAL_WEIGHT, WEIGHTS, align_loss, losses
-from vinpaint_lib.recipes.affine_pairs import blob, chance, make_pairs
+from vinpaint_lib.recipes.affine_pairs import Pair, blob, chance, make_pairs
 
 PICTURE = (256, 384)  # photographs are kept at this size: views of half of it fill the working size
 FRAME = (160, 288)  # frames of clips, for real pairs
@@ -36,6 +36,7 @@ EVERY = 12  # every 12th frame of a clip also serves as a photograph
 APART = (3, 8, 16)  # frames between target and reference when the residual is measured
 
 Pictures = UInt8[Tensor, "t 3 h w"]
+Teach = Callable[[LearnedAffine, Pair, torch.Generator], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     options = parser.parse_args(arguments)
-    videos = VideoFolder(options.clips, training=True)
-    kept = videos.without(options.held_back) if options.held_back else videos
-    clips = [read(kept, i, FRAME) for i in range(len(kept))]
-    singles = [read(kept, i, PICTURE, EVERY) for i in range(len(kept))]
-    photos = torch.cat([read_photos(options.photos), *singles])
-    held = {name: read(videos, videos.names.index(name), FRAME) for name in options.held_back}
+    photos, clips, held = read_all(options.clips, options.photos, options.held_back)
     plan = Plan(steps=options.steps, batch=options.batch, seed=options.seed)
     net = pretrain(LearnedAffine(), photos, clips, options.out, plan)
     for name, clip in held.items():
         print(f"{name}: residual {residual(net, clip)} at {APART} frames (mean difference of 0-255)")
+
+
+def read_all(
+    clips: Path, photos: Path, held_back: Sequence[str]
+) -> tuple[Pictures, list[Pictures], dict[str, Pictures]]:
+    """Photographs and single frames, the clips, and the clips that are only measured."""
+    videos = VideoFolder(clips, training=True)
+    kept = videos.without(held_back) if held_back else videos
+    trained = [read(kept, i, FRAME) for i in range(len(kept))]
+    singles = [read(kept, i, PICTURE, EVERY) for i in range(len(kept))]
+    held = {name: read(videos, videos.names.index(name), FRAME) for name in held_back}
+    return torch.cat([read_photos(photos), *singles]), trained, held
 
 
 def read(source, i: int, size: tuple[int, int], stride: int = 1) -> Pictures:
@@ -95,18 +103,26 @@ def read_photos(folder: Path) -> Pictures:
 
 
 def pretrain(
-    net: LearnedAffine, photos: Pictures, clips: list[Pictures], out: Path, plan: Plan, progress: bool = True
+    net: LearnedAffine,
+    photos: Pictures,
+    clips: list[Pictures],
+    out: Path,
+    plan: Plan,
+    progress: bool = True,
+    teach: Teach = losses,
+    weights: dict[str, float] = WEIGHTS,
 ) -> LearnedAffine:
     """Train, save to `out` with its provenance, and return the network.
 
-    Every step draws from its own seeded generator, so a run that was killed and continued ends where it would have.
+    `teach` gives the terms on synthetic pairs by name, `weights` weighs them. Every step draws from its own seeded
+    generator, so a run that was killed and continued ends where it would have.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     net.gate.data.fill_(1.0)
     parts = {"encoder": [], "rest": []}
     for name, parameter in net.named_parameters():
         if name != "gate":
-            parts["encoder" if name.startswith("encoder") else "rest"].append(parameter)
+            parts["encoder" if name.startswith(("encoder", "regressor")) else "rest"].append(parameter)
     # Temperatures and evidence are a dozen numbers of size 1: they may move faster than weights.
     groups = [{"params": parts["encoder"], "factor": 1.0}, {"params": parts["rest"], "factor": 4.0}]
     optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), weight_decay=1e-3)
@@ -125,7 +141,7 @@ def pretrain(
     while step < last:
         for group in optimiser.param_groups:
             group["lr"] = plan.rate * group["factor"] * warmth(step, plan.steps)
-        terms = train_step(net, optimiser, photos, clips, plan, step)
+        terms = train_step(net, optimiser, photos, clips, plan, step, teach, weights)
         step += 1
         bar.update()
         if step % 20 == 0:
@@ -155,14 +171,23 @@ def warmth(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - start) / (steps - start)))
 
 
-def train_step(net, optimiser, photos: Pictures, clips: list[Pictures], plan: Plan, step: int) -> dict[str, float]:
+def train_step(
+    net,
+    optimiser,
+    photos: Pictures,
+    clips: list[Pictures],
+    plan: Plan,
+    step: int,
+    teach: Teach = losses,
+    weights: dict[str, float] = WEIGHTS,
+) -> dict[str, float]:
     """One step; returns the terms of the loss. SystemExit where the loss is no number."""
     rng = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     chosen = torch.randint(len(photos), (plan.batch,), generator=rng)
     pair = make_pairs(photos[chosen].float() / 255, net.size, rng)
     with torch.autocast("cpu", torch.bfloat16):
-        terms = losses(net, pair, rng)
-        loss = sum(WEIGHTS[name] * value for name, value in terms.items())
+        terms = teach(net, pair, rng)
+        loss = sum(weights[name] * value for name, value in terms.items())
         if step >= plan.real_from * plan.steps and step % 3 == 0:
             terms["align"] = align_loss(net, *real_pairs(clips, max(plan.batch // 2, 1), net.size, rng))
             loss = loss + REAL_WEIGHT * terms["align"]

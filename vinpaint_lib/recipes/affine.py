@@ -24,6 +24,13 @@ SURE = -9.0  # log-probabilities below count no worse: one impossible cell must 
 
 def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str, Tensor]:
     """Terms of the supervised loss on pairs at the network's working size."""
+    return terms_and_map(net, pair, jitter)[0]
+
+
+def terms_and_map(
+    net: LearnedAffine, pair: Pair, jitter: torch.Generator
+) -> tuple[dict[str, Tensor], Float[Tensor, "b 2 3"]]:
+    """The terms, and the map (edge coordinates) behind one first and one second look."""
     exact = torch.autocast(pair.target.device.type, enabled=False)
     mask, other_mask = pair.target_mask, pair.reference_mask
     fine, coarse = net.encoder(pair.target, mask)
@@ -50,7 +57,7 @@ def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str,
             "fine cells": fine_cells,
             "belief": belief,
             "fine belief": fine_belief,
-        }
+        }, final
 
 
 def fit_known(motion: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> Float[Tensor, "b 2 3"]:
