@@ -9,6 +9,7 @@ import torch
 from vinpaint_lib import masks
 from vinpaint_lib.models.sttn import CONFIGS, STTN
 from vinpaint_lib.recipes import sttn as recipe
+from vinpaint_lib.recipes import tasks
 from vinpaint_lib.recipes.schedule import learning_rate
 from vinpaint_lib.toy import toy_clip
 
@@ -54,7 +55,7 @@ def test_terms_by_hand():
 
 def test_the_model_is_called_once_with_blanked_frames():
     batch, model = a_batch(), Constant(0.5)
-    recipe.compute_losses(model, batch, recipe.PAPER_WEIGHTS, recipe.make_critic(recipe.PRESETS["paper"]))
+    recipe.compute_losses(model, batch, recipe.PAPER_WEIGHTS)
     ((frames, mask),) = model.calls
     assert (frames * mask).abs().max() == 0
     assert torch.equal(frames, batch["truth"] * (1 - mask))
@@ -70,12 +71,12 @@ def test_the_critics_loss_leaves_the_network_alone_and_l_adv_reaches_it():
     torch.manual_seed(0)
     batch, net = a_batch(), STTN(CONFIGS["tiny"]).net
     critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 3 * 48 * 48, 4))
-    losses = recipe.compute_losses(net, batch, recipe.PAPER_WEIGHTS, critic)
-    assert set(losses.terms) == {"L_hole", "L_valid", "L_adv"}
+    losses = recipe.compute_losses(net, batch, recipe.PAPER_WEIGHTS)
     recipe.critic_loss(critic, batch["truth"], losses.completed).backward()
     assert all(p.grad is None for p in net.parameters())
     assert all(p.grad is not None for p in critic.parameters())
-    losses.terms["L_adv"].backward()
+    task = tasks.make("sttn", recipe.PRESETS["paper"])
+    task.adversarial(critic, losses.completed).backward()
     assert net.decoder[6].weight.grad.abs().sum() > 0
 
 
@@ -95,10 +96,9 @@ def test_presets():
 
 
 def test_only_presets_with_l_adv_have_a_discriminator():
-    assert recipe.make_critic(recipe.PRESETS["laptop"]) is None
-    assert recipe.make_critic(recipe.PRESETS["tiny"]) is None
-    assert recipe.make_critic(recipe.PRESETS["paper"]) is not None
-    assert not recipe.make_critic(recipe.PRESETS["paper"]).strung
+    critics = {name: tasks.make("sttn", preset).critic() for name, preset in recipe.PRESETS.items()}
+    assert {name for name, critic in critics.items() if critic is not None} == {"gpu", "paper"}
+    assert not critics["paper"].strung
 
 
 def test_the_laptop_preset_reads_as_many_pixels_as_the_shipped_tgfnet():

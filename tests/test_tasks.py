@@ -152,7 +152,7 @@ def test_one_adversarial_step_is_the_plain_loop(narrow, cache, tmp_path, monkeyp
     trainer, twin = (
         train.Trainer(settings, tmp_path, train.Accelerator(cpu=True), None) for _ in range(2)
     )  # both begin from the same seed
-    batch, rate = twin.batch(), learning_rate(preset, 0)
+    batch, rate = twin.batch(None), learning_rate(preset, 0)
     net, critic = twin.plain.net, twin.adversary.critic
     optimisers = [torch.optim.Adam(part.parameters(), lr=rate, betas=preset.betas) for part in (net, critic)]
     completed = sttn.compute_losses(net, batch, preset.weights).completed.detach()

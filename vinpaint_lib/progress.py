@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from vinpaint_lib import losses
 from vinpaint_lib.blocks import BlockPool
 from vinpaint_lib.models import Inpainter
-from vinpaint_lib.recipes.tasks import Task
+from vinpaint_lib.recipes.task import Task
 
 LOG, SAMPLES = "log.jsonl", "samples"  # a line a step; a folder of pictures
 

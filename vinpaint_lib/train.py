@@ -3,7 +3,7 @@
 Every random choice of step s is drawn from (seed, s), so a run that was killed and resumed draws the same
 numbers as one that was not, and two processes share one global batch. Sample k of the batch of step s is the
 same whichever process computes it. (A network with batch norm takes its means over each process's share.)
-What belongs to one system is its task (`recipes/tasks.py`).
+What belongs to one system is its task (`recipes/task.py`).
 """
 
 import json
@@ -27,6 +27,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.models import Inpainter
 from vinpaint_lib.recipes import tasks
 from vinpaint_lib.recipes.schedule import learning_rate
+from vinpaint_lib.recipes.task import Task
 
 STATE = "state.pt"
 WEIGHTS = "weights.safetensors"
@@ -146,11 +147,13 @@ class Trainer:
         rate = learning_rate(self.preset, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch, weights, judged = self.batch(), self.task.weights_at(self.step), {}
+        choice = self.task.choose(np.random.default_rng((self.run.seed, 1, self.step)), self.step)
+        batch, weights, judged = self.batch(choice), self.task.weights_at(self.step), {}
         with self.autocast():
-            terms, completed = self.task.losses(self.model, batch, weights)
+            terms, completed = self.task.losses(self.model, batch, weights, choice)
         if self.adversary is not None and weights.get("L_adv"):
-            value = self.adversary.step(self.accelerator, batch["truth"], completed, rate, self.bf16)
+            truth = self.task.truth_of(batch, choice)
+            value = self.adversary.step(self.accelerator, truth, completed, rate, self.bf16)
             judged = {"L_D": float(value)}
             with self.autocast():
                 terms["L_adv"] = self.task.adversarial(self.adversary.critic, completed)
@@ -178,13 +181,9 @@ class Trainer:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def batch(self) -> dict[str, Tensor]:
-        """This process's share of the global batch.
-
-        What the samples share is drawn for the step, the rest for each sample.
-        """
+    def batch(self, choice: Any) -> dict[str, Tensor]:
+        """This process's share of the global batch. What the samples share was drawn for the step: `choice`."""
         preset, seed, world, rank = self.preset, self.run.seed, self.run.processes, self.accelerator.process_index
-        choice = self.task.choose(np.random.default_rng((seed, 1, self.step)))
         first, every = preset.growth
         parts = []
         for slot in range(preset.batch)[rank::world]:
@@ -257,7 +256,7 @@ class Trainer:
         self.step, self.bad = state["step"], state["bad"]
 
 
-def make_adversary(task: tasks.Task, device: torch.device) -> Adversary | None:
+def make_adversary(task: Task, device: torch.device) -> Adversary | None:
     """The task's critic with an optimiser like the network's, or None."""
     critic = task.critic()
     if critic is None:

@@ -92,16 +92,11 @@ def weights_at(preset: Any, step: int) -> dict[str, float]:
     return {name: value for name, value in preset.weights.items() if name not in OF_DETAILS}
 
 
-def compute_losses(
-    model: nn.Module,
-    batch: dict[str, Float[Tensor, "b t _ h w"]],
-    weights: dict[str, float],
-    critic: nn.Module | None = None,
-) -> Losses:
+def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
     """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
 
     L_3D, mean |V - V_gt| in the small volume's hole; L_global over whole frames; L_local in their hole; L_psnr per
-    frame. Terms with weight 0 are left out; without those of the details CombCN does not run. There is no critic.
+    frame. Terms with weight 0 are left out; without those of the details CombCN does not run.
     """
     truth, mask = batch["truth"], batch["mask"]
     details = any(weights.get(name) for name in OF_DETAILS)
@@ -118,11 +113,6 @@ def compute_losses(
     if weights.get("L_psnr"):
         terms["L_psnr"] = losses.log_error(*(of_frames(x) for x in (made.frames, truth, mask)))
     return Losses(terms, mask * made.frames + (1 - mask) * truth)
-
-
-def make_critic(preset: Preset) -> nn.Module | None:
-    """None: 3DCN + CombCN has no adversarial loss."""
-    return None
 
 
 def of_clip(x: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b c th w"]:

@@ -1,5 +1,6 @@
 """What the presets of all recipes have in common, and the learning rate of a step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,29 @@ class Schedule:
     growth: tuple[int, int] = (8, 8)
     validate: int = 500
     checkpoint: int = 250
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Part of a schedule of a recurrent system, which fills frame after frame from its own outputs.
+
+    until    the step with which the next stage begins
+    targets  frames of a sample that are filled in a row, each after the one before
+    sources  other frames that each of them is filled from
+    weights  of the terms of the loss, by their symbols
+    name     for logs and tables
+    """
+
+    until: int
+    targets: int = 1
+    sources: int = 4
+    weights: dict[str, float] = field(default_factory=dict)
+    name: str = ""
+
+
+def stage_at(stages: Sequence[Stage], step: int) -> Stage:
+    """The stage that `step` belongs to: the first that has not ended; behind all of them the last."""
+    return next((stage for stage in stages if step < stage.until), stages[-1])
 
 
 def learning_rate(preset: Schedule, step: int) -> float:

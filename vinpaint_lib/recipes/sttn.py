@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib import losses
-from vinpaint_lib.discriminators import TemporalPatchDiscriminator, critic_hinge, generator_hinge
+from vinpaint_lib.discriminators import TemporalPatchDiscriminator, critic_hinge
 from vinpaint_lib.recipes import Losses
 from vinpaint_lib.recipes.schedule import Schedule
 from vinpaint_lib.volumes import VolumeSpec
@@ -86,16 +86,11 @@ PRESETS = {
 }
 
 
-def compute_losses(
-    model: nn.Module,
-    batch: dict[str, Float[Tensor, "b t _ h w"]],
-    weights: dict[str, float],
-    critic: nn.Module | None = None,
-) -> Losses:
+def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
     """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
 
     L_hole = mean |M (Y^ - Y)| / mean(M) and L_valid the same outside, for frames in [-1, 1] as in the released code;
-    L_psnr per frame; L_adv if a `critic` is given. Terms with weight 0 are left out.
+    L_psnr per frame. Terms with weight 0 are left out; L_adv is the loop's, which has the critic.
     """
     truth, mask = batch["truth"], batch["mask"]
     output = model(truth * (1 - mask), mask)
@@ -110,8 +105,6 @@ def compute_losses(
     if weights.get("L_psnr"):
         frames = (rearrange(x, "b t c h w -> (b t) c h w") for x in (output, truth, mask))
         terms["L_psnr"] = losses.log_error(*frames)
-    if critic is not None and weights.get("L_adv"):
-        terms["L_adv"] = generator_hinge(critic(completed))
     return Losses(terms, completed)
 
 
@@ -122,6 +115,6 @@ def critic_loss(
     return critic_hinge(critic(truth), critic(completed.detach()))
 
 
-def make_critic(preset: Any) -> nn.Module | None:
-    """The discriminator of a preset that weighs its judgement, else None."""
-    return TemporalPatchDiscriminator(strung=preset.strung) if preset.weights.get("L_adv") else None
+def make_critic(preset: Any) -> nn.Module:
+    """The discriminator; the loop asks for it where L_adv has a weight."""
+    return TemporalPatchDiscriminator(strung=preset.strung)

@@ -1,12 +1,13 @@
-"""What the training loop must know of one system: its network, its samples, its losses, what its scores stand beside.
+"""Training the systems: what the one loop must know of each (`task.Task`), and the table of those with a recipe.
 
 `train.py` is the same for all. A system joins by an entry in `TASKS`: its recipe (presets and losses), and the kind
-of its samples, single targets (`TGFTask`) or several frames of a clip (`VolumeTask`).
+of its samples, single targets (`TGFTask`), several frames of a clip (`VolumeTask`), or several in a row, each from the
+output before (`RecurrentTask`).
 """
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,101 +15,21 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vinpaint_lib import flow
 from vinpaint_lib.blocks import BlockPool
 from vinpaint_lib.clipsource import ClipSource
 from vinpaint_lib.discriminators import generator_hinge
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.features import FeatureNet, find_features
 from vinpaint_lib.gather import MEMBRANE
-from vinpaint_lib.models import Inpainter
 from vinpaint_lib.models.classical import telea
 from vinpaint_lib.models.registry import SYSTEMS, System
 from vinpaint_lib.models.tgfnet import Trainable
 from vinpaint_lib.recipes import combcn, sttn, tgfnet
+from vinpaint_lib.recipes.schedule import Stage, stage_at
+from vinpaint_lib.recipes.task import Batch, Shown, Task
 from vinpaint_lib.samples import SamplePool
 from vinpaint_lib.volumes import VolumePool
-
-Batch = dict[str, Float[Tensor, "b *_"]]
-
-
-class Shown(NamedTuple):
-    """Held-back samples, filled: raw output, what it is compared with, truth and hole, one frame after another."""
-
-    output: Float[Tensor, "n 3 h w"]
-    beside: Float[Tensor, "n 3 h w"]
-    truth: Float[Tensor, "n 3 h w"]
-    mask: Float[Tensor, "n 1 h w"]
-
-
-class Task:
-    """One system in training. `rival` names what the scores of the log stand beside; `pictured` is the frame of each
-    block that sample pictures show."""
-
-    rival = ""
-    pictured = 0
-
-    def __init__(self, preset: Any, system: System, recipe: Any) -> None:
-        self.preset, self.system, self.recipe = preset, system, recipe
-
-    def network(self) -> Inpainter:
-        """The whole model, as it is saved."""
-        return self.system.network(self.system.configs[self.preset.config])
-
-    def trained(self, model: Inpainter) -> nn.Module:
-        """The part of `model` that a step calls and trains, in place."""
-        raise NotImplementedError
-
-    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Adam, as the preset says."""
-        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas)
-
-    def prepare(self, device: torch.device) -> None:
-        """Load what the losses need besides the network."""
-
-    def pool(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
-        """Samples to train on."""
-        raise NotImplementedError
-
-    def held_back(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
-        """A small pool for scores."""
-        raise NotImplementedError
-
-    def choose(self, rng: np.random.Generator) -> Any:
-        """What all samples of a step share, drawn for the step."""
-        return None
-
-    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
-        """A batch of one, from the first `blocks` blocks of `pool`."""
-        raise NotImplementedError
-
-    def weights_at(self, step: int) -> dict[str, float]:
-        """Weights of the terms in this step; a recipe may switch stages by a `weights_at` of its own."""
-        own = getattr(self.recipe, "weights_at", None)
-        return own(self.preset, step) if own is not None else self.preset.weights
-
-    def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float]) -> tuple[dict[str, Tensor], Any]:
-        """Unweighted terms by symbol, and the completed frames for a critic (None where there is none)."""
-        raise NotImplementedError
-
-    def critic(self) -> nn.Module | None:
-        """The discriminator, if the preset weighs its judgement at all."""
-        return None
-
-    def judge(self, critic: nn.Module, truth: Tensor, completed: Tensor) -> Tensor:
-        """L_D, from which the critic learns."""
-        raise NotImplementedError
-
-    def adversarial(self, critic: nn.Module, completed: Tensor) -> Tensor:
-        """L_adv, from which the network learns."""
-        raise NotImplementedError
-
-    def show(self, model: Inpainter, batch: Batch, number: int) -> Shown:
-        """Fill all samples of held-back block `number`."""
-        raise NotImplementedError
-
-    def provenance(self) -> dict[str, Any]:
-        """What goes into the header of the weights besides the run's settings."""
-        return {}
 
 
 class TGFTask(Task):
@@ -136,7 +57,7 @@ class TGFTask(Task):
     def held_back(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
         return SamplePool(source, folder, 12, seed, replace(self.preset.spec, targets=4, crops=1))
 
-    def choose(self, rng: np.random.Generator) -> tuple[int, bool]:
+    def choose(self, rng: np.random.Generator, step: int) -> tuple[int, bool]:
         """The number of groups, and whether the guess is the network's own output."""
         few, many = self.preset.groups
         groups = int(rng.integers(few, many + 1))
@@ -149,7 +70,9 @@ class TGFTask(Task):
         shift = rearrange(torch.from_numpy(rng.uniform(-0.7, 0.7, 2).astype(np.float32)), "xy -> 1 xy")
         return batch | {"shift": shift} if own else batch
 
-    def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float]) -> tuple[dict[str, Tensor], None]:
+    def losses(
+        self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any
+    ) -> tuple[dict[str, Tensor], None]:
         return self.recipe.compute_losses(model, batch, weights, self.features, batch.get("shift")), None
 
     def show(self, model: Any, batch: Batch, number: int) -> Shown:
@@ -181,10 +104,12 @@ class VolumeTask(Task):
     def held_back(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
         return VolumePool(source, folder, 12, seed, replace(self.preset.spec, crops=1))
 
-    def sample(self, pool: Any, rng: np.random.Generator, choice: None, blocks: int) -> Batch:
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
         return pool.batch(rng, 1, blocks)
 
-    def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float]) -> tuple[dict[str, Tensor], Tensor]:
+    def losses(
+        self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any
+    ) -> tuple[dict[str, Tensor], Tensor]:
         return self.recipe.compute_losses(model, batch, weights)
 
     def critic(self) -> nn.Module | None:
@@ -201,9 +126,85 @@ class VolumeTask(Task):
         truth, mask, output = (
             rearrange(x, "b t c h w -> (b t) c h w") for x in (batch["truth"], batch["mask"], completed)
         )
+        return self.beside_telea(output, truth, mask, number)
+
+    def beside_telea(self, output: Tensor, truth: Tensor, mask: Tensor, number: int) -> Shown:
+        """The frames of held-back block `number`, one after another, with Telea's."""
         if number not in self.by_telea:
             self.by_telea[number] = fill_by_telea(truth, mask)
         return Shown(output.float(), self.by_telea[number].to(truth), truth, mask)
+
+
+class RecurrentTask(VolumeTask):
+    """Frame after frame, each from outputs before it. What is shared by a step is its stage (`schedule.Stage`).
+
+    The recipe has `target_places(preset, stage)`, the numbers of the consecutive targets within a sample, and
+    `compute_losses(model, batch, weights, stage)`. It may have `choose(preset, rng, step)`, a stage with more in it.
+    Batches also hold motion, estimated between true frames: "flow" (b n-1 2 h w) from each target but the first to the
+    target before, and "first_flow" (b n-2 2 h w) from each but the first two to the first; pixels, channel 0 = x.
+    """
+
+    def __init__(self, preset: Any, system: System, recipe: Any) -> None:
+        super().__init__(preset, system, recipe)
+        self.pictured = preset.stages[-1].targets - 1
+
+    def choose(self, rng: np.random.Generator, step: int) -> Stage:
+        own = getattr(self.recipe, "choose", None)
+        return own(self.preset, rng, step) if own is not None else stage_at(self.preset.stages, step)
+
+    def weights_at(self, step: int) -> dict[str, float]:
+        return stage_at(self.preset.stages, step).weights
+
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Stage, blocks: int) -> Batch:
+        return self.with_motion(pool.batch(rng, 1, blocks), choice)
+
+    def with_motion(self, batch: Batch, stage: Stage) -> Batch:
+        """`batch` with the motion between the targets of `stage`."""
+        return batch | motion_between(self.targets_of(batch["truth"], stage))
+
+    def targets_of(self, frames: Float[Tensor, "b t c h w"], stage: Stage) -> Float[Tensor, "b n c h w"]:
+        return frames[:, list(self.recipe.target_places(self.preset, stage))]
+
+    def truth_of(self, batch: Batch, choice: Stage) -> Tensor:
+        return self.targets_of(batch["truth"], choice)
+
+    def losses(
+        self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Stage
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        return self.recipe.compute_losses(model, batch, weights, choice)
+
+    def critic(self) -> nn.Module | None:
+        judged = any(stage.weights.get("L_adv") for stage in self.preset.stages)
+        return self.recipe.make_critic(self.preset) if judged else None
+
+    def show(self, model: Any, batch: Batch, number: int) -> Shown:
+        last = self.preset.stages[-1]
+        device = batch["truth"].device
+        batch = self.with_motion({name: x.cpu() for name, x in batch.items()}, last)
+        batch = {name: x.to(device) for name, x in batch.items()}
+        completed = self.recipe.compute_losses(model.net, batch, last.weights, last).completed
+        parts = self.targets_of(batch["truth"], last), self.targets_of(batch["mask"], last), completed
+        truth, mask, output = (rearrange(x, "b n c h w -> (b n) c h w") for x in parts)
+        return self.beside_telea(output, truth, mask, number)
+
+    def provenance(self) -> dict[str, Any]:
+        return {"flow_estimator": flow.ESTIMATOR}
+
+
+def motion_between(frames: Float[Tensor, "b n 3 h w"]) -> dict[str, Float[Tensor, "b _ 2 h w"]]:
+    """DIS flow between frames in a row: "flow" to the frame before, "first_flow" to the first from the third on."""
+    clips, (height, width) = list(frames), frames.shape[-2:]
+    none = torch.zeros(0, 2, height, width)
+
+    def motion(clip: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
+        return torch.stack([flow.dis(clip[a], clip[b]) for a, b in pairs]) if pairs else none
+
+    count = frames.shape[1]
+    before, first = [(k, k - 1) for k in range(1, count)], [(k, 0) for k in range(2, count)]
+    return {
+        "flow": torch.stack([motion(clip, before) for clip in clips]),
+        "first_flow": torch.stack([motion(clip, first) for clip in clips]),
+    }
 
 
 def fill_by_telea(truth: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 3 h w"]:

@@ -1,0 +1,103 @@
+"""What the training loop must know of one system: its network, its samples, its losses, and what its scores
+stand beside."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vinpaint_lib.blocks import BlockPool
+from vinpaint_lib.clipsource import ClipSource
+from vinpaint_lib.models import Inpainter
+from vinpaint_lib.models.registry import System
+
+Batch = dict[str, Float[Tensor, "b *_"]]
+
+
+class Shown(NamedTuple):
+    """Held-back samples, filled: raw output, what it is compared with, truth and hole, one frame after another."""
+
+    output: Float[Tensor, "n 3 h w"]
+    beside: Float[Tensor, "n 3 h w"]
+    truth: Float[Tensor, "n 3 h w"]
+    mask: Float[Tensor, "n 1 h w"]
+
+
+class Task:
+    """One system in training. `rival` names what the scores of the log stand beside; `pictured` is the frame of each
+    block that sample pictures show."""
+
+    rival = ""
+    pictured = 0
+
+    def __init__(self, preset: Any, system: System, recipe: Any) -> None:
+        self.preset, self.system, self.recipe = preset, system, recipe
+
+    def network(self) -> Inpainter:
+        """The whole model, as it is saved."""
+        return self.system.network(self.system.configs[self.preset.config])
+
+    def trained(self, model: Inpainter) -> nn.Module:
+        """The part of `model` that a step calls and trains, in place."""
+        raise NotImplementedError
+
+    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Adam, as the preset says."""
+        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas)
+
+    def prepare(self, device: torch.device) -> None:
+        """Load what the losses need besides the network."""
+
+    def pool(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
+        """Samples to train on."""
+        raise NotImplementedError
+
+    def held_back(self, source: ClipSource, folder: Path, seed: int) -> BlockPool:
+        """A small pool for scores."""
+        raise NotImplementedError
+
+    def choose(self, rng: np.random.Generator, step: int) -> Any:
+        """What all samples of a step share, drawn for the step."""
+        return None
+
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
+        """A batch of one, from the first `blocks` blocks of `pool`."""
+        raise NotImplementedError
+
+    def truth_of(self, batch: Batch, choice: Any) -> Tensor:
+        """The true frames of what `losses` gives back as completed."""
+        return batch["truth"]
+
+    def weights_at(self, step: int) -> dict[str, float]:
+        """Weights of the terms in this step; a recipe may switch stages by a `weights_at` of its own."""
+        own = getattr(self.recipe, "weights_at", None)
+        return own(self.preset, step) if own is not None else self.preset.weights
+
+    def losses(
+        self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Unweighted terms by symbol, and the completed frames for a critic (None where there is none)."""
+        raise NotImplementedError
+
+    def critic(self) -> nn.Module | None:
+        """The discriminator, if the preset weighs its judgement at all."""
+        return None
+
+    def judge(self, critic: nn.Module, truth: Tensor, completed: Tensor) -> Tensor:
+        """L_D, from which the critic learns."""
+        raise NotImplementedError
+
+    def adversarial(self, critic: nn.Module, completed: Tensor) -> Tensor:
+        """L_adv, from which the network learns."""
+        raise NotImplementedError
+
+    def show(self, model: Inpainter, batch: Batch, number: int) -> Shown:
+        """Fill all samples of held-back block `number`."""
+        raise NotImplementedError
+
+    def provenance(self) -> dict[str, Any]:
+        """What goes into the header of the weights besides the run's settings."""
+        return {}
