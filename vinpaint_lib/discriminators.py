@@ -46,6 +46,45 @@ class TemporalPatchDiscriminator(nn.Module):
         return rearrange(self.conv(rearrange(frames * 2 - 1, pattern)).float(), "b c t h w -> b t c h w")
 
 
+class ImagePatchDiscriminator(nn.Module):
+    """Judges single frames: four 4x4 convolutions with stride 2 and a last one with stride 1; each output number judges
+    a patch. Align-and-Attend's image GAN; its layers are not in the note."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((3, width, 2 * width, 4 * width, 4 * width)):
+            layers += [spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        layers.append(spectral_norm(nn.Conv2d(4 * width, 1, 3, padding=1)))
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, frames: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 hs ws"]:
+        """Scores for frames in [0, 1]; above zero reads "real". Raises UserError for frames smaller than 16x16."""
+        if min(frames.shape[-2:]) < 16:
+            raise UserError(
+                f"the image discriminator cannot judge frames of {frames.shape[-1]}x{frames.shape[-2]}: 16x16 is the "
+                "smallest"
+            )
+        return self.conv(frames * 2 - 1).float()
+
+
+class ImageAndVideo(nn.Module):
+    """Align-and-Attend's two judges: single frames, and all frames of a clip."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.image, self.video = ImagePatchDiscriminator(width), TemporalPatchDiscriminator(width)
+
+    def judge(self, frames: Float[Tensor, "b t 3 h w"]) -> tuple[Tensor, Tensor]:
+        """Scores of both for frames in [0, 1]."""
+        return self.image(rearrange(frames, "b t c h w -> (b t) c h w")), self.video(frames)
+
+    def forward(self, frames: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:
+        """The mean scores of both, added: minus this is L_adv of both (`generator_hinge`)."""
+        of_image, of_video = self.judge(frames)
+        return of_image.mean() + of_video.mean()
+
+
 def critic_hinge(of_truth: Float[Tensor, "*shape"], of_output: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """L_D = 1/2 (E[max(0, 1 - D(Y))] + E[max(0, 1 + D(Y_comp))])."""
     return (functional.relu(1 - of_truth).mean() + functional.relu(1 + of_output).mean()) / 2

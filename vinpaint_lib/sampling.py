@@ -1,16 +1,17 @@
 """Which frames a network sees: the papers' rules for training clips, windows and references. Frame indices only.
 
-Training    STTN, CPNet (also taken for TGF-Net, which states none), 3DCN.
+Training    STTN, CPNet (also taken for TGF-Net, which states none), 3DCN, Align-and-Attend.
 Inference   VINet, STTN and its successors, Align-and-Attend, CPNet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from vinpaint_lib.errors import UserError
 
 Indices = tuple[int, ...]
+REFERENCES_SHOWN = 5  # of a training sample of Align-and-Attend; as many as CPNet and STTN see
 
 
 def random_frames(length: int, rng: np.random.Generator, count: int = 5) -> Indices:
@@ -28,6 +29,15 @@ def consecutive_frames(length: int, rng: np.random.Generator, count: int = 5) ->
     check(length, count)
     start = int(rng.integers(length - count + 1))
     return tuple(range(start, start + count))
+
+
+def align_attend_training(length: int, rng: np.random.Generator, count: int = 8) -> Indices:
+    """A training sample for Align-and-Attend: `REFERENCES_SHOWN` random frames of the clip in temporal order, then
+    neighbours from a random place, the targets; no frame is both. The note says neither number."""
+    check(length, count)
+    targets = consecutive_frames(length, rng, count - REFERENCES_SHOWN)
+    others = [i for i in range(length) if i not in targets]
+    return (*sorted(int(i) for i in rng.choice(others, REFERENCES_SHOWN, replace=False)), *targets)
 
 
 def sttn_training(length: int, rng: np.random.Generator, count: int = 5) -> Indices:
@@ -48,6 +58,27 @@ def sttn_windows(length: int, stride: int = 5, reach: int = 5, step: int = 10) -
     for centre in range(0, length, stride):
         targets = tuple(range(max(0, centre - reach), min(length, centre + reach + 1)))
         yield targets, every_tenth(length, targets, step)
+
+
+def sliding_references(
+    t: int, length: int, step: int = 10, reach: int | None = None, count: int | None = None
+) -> Indices:
+    """Every `step`th frame of the clip within `reach` frames of t, without t: references of Align-and-Attend.
+
+    At most `count` of them: the nearest, and of the others an even choice by their distance. In a clip of less than
+    three such frames the step is halved until there are three or all frames are taken.
+    """
+    while step > 1 and length <= 2 * step:
+        step //= 2
+    near = sorted((i for i in every_tenth(length, (t,), step) if reach is None or abs(i - t) <= reach), key=apart(t))
+    if count is not None and len(near) > count:
+        near = [near[round(n)] for n in np.linspace(0, len(near) - 1, count)]
+    return tuple(sorted(near))
+
+
+def apart(t: int) -> Callable[[int], tuple[int, int]]:
+    """Order by distance from t, earlier frames first."""
+    return lambda i: (abs(i - t), i)
 
 
 def vinet_window(t: int, length: int, reach: int = 6, step: int = 3) -> Indices:

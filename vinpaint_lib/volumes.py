@@ -20,7 +20,11 @@ from vinpaint_lib.clipsource import ClipSource, Size
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.samples import draw_stretch, to_bytes
 
-RULES = {"sttn": sampling.sttn_training, "consecutive": sampling.consecutive_frames}
+RULES = {
+    "sttn": sampling.sttn_training,
+    "consecutive": sampling.consecutive_frames,
+    "align_attend": sampling.align_attend_training,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class VolumeSpec:
     hole        share of the crop that is missing in a frame; None: the ranges of STTN, which are far larger
     stationary  share of the samples whose hole stays where it is
     speed       range of the largest speed of a moving hole, pixels per frame
-    frames      "sttn" or "consecutive": which frames of the stretch make a sample
+    frames      "sttn", "consecutive" or "align_attend": which frames of the stretch make a sample
     count       frames of a sample
     """
 

@@ -1,0 +1,69 @@
+"""Align-and-Attend's refinement stage (sec. 3.1.2): non-local attention from a hole to what references show.
+
+No layer is learned. Queries and keys are features of unit length, values are the features as they are:
+
+    A = softmax(scale * Q K^T) V,    Q positions of the hole, K and V visible positions of all references
+
+in space and time at once. The note gives no temperature: `scale` is ours.
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+MATCHINGS = ("hole", "entire")
+CHUNK = 2**24  # scores that are held at a time (64 MB); more only needs more memory
+
+
+def attend(
+    target: Float[Tensor, "b c h w"],
+    references: Float[Tensor, "b r c h w"],
+    queries: Float[Tensor, "b 1 h w"],
+    keys: Float[Tensor, "b r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "b c h w"]:
+    """What each position with `queries` 1 finds among positions with `keys` 1; 0 at all others. In float32.
+
+    Without a key, or without a query, everything is 0.
+    """
+    found = []
+    with torch.autocast(target.device.type, enabled=False):
+        for asked, known, query, key in zip(target.float(), references.float(), queries, keys, strict=True):
+            where = rearrange(query, "1 h w -> (h w)") > 0
+            shown = rearrange(known, "r c h w -> (r h w) c")[rearrange(key, "r 1 h w -> (r h w)") > 0]
+            flat = rearrange(asked, "c h w -> (h w) c")
+            result = torch.zeros_like(flat)
+            if len(shown) and bool(where.any()):
+                result = result.masked_scatter(rearrange(where, "n -> n 1"), look_up(flat[where], shown, scale))
+            found.append(rearrange(result, "(h w) c -> c h w", h=target.shape[-2]))
+    return torch.stack(found)
+
+
+def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: float) -> Float[Tensor, "n c"]:
+    """Weighted means of `shown` for each row of `asked`, by the softmax of scaled cosines; some rows at a time."""
+    keys = functional.normalize(shown, dim=-1, eps=1e-6)
+    parts = []
+    for some in asked.split(max(1, CHUNK // len(shown))):
+        cosine = functional.normalize(some, dim=-1, eps=1e-6) @ keys.T
+        parts.append((scale * cosine).softmax(dim=-1) @ shown)
+    return torch.cat(parts)
+
+
+def matched(
+    matching: str,
+    hole: Float[Tensor, "b 1 h w"],
+    filled: Float[Tensor, "b 1 h w"],
+    visible: Float[Tensor, "b r 1 h w"],
+) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b r 1 h w"]]:
+    """Queries and keys of a matching.
+
+    "hole": positions of the hole that alignment has filled, against visible ones; where it has filled nothing in a
+    sample (or was left out), the whole hole asks. "entire": every position against every position of the references.
+    """
+    if matching == "entire":
+        return torch.ones_like(hole), torch.ones_like(visible)
+    rough = hole * filled
+    none = (rough.amax(dim=(1, 2, 3), keepdim=True) == 0).to(hole)
+    return rough + none * hole, visible

@@ -1,0 +1,107 @@
+"""Align-and-Attend (Woo, Kim, Park, Lee, Kweon; BMVC 2020): frame after frame, from references of a long window.
+
+No code of the paper was released. `align_attend_net` holds the network and its options; this file walks it over a clip.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib import sampling
+from vinpaint_lib.align_attend_net import CONFIGS, MULTIPLE, Config, Net, Painted, References
+from vinpaint_lib.models import Inpainter, ModelCard, Output, Step, Window
+
+CARD = ModelCard(
+    name="align_attend",
+    title="Align-and-Attend",
+    paper="Woo, Kim, Park, Lee, Kweon: Align-and-Attend Network for Globally and Locally Coherent Video Inpainting. "
+    "BMVC 2020",
+    sections="3.1-3.5",
+    choices=(
+        "softmax over references of minus the distance; the note prints it without the sign; a reference that does not "
+        "show a position has no weight there",
+        "distance: root of the mean square over what both show; its factor is learned, from 10",
+        "encoder, residual path, decoder: after CPNet; kernels, channels and image sizes are not in the note",
+        "encoder of the inpainter not shared with the estimator's, which is frozen",
+        "attention: features of unit length times a fixed factor; the note has no temperature",
+        "queries: positions of the hole that alignment filled; the whole hole where it filled none or is switched off",
+        "the flow estimator is shown the target too; the note feeds the two outputs before it alone",
+        "at the second frame the one output there is stands for both; at the first there is no flow part",
+        "carried to the next frame: the output inside of the hole, given pixels outside (`previous`); no gradient",
+        "weights of the losses: not in the note, one to one where it has them",
+        "parts are dropped at random in training (half of the steps use all), so that one network serves all rows of "
+        "the ablation; the paper does not say, and probably trained one network for each row",
+        "`small`: every fifth frame, at most eight within 60; a robust fit with two second looks in place of the "
+        "regressor; aligned pixels begin the output; the camera's motion begins the flow; narrow; no adversarial loss",
+    ),
+)
+
+__all__ = ["CARD", "CONFIGS", "AlignAttend", "Config"]
+
+
+class AlignAttend(Inpainter):
+    """Targets in temporal order. Outputs before are carried in `state`, not written back into the clip."""
+
+    card = CARD
+    multiple = MULTIPLE
+    feedback = False
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.net = Net(config)
+
+    def plan(self, length: int) -> Iterator[Step]:
+        c = self.config
+        for t in range(length):
+            yield Step((t,), sampling.sliding_references(t, length, c.step, c.reach, c.references))
+
+    def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
+        """Fill one target. `state` holds the features of references that may be asked for again, and two outputs.
+
+        Maps (where the part is on): theta (r 2 3), weights, visible (r 1 h/4 w/4), distance (r), rough (3 h w), covered
+        (1 h w), raw (3 h w), flow (2 h w), composition (1 h w), warped (3 h w).
+        """
+        (target,) = step.targets
+        device = next(self.parameters()).device
+        place = window.indices.index(target)
+        frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
+        previous: list[Tensor] = state.setdefault("previous", [])
+        maps: dict[str, Any] = {}
+        output = frame
+        if bool(mask.any()):
+            painted = self.net.fill(frame, mask, self.references(window, step, state, device), previous)
+            output, maps = painted.output, maps_of(painted)
+        state["previous"] = [self.net.carried(output, frame, mask), *previous[:1]]
+        return Output(output.to(window.frames).clamp(0, 1), maps)
+
+    def references(self, window: Window, step: Step, state: dict[str, Any], device: torch.device) -> References:
+        """The step's references, encoded once; features of frames that no later step can ask for are dropped."""
+        cache: dict[int, Float[Tensor, "1 1 c hf wf"]] = state.setdefault("features", {})
+        places = [window.indices.index(i) for i in step.references]
+        frames, masks = (rearrange(x[places], "r c h w -> 1 r c h w").to(device) for x in (window.frames, window.masks))
+        for n, i in enumerate(step.references):
+            if i not in cache:
+                cache[i] = self.net.look(frames[:, n : n + 1], masks[:, n : n + 1]).features
+        reach = self.config.reach
+        for i in [i for i in cache if reach is not None and i < step.targets[0] - reach]:
+            del cache[i]
+        if not places:
+            return self.net.look(frames, masks)
+        return References(frames, masks, torch.cat([cache[i] for i in step.references], dim=1))
+
+
+def maps_of(painted: Painted) -> dict[str, Any]:
+    """Intermediates of one target for figures, on the CPU, batch axis dropped."""
+    maps = painted.maps | {"raw": painted.raw}
+    if painted.steady is not None:
+        maps |= {
+            "flow": painted.steady.flow,
+            "composition": painted.steady.mask,
+            "warped": painted.steady.warped,
+        }
+    return {name: value[0].float().cpu() for name, value in maps.items()}
