@@ -1,0 +1,229 @@
+"""How VINet is trained: data, losses and schedule in stages, as data.
+
+Presets    tiny    seconds, a test of the machinery
+           laptop  about an hour and a quarter on one CPU core; for weights small enough to ship
+           gpu     the paper's network and losses, smaller frames and fewer steps
+           paper   the released description's order: one source and one target, four sources, recurrence; what is not
+                   known of it is marked below
+A sample is consecutive frames: six before the first target, the targets, six behind the last.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vinpaint_lib import losses, temporal_losses, warp
+from vinpaint_lib.recipes import Losses
+from vinpaint_lib.recipes.schedule import Schedule, Stage
+from vinpaint_lib.temporal_losses import FlowTerms
+from vinpaint_lib.vinet_net import REACH, SHIFTS, Unrolled
+from vinpaint_lib.volumes import VolumeSpec
+
+# Released description: L_R = L_1 - SSIM, five times L_1 in the hole; w_ST = w_LT = 1, w_Flow = 10.
+SINGLE_WEIGHTS = {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0}
+PAPER_WEIGHTS = SINGLE_WEIGHTS | {"L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
+# Our additions: L_psnr, the logarithm of the hole's squared error, and L_align, true frames under the feature flows.
+# Flow errors are pixels, the others are shares of the range of pictures; ten times them would drown a short training.
+OURS = {"L_psnr": 0.1, "L_align": 1.0, "L_raw": 1.0}
+FIRST_WEIGHTS = {"L_1": 1.0, "L_ssim": 0.2, "L_hole": 1.0} | OURS
+FIDELITY_WEIGHTS = FIRST_WEIGHTS | {"L_F": 0.1, "L_st": 0.2, "L_lt": 0.2}
+
+
+@dataclass(frozen=True)
+class Preset(Schedule):
+    """A schedule (`schedule.Schedule` has the rest), its stages in order, and
+
+    spec   samples: as many frames as the longest stage needs
+    """
+
+    steps: int = 4800
+    peak: float = 1e-3
+    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
+    stages: tuple[Stage, ...] = (
+        Stage(2000, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
+        Stage(4000, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
+        Stage(4800, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
+    )
+    spec: VolumeSpec = field(
+        default_factory=lambda: VolumeSpec(crop=128, hole=(0.05, 0.35), frames="consecutive", count=16)
+    )
+
+
+PRESETS = {
+    "tiny": Preset(
+        config="tiny",
+        steps=6,
+        batch=2,
+        warmup=2,
+        precision="float32",
+        stages=(
+            Stage(2, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one"),
+            Stage(4, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
+            Stage(6, targets=3, weights=FIDELITY_WEIGHTS | {"L_F": 1.0}, name="recurrence"),
+        ),
+        spec=VolumeSpec(
+            crop=32, height=(64, 64), length=16, crops=1, hole=(0.05, 0.15), frames="consecutive", count=15
+        ),
+        blocks=2,
+        validate=3,
+        checkpoint=2,
+    ),
+    "laptop": Preset(),
+    "gpu": Preset(
+        config="paper",
+        steps=60000,
+        batch=8,
+        peak=1e-4,
+        weights=dict(PAPER_WEIGHTS),
+        stages=(
+            Stage(20000, targets=1, weights=SINGLE_WEIGHTS, name="many to one"),
+            Stage(60000, targets=4, weights=PAPER_WEIGHTS, name="recurrence"),
+        ),
+        spec=VolumeSpec(crop=192, height=(192, 272), hole=(0.05, 0.35), frames="consecutive", count=16),
+        blocks=1200,
+        validate=2000,
+        checkpoint=1000,
+    ),
+    # Known: the order of the stages, four sources three frames apart, clips of 13 and of 16 frames, weights, 256 x 256.
+    # Rate, batch and steps are not: STTN's number of steps, a third of them for each stage.
+    "paper": Preset(
+        config="paper",
+        steps=480000,
+        batch=8,
+        peak=1e-4,
+        drops=(320000,),
+        warmup=0,
+        average=0.0,
+        clip_gradient=1e9,
+        weights=dict(PAPER_WEIGHTS),
+        precision="float32",
+        stages=(
+            Stage(160000, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one"),
+            Stage(320000, targets=1, weights=SINGLE_WEIGHTS, name="many to one"),
+            Stage(480000, targets=4, weights=PAPER_WEIGHTS, name="recurrence"),
+        ),
+        spec=VolumeSpec(crop=256, height=(256, 320), crops=1, hole=None, frames="consecutive", count=16),
+        blocks=20000,
+        validate=10000,
+        checkpoint=1000,
+    ),
+}
+
+
+def target_places(preset: Preset, stage: Stage) -> tuple[int, ...]:
+    """The targets of a stage within a sample."""
+    return tuple(range(REACH, REACH + stage.targets))
+
+
+def compute_losses(
+    model: nn.Module, batch: dict[str, Float[Tensor, "b _ c h w"]], weights: dict[str, float], stage: Stage
+) -> Losses:
+    """The terms for one batch, unweighted, and the completed targets. Terms with weight 0 are left out.
+
+    Batch: truth b t 3 h w in [0, 1], mask b t 1 h w, flow (b n-1 2 h w) and first_flow (b n-2 2 h w) between targets.
+
+    L_1 (eq. 8) over the frame, L_hole the same in the hole, L_ssim = 1 - SSIM (eq. 9 as a loss), L_raw as L_hole before
+    the previous output is blended in; L_F (eq. 11 and the released third part), L_st (eq. 12) and L_lt (eq. 13, from
+    the third target on) are means over the targets that have a previous one; L_psnr, L_align: ours.
+    """
+    truth, mask = batch["truth"], batch["mask"]
+    places = list(range(REACH, REACH + stage.targets))
+    made: Unrolled = model(truth * (1 - mask), mask, places, stage.sources)
+    true, open_ = truth[:, places], mask[:, places]
+    output, raw, known, hole = (of_frames(x) for x in (made.frames, made.raw, true, open_))
+    terms: dict[str, Tensor] = {}
+    if weights.get("L_1"):
+        terms["L_1"] = (output - known).abs().mean()
+    if weights.get("L_ssim"):
+        terms["L_ssim"] = 1 - temporal_losses.ssim(output, known).mean()
+    if weights.get("L_hole"):
+        terms["L_hole"] = losses.masked_l1(output, known, hole)
+    if weights.get("L_raw"):
+        terms["L_raw"] = losses.masked_l1(raw, known, hole)
+    if weights.get("L_psnr"):
+        terms["L_psnr"] = losses.log_error(output, known, hole)
+    if weights.get("L_align"):
+        terms["L_align"] = alignment_loss(made, truth, places, stage.sources)
+    completed = open_ * made.frames + (1 - open_) * true
+    if len(places) > 1:
+        terms |= between_targets(made.frames, made.flow, true, batch, weights)
+    return Losses(terms, completed)
+
+
+def between_targets(
+    frames: Float[Tensor, "b n 3 h w"],
+    estimated: Float[Tensor, "b n1 2 h w"],
+    truth: Float[Tensor, "b n 3 h w"],
+    batch: dict[str, Tensor],
+    weights: dict[str, float],
+) -> dict[str, Float[Tensor, ""]]:
+    """L_F, L_st and L_lt for targets in a row. A network without recurrence estimates no flow, and has no L_F."""
+    pseudo, terms = batch["flow"], {}
+    now, before = of_frames(truth[:, 1:]), of_frames(truth[:, :-1])
+    output = of_frames(frames[:, 1:])
+    if weights.get("L_F") and estimated.shape[1]:
+        parts: FlowTerms = temporal_losses.flow_losses(
+            of_frames(estimated), of_frames(pseudo), now, before, output, of_frames(frames[:, :-1])
+        )
+        terms["L_F"] = torch.stack(list(parts)).sum()
+    if weights.get("L_st"):
+        terms["L_st"] = warped_truth(output, now, before, of_frames(pseudo))
+    if weights.get("L_lt") and frames.shape[1] > 2:
+        first = truth[:, :1].expand_as(truth[:, 2:])
+        late = (of_frames(x) for x in (frames[:, 2:], truth[:, 2:], first, batch["first_flow"]))
+        terms["L_lt"] = warped_truth(*late)
+    return terms
+
+
+def warped_truth(
+    output: Float[Tensor, "n 3 h w"],
+    truth: Float[Tensor, "n 3 h w"],
+    other: Float[Tensor, "n 3 h w"],
+    flow: Float[Tensor, "n 2 h w"],
+) -> Float[Tensor, ""]:
+    """Outputs against another true frame under the pseudo-true flow, where true frames agree with it."""
+    weight = temporal_losses.occlusion_weight(truth, temporal_losses.warp_back(other, flow))
+    return temporal_losses.warping_loss(output, other, flow, weight)
+
+
+def alignment_loss(
+    made: Unrolled, truth: Float[Tensor, "b t 3 h w"], places: list[int], sources: int
+) -> Float[Tensor, ""]:
+    """L_align (ours): mean |Y_t - W^(Y_s)| of true frames shrunk to 1/2, 1/4 and 1/8 under the flows of that scale.
+
+    Over the sources and, behind the first target, the previous frame; summed over scales. Positions whose source lies
+    outside of the frame do not count. It teaches flows also inside of holes, where no features tell them.
+    """
+    shifts = (*SHIFTS[sources], -1)
+    total = truth.new_zeros(())
+    for flows in made.flows:
+        small = of_clips(functional.avg_pool2d(of_frames(truth), truth.shape[-1] // flows.shape[-1]), len(truth))
+        for n, shift in enumerate(shifts):
+            # The first target's previous picture is itself.
+            chosen = [(k, t) for k, t in enumerate(places) if shift != -1 or k > 0]
+            if not chosen:
+                continue
+            flow = of_frames(flows[:, [k for k, _ in chosen], n])
+            now = of_frames(small[:, [t for _, t in chosen]])
+            other = of_frames(small[:, [t + shift for _, t in chosen]])
+            inside = warp.by_flow(torch.ones_like(other[:, :1]), flow)
+            gap = inside * (now - warp.by_flow(other, flow)).abs()
+            total = total + gap.mean() / len(shifts)
+    return total
+
+
+def make_critic(preset: Preset) -> nn.Module | None:
+    """None: VINet has no adversarial loss."""
+    return None
+
+
+def of_frames(x: Float[Tensor, "b n c h w"]) -> Float[Tensor, "bn c h w"]:
+    return rearrange(x, "b n c h w -> (b n) c h w")
+
+
+def of_clips(x: Float[Tensor, "bn c h w"], batch: int) -> Float[Tensor, "b n c h w"]:
+    return rearrange(x, "(b n) c h w -> b n c h w", b=batch)
