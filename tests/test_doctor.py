@@ -7,8 +7,9 @@ from vinpaint_lib import doctor
 from vinpaint_lib.cli import main
 from vinpaint_lib.doctor import Line
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.fusion_net import CONFIGS, FusionNet
-from vinpaint_lib.recipes.tgfnet import PRESETS
+from vinpaint_lib.models.registry import SYSTEMS
+from vinpaint_lib.recipes import tasks
+from vinpaint_lib.step_cost import StepCost
 
 
 def test_this_machine_has_what_the_report_says():
@@ -47,51 +48,15 @@ def test_weights_that_do_not_load_are_a_problem(monkeypatch):
     monkeypatch.setattr(doctor.registry, "build", refuse)
     assert doctor.weights() == Line("weights", "tgfnet-small.safetensors: not a weights file", False)
     monkeypatch.setattr(doctor.registry, "build", lambda name: torch.nn.Linear(1000, 2000))
-    assert doctor.weights() == Line("weights", "tgfnet loads: 2.0 million parameters")
+    counts = ", ".join(f"{name} 2.0" for name in SYSTEMS)
+    assert doctor.weights() == Line("weights", f"all load; million parameters: {counts}")
 
 
-def conv_operations(config, groups: int, crop: int, monkeypatch) -> float:
-    """Forward operations of every convolution, from the sizes it sees: an oracle for the counter."""
-    total = []
-
-    def count(original):
-        def counted(input, weight, *arguments, **options):
-            output = original(input, weight, *arguments, **options)
-            total.append(2 * output.numel() * weight[0].numel())
-            return output
-
-        return counted
-
-    for name in ("conv2d", "conv3d"):
-        monkeypatch.setattr(torch.nn.functional, name, count(getattr(torch.nn.functional, name)))
-    with torch.no_grad():
-        FusionNet(config)(*doctor.step_input(1, groups, crop))
-    return float(sum(total))
-
-
-def test_the_cost_of_a_step_is_three_times_its_forward_convolutions(monkeypatch):
-    operations = doctor.cost(CONFIGS["small"], batch=2, groups=3, crop=32).operations
-    # forward, gradient of the weights, gradient of the inputs; pictures need no gradient, so a little less
-    assert operations == pytest.approx(2 * 3 * conv_operations(CONFIGS["small"], 3, 32, monkeypatch), rel=0.1)
-
-
-def test_the_cost_grows_as_it_must():
-    small = doctor.cost(CONFIGS["small"], batch=1, groups=2, crop=32)
-    twice = doctor.cost(CONFIGS["small"], batch=2, groups=2, crop=32)
-    larger = doctor.cost(CONFIGS["small"], batch=1, groups=2, crop=64)
-    weights = 16 * sum(parameter.numel() for parameter in FusionNet(CONFIGS["small"]).parameters())
-    assert twice.operations == pytest.approx(2 * small.operations, rel=1e-6)
-    assert larger.operations == pytest.approx(4 * small.operations, rel=1e-6)
-    assert larger.memory - weights == pytest.approx(4 * (small.memory - weights), rel=0.1)
-    assert doctor.cost(CONFIGS["paper"], batch=1, groups=2, crop=32).operations > 3 * small.operations
-
-
-def test_an_estimate_is_steps_times_operations_over_speed():
-    preset = PRESETS["laptop"]
-    need = doctor.cost(CONFIGS[preset.config], preset.batch, round(sum(preset.groups) / 2), preset.spec.crop)
-    line = doctor.estimate("laptop", preset, rate=preset.steps * need.operations / (3 * 3600))
-    assert line.topic == "preset laptop"
-    assert line.text.startswith(f"about 3 hours for {preset.steps} steps of {need.operations / 1e9:.0f} GFLOP")
+def test_an_estimate_is_steps_times_operations_over_speed(monkeypatch):
+    monkeypatch.setattr(doctor, "step_cost", lambda task: StepCost(4e9, doctor.GIB))
+    preset = tasks.presets("sttn")["laptop"]
+    line = doctor.estimate("sttn laptop", tasks.make("sttn", preset), rate=preset.steps * 4e9 / (3 * 3600))
+    assert line == Line("sttn laptop", f"about 3 hours for {preset.steps} steps of 4 GFLOP and 1.0 GiB")
 
 
 @pytest.mark.parametrize(
@@ -110,12 +75,16 @@ def test_durations_are_said_with_two_digits(seconds, text):
 
 
 def test_training_names_every_preset_and_says_that_it_estimates(monkeypatch):
+    monkeypatch.setattr(doctor, "step_cost", lambda task: StepCost(4e9, doctor.GIB))
     monkeypatch.setattr(doctor, "speed", lambda device, bf16: 3e11 if bf16 else 1e11)
     monkeypatch.setattr(doctor.psutil, "getloadavg", lambda: (1e4, 0, 0))
     assert "10000 programs share" in list(doctor.training())[-1].text
     monkeypatch.setattr(doctor.psutil, "getloadavg", lambda: (0, 0, 0))
     lines = list(doctor.training())
-    assert [line.topic for line in lines] == ["speed", "bf16", *(f"preset {name}" for name in PRESETS), ""]
+    assert [line.topic for line in lines] == ["speed", "bf16", *(f"{name} laptop" for name in tasks.TASKS), ""]
+    assert [line.topic for line in doctor.training("sttn")][2:-1] == [f"preset {n}" for n in tasks.presets("sttn")]
+    with pytest.raises(UserError, match="no training recipe for model 'telea'"):
+        list(doctor.training("telea"))
     assert lines[0].text.startswith("100 GFLOP/s float32")
     assert lines[1].text.startswith("3.0 times the speed")
     assert "estimates" in lines[-1].text
@@ -126,11 +95,14 @@ def test_speed_is_measured_on_a_real_step():
 
 
 def test_the_command_prints_all_lines_and_fails_if_one_is_bad(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "training", lambda model: iter([Line("c", f"of {model}")]))
     monkeypatch.setattr(doctor, "CHECKS", (lambda: Line("a", "fine"), lambda: iter([Line("b", "well")])))
     main(["doctor"])
-    assert capsys.readouterr().out == f"{'a':15} fine\n{'b':15} well\n"
+    assert capsys.readouterr().out == f"{'a':15} fine\n{'b':15} well\n{'c':15} of None\n"
+    main(["doctor", "--model", "sttn"])
+    assert capsys.readouterr().out.endswith(f"{'c':15} of sttn\n")
     monkeypatch.setattr(doctor, "CHECKS", (lambda: Line("a", "broken: mend it", False), lambda: Line("b", "well")))
     with pytest.raises(SystemExit) as stop:
         main(["doctor"])
     assert stop.value.code == 1
-    assert capsys.readouterr().out == f"{'a':15} PROBLEM: broken: mend it\n{'b':15} well\n"
+    assert capsys.readouterr().out == f"{'a':15} PROBLEM: broken: mend it\n{'b':15} well\n{'c':15} of None\n"

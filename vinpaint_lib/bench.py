@@ -29,9 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from vinpaint_lib import benchforms, masks
 from vinpaint_lib.fusion_net import CONFIGS
 from vinpaint_lib.inpaint import fill
-from vinpaint_lib.models.tgfnet import TGFNet, Trainable
+from vinpaint_lib.models.tgfnet import TGFNet
 from vinpaint_lib.motion import Links
-from vinpaint_lib.recipes import tgfnet as recipe
+from vinpaint_lib.recipes import tasks
 from vinpaint_lib.toy import toy_clip
 from vinpaint_lib.train import use_bf16
 
@@ -177,25 +177,20 @@ def forgetful(align: Callable[..., Any], window: Any, target: int, box: Any, sta
     return align(window, target, box, {"links": Links()})
 
 
-def training(bf16: bool) -> dict[str, float]:
-    """Steps per second of the laptop preset's step, and achieved GFLOP/s beside a large product of matrices."""
-    preset = recipe.PRESETS["laptop"]
-    crop, groups = preset.spec.crop, preset.groups[1]
+def training(name: str, bf16: bool) -> dict[str, float]:
+    """Steps per second of a system's laptop preset, network and losses, and achieved GFLOP/s beside a large product of
+    matrices."""
+    task = tasks.make(name, tasks.presets(name)["laptop"])
     torch.manual_seed(0)
-    batch = {
-        "truth": torch.rand(preset.batch, 3, crop, crop),
-        "mask": (torch.rand(preset.batch, 1, crop, crop) > 0.8).float(),
-        "aligned": torch.rand(preset.batch, groups, 3, crop, crop),
-        "trust": torch.rand(preset.batch, groups, 1, crop, crop),
-        "guess": torch.rand(preset.batch, 3, crop, crop),
-    }
-    model = Trainable(a_model().train())
-    optimiser = torch.optim.Adam(model.parameters())
+    model = task.trained(task.network().train())
+    optimiser = task.optimiser(list(model.parameters()))
+    batch, choice = task.example(torch.device("cpu"))
+    weights = task.weights_at(task.preset.steps)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            terms = recipe.compute_losses(model, batch, preset.weights, None)
-        loss = torch.stack([preset.weights[name] * term for name, term in terms.items()]).sum()
+            terms, _ = task.losses(model, batch, weights, choice)
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -228,9 +223,10 @@ def report(quick: bool, threads: int) -> dict[str, Any]:
     for length in ATTENTION_FRAMES[:2] if quick else ATTENTION_FRAMES:
         title = f"attention layer of STTN, {length} frames of 240x432"
         result[title] = show(title, attention_cost(length, threads))
-    result["training float32"] = show("training step, float32", training(False))
-    if use_bf16("auto", torch.device("cpu")):
-        result["training bf16"] = show("training step, bf16", training(True))
+    for name in ("tgfnet",) if quick else tasks.TASKS:
+        for bf16 in (False, True) if use_bf16("auto", torch.device("cpu")) else (False,):
+            title = f"training {name} {'bf16' if bf16 else 'float32'}"
+            result[title] = show(title, training(name, bf16))
     result["forms"] = benchforms.compare(timed)
     for title, rows in result["forms"].items():
         show(f"{title} (seconds; equal outputs asserted)", rows)

@@ -171,12 +171,16 @@ def models() -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def doctor() -> None:
-    """What this machine has, what works, and what each preset would take. Exit code 1 if something needs mending."""
+def doctor(model: str = "") -> None:
+    """What this machine has, what works, and what training would take. Exit code 1 if something needs mending.
+
+    Args:
+        model: list all presets of this system; by default the preset laptop of every system.
+    """
     from vinpaint_lib.doctor import report
 
     broken = False
-    for line in report():
+    for line in report(model or None):
         print(f"{line.topic:15} {'' if line.good else 'PROBLEM: '}{line.text}", flush=True)
         broken |= not line.good
     if broken:

@@ -1,4 +1,4 @@
-"""What this machine has, whether the parts work, and what training each preset of TGF-Net would take.
+"""What this machine has, whether the parts work, and what training the systems would take.
 
 Every line is looked up or tried, not assumed: an encoder that is listed may still not open, and weights that
 are there may not load. Times are estimates, and say so: the operations of a training step are counted, and
@@ -24,10 +24,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import vinpaint_lib
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.fusion_net import CONFIGS, Config, FusionNet
+from vinpaint_lib.fusion_net import CONFIGS, FusionNet
 from vinpaint_lib.models import registry
 from vinpaint_lib.options import choose_device
-from vinpaint_lib.recipes.tgfnet import PRESETS, Preset
+from vinpaint_lib.recipes import tasks
+from vinpaint_lib.recipes.task import Task
+from vinpaint_lib.step_cost import step_cost
 from vinpaint_lib.train import use_bf16
 
 GIB = 2**30
@@ -40,13 +42,6 @@ class Line(NamedTuple):
     topic: str
     text: str
     good: bool = True
-
-
-class Cost(NamedTuple):
-    """What one training step of a preset needs: floating-point operations, and bytes of memory at its peak."""
-
-    operations: float
-    memory: float
 
 
 def machine() -> Iterator[Line]:
@@ -108,53 +103,25 @@ def video() -> Line:
 def weights() -> Line:
     """Whether the weights that ship load."""
     try:
-        model = registry.build("tgfnet")
+        models = {name: registry.build(name) for name in registry.SYSTEMS}
     except UserError as error:
         return Line("weights", str(error), False)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    return Line("weights", f"tgfnet loads: {count / 1e6:.1f} million parameters")
-
-
-def cost(config: Config, batch: int, groups: int, crop: int) -> Cost:
-    """Counts a training step on tensors without content, so that no time or memory is spent on it.
-
-    Operations: two for each multiplication and addition; memory: what autograd keeps for the backward pass,
-    in float32, plus weights, gradients and Adam's two averages.
-    """
-    with torch.device("meta"):
-        net = FusionNet(config)
-        window = step_input(batch, groups, crop)
-    kept: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()  # views share one, which counts once
-        kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
-        net(*window).frame.sum().backward()
-    for parameter in net.parameters():
-        kept.pop(parameter.untyped_storage()._cdata, None)
-    weights = sum(parameter.nbytes for parameter in net.parameters())
-    return Cost(float(counter.get_total_flops()), float(sum(kept.values()) + 4 * weights))
-
-
-def step_input(batch: int, groups: int, crop: int, device: torch.device | None = None) -> tuple[torch.Tensor, ...]:
-    """Target, mask, references and trust of one training step, all grey."""
-    shapes = (batch, 3), (batch, 1), (batch, groups, 3), (batch, groups, 1)
-    return tuple(torch.full((*shape, crop, crop), 0.5, device=device) for shape in shapes)
+    counts = {name: sum(parameter.numel() for parameter in model.parameters()) for name, model in models.items()}
+    said = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in counts.items())
+    return Line("weights", f"all load; million parameters: {said}")
 
 
 def speed(device: torch.device, bf16: bool, repeats: int = 3) -> float:
-    """Operations per second of the fastest of a few short training steps of the small network on `device`."""
+    """Operations per second of the fastest of a few short training steps of TGF-Net's small network on `device`."""
     config, groups, crop = CONFIGS["small"], 4, 96
     net = FusionNet(config).to(device)
     for part in net.modules():
         if isinstance(part, torch.nn.Conv2d):  # as the trainer does
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    window = step_input(1, groups, crop, device)
-    times = []
-    for _ in range(repeats + 1):
+    shapes = (1, 3), (1, 1), (1, groups, 3), (1, groups, 1)  # target, mask, references, trust
+    window = [torch.full((*shape, crop, crop), 0.5, device=device) for shape in shapes]
+
+    def step() -> float:
         start = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             result = net(*window).frame
@@ -162,9 +129,12 @@ def speed(device: torch.device, bf16: bool, repeats: int = 3) -> float:
         net.zero_grad()
         if device.type != "cpu":
             getattr(torch, device.type).synchronize()
-        times.append(time.perf_counter() - start)
-    # the first one allocates and chooses its kernels; the fastest was disturbed least by other programs
-    return cost(config, 1, groups, crop).operations / min(times[1:])
+        return time.perf_counter() - start
+
+    # The first one allocates and chooses its kernels; the fastest was disturbed least by other programs.
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops() / min(step() for _ in range(repeats))
 
 
 def duration(seconds: float) -> str:
@@ -175,38 +145,40 @@ def duration(seconds: float) -> str:
     return f"{max(seconds, 1):.0f} seconds"
 
 
-def estimate(name: str, preset: Preset, rate: float) -> Line:
-    """What `preset` takes at `rate` operations per second."""
-    groups = round(sum(preset.groups) / 2)
-    need = cost(CONFIGS[preset.config], preset.batch, groups, preset.spec.crop)
+def estimate(topic: str, task: Task, rate: float) -> Line:
+    """What the preset of `task` takes at `rate` operations per second."""
+    need, steps = step_cost(task), task.preset.steps
     return Line(
-        f"preset {name}",
-        f"about {duration(preset.steps * need.operations / rate)} for {preset.steps} steps "
+        topic,
+        f"about {duration(steps * need.operations / rate)} for {steps} steps "
         f"of {need.operations / 1e9:.0f} GFLOP and {need.memory / GIB:.1f} GiB",
     )
 
 
-def training() -> Iterator[Line]:
-    """Speed of the network here, and the time of each preset."""
+def training(model: str | None = None) -> Iterator[Line]:
+    """Speed of a network here, and the time of each preset of `model`; None: of the preset laptop of every system."""
+    chosen = {f"preset {name}": (model, preset) for name, preset in tasks.presets(model).items()} if model else {}
+    every = {f"{name} laptop": (name, tasks.presets(name)["laptop"]) for name in tasks.TASKS}
     device = torch.device(choose_device("auto"))
     rates = {bf16: speed(device, bf16) for bf16 in (False, True)}
-    yield Line("speed", f"{rates[False] / 1e9:.0f} GFLOP/s float32 in a training step of the small network on {device}")
+    tested = f"in a training step of TGF-Net's small network on {device}"
+    yield Line("speed", f"{rates[False] / 1e9:.0f} GFLOP/s float32 {tested}")
     used = "the presets use it" if use_bf16("auto", device) else "the presets do not use it here"
     yield Line("bf16", f"{rates[True] / rates[False]:.1f} times the speed of float32; {used}")
-    for name, preset in PRESETS.items():
-        yield estimate(name, preset, rates[use_bf16(preset.precision, device)])
+    for topic, (name, preset) in (chosen or every).items():
+        yield estimate(topic, tasks.make(name, preset), rates[use_bf16(preset.precision, device)])
     yield Line("", "Times are estimates from counted operations; making the training samples comes on top.")
     busy, processors = psutil.getloadavg()[0], os.cpu_count() or 1
     if busy > processors:
         yield Line("", f"{busy:.0f} programs share {processors} processors now: alone, these times would be shorter.")
 
 
-CHECKS: tuple[Callable[[], Line | Iterator[Line]], ...] = (machine, versions, video, weights, training)
+CHECKS: tuple[Callable[[], Line | Iterator[Line]], ...] = (machine, versions, video, weights)
 
 
-def report() -> Iterator[Line]:
-    """All lines, each as soon as it is known."""
-    for check in CHECKS:
+def report(model: str | None = None) -> Iterator[Line]:
+    """All lines, each as soon as it is known; `model` as for `training`."""
+    for check in (*CHECKS, lambda: training(model)):
         lines = check()
         if isinstance(lines, Line):
             yield lines

@@ -67,6 +67,11 @@ class Task:
         """A batch of one, from the first `blocks` blocks of `pool`."""
         raise NotImplementedError
 
+    def example(self, device: torch.device) -> tuple[Batch, Any]:
+        """A step's batch of even grey, half of it missing, in its real shapes, and what its samples share: for
+        estimates of cost."""
+        raise NotImplementedError
+
     def truth_of(self, batch: Batch, choice: Any) -> Tensor:
         """The true frames of what `losses` gives back as completed."""
         return batch["truth"]
@@ -101,3 +106,8 @@ class Task:
     def provenance(self) -> dict[str, Any]:
         """What goes into the header of the weights besides the run's settings."""
         return {}
+
+
+def grey(shapes: dict[str, tuple[int, ...]], size: tuple[int, int], device: torch.device) -> Batch:
+    """A batch of even grey: the axes of each part before height and width are given."""
+    return {name: torch.full((*axes, *size), 0.5, device=device) for name, axes in shapes.items()}

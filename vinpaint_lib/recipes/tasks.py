@@ -27,7 +27,7 @@ from vinpaint_lib.models.registry import SYSTEMS, System
 from vinpaint_lib.models.tgfnet import Trainable
 from vinpaint_lib.recipes import combcn, sttn, tgfnet
 from vinpaint_lib.recipes.schedule import Stage, stage_at
-from vinpaint_lib.recipes.task import Batch, Shown, Task
+from vinpaint_lib.recipes.task import Batch, Shown, Task, grey
 from vinpaint_lib.samples import SamplePool
 from vinpaint_lib.volumes import VolumePool
 
@@ -70,6 +70,13 @@ class TGFTask(Task):
         shift = rearrange(torch.from_numpy(rng.uniform(-0.7, 0.7, 2).astype(np.float32)), "xy -> 1 xy")
         return batch | {"shift": shift} if own else batch
 
+    def example(self, device: torch.device) -> tuple[Batch, tuple[int, bool]]:
+        count, crop, groups = self.preset.batch, self.preset.spec.crop, round(sum(self.preset.groups) / 2)
+        pictures: dict[str, tuple[int, ...]] = {"truth": (count, 3), "mask": (count, 1), "guess": (count, 3)}
+        pictures |= {"unseen": (count, 1)}
+        aligned = {"aligned": (count, groups, 3), "trust": (count, groups, 1)}
+        return grey(pictures | aligned, (crop, crop), device), (groups, False)
+
     def losses(
         self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any
     ) -> tuple[dict[str, Tensor], None]:
@@ -106,6 +113,13 @@ class VolumeTask(Task):
 
     def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
         return pool.batch(rng, 1, blocks)
+
+    def example(self, device: torch.device) -> tuple[Batch, Any]:
+        shapes = {"truth": self.frames_of_a_step(3), "mask": self.frames_of_a_step(1)}
+        return grey(shapes, self.preset.spec.size, device), None
+
+    def frames_of_a_step(self, channels: int) -> tuple[int, ...]:
+        return self.preset.batch, self.preset.spec.count, channels
 
     def losses(
         self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any
@@ -154,6 +168,13 @@ class RecurrentTask(VolumeTask):
 
     def weights_at(self, step: int) -> dict[str, float]:
         return stage_at(self.preset.stages, step).weights
+
+    def example(self, device: torch.device) -> tuple[Batch, Stage]:
+        last, batch = self.preset.stages[-1], self.preset.batch
+        steps = {"flow": last.targets - 1, "first_flow": max(0, last.targets - 2)}
+        shapes = {"truth": self.frames_of_a_step(3), "mask": self.frames_of_a_step(1)}
+        shapes |= {name: (batch, count, 2) for name, count in steps.items()}
+        return grey(shapes, self.preset.spec.size, device), last
 
     def sample(self, pool: Any, rng: np.random.Generator, choice: Stage, blocks: int) -> Batch:
         return self.with_motion(pool.batch(rng, 1, blocks), choice)
