@@ -23,6 +23,7 @@ from vinpaint_lib.align_attend_parts import (
     Steady,
     aggregate,
     known_cells,
+    spread,
     weighed,
 )
 from vinpaint_lib.losses import composite
@@ -51,7 +52,8 @@ class Config:
     scale       factor on cosines in the attention [choose]
     sharpness   factor on the distances of aligned references where training begins; it is learned [choose]
     previous    what is carried to the next frame: "completed" (known pixels as given) or "output" (raw)
-    copy        the aligned pixels themselves, weighed as the features are, begin the output (ours)
+    copy        the output begins with the aligned pixels themselves, weighed as the features are, and where there are
+                none with a smooth continuation of what is known; without it, with grey (ours)
     camera      the flow estimator adds to the motion that the affine estimator finds (ours)
     head, looks, working, matching_channels  of the affine estimator (`affine_correlation.py`) [choose]
     """
@@ -221,11 +223,14 @@ class Net(nn.Module):
         if parts.flow and previous:
             start = self.motion_of_camera(frame, mask, previous[0]) if self.config.camera else None
             steady = self.flow(frame, mask, previous[0], previous[-1], start)
-        raw = self.decoder(path, self.residual(own), hole, filled, steady, frame, mask, rough, covered)
+        base = (1 - mask) * (frame * 2 - 1) + mask * covered * (rough * 2 - 1)
+        if self.config.copy:
+            base = spread(base, torch.maximum(1 - mask, covered))
+        raw = self.decoder(path, self.residual(own), hole, filled, steady, base, mask, covered)
         output = raw
         if steady is not None:
             output = (1 - steady.mask) * raw + steady.mask * steady.warped
-        return Painted(output, raw, steady, maps | {"rough": rough, "covered": covered})
+        return Painted(output, raw, steady, maps | {"rough": rough, "covered": covered, "base": base / 2 + 0.5})
 
     def align(
         self,

@@ -107,6 +107,22 @@ def weighed(
     return (weights * pixels).sum(dim=1), visible.any(dim=1).to(pixels)
 
 
+def spread(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """The picture with what is not `known` continued smoothly from around; 0 where nothing is known at all.
+
+    Halved again and again until no gap is left, each halving the mean of what is known; then gaps take what the next
+    coarser picture has there.
+    """
+    if bool((known > 0).all()) or max(picture.shape[-2:]) == 1:
+        return picture * known
+    total, share = (
+        functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) for x in (picture * known, known)
+    )
+    coarse = spread(total / share.clamp(min=1e-6), (share > 0).to(share))
+    wide = functional.interpolate(coarse, picture.shape[-2:], mode="bilinear", align_corners=False)
+    return known * picture + (1 - known) * wide
+
+
 class FlowEstimator(nn.Module):
     """Encoder and decoder over the two outputs before and the target's known part (sec. 3.1.3).
 
@@ -156,7 +172,7 @@ class FlowEstimator(nn.Module):
 class Decoder(nn.Module):
     """Both paths and what was carried to a picture: convolutions, twice nearest-neighbour upsampling (sec. 3.1.2).
 
-    At full size it sees the target's known pixels and the rough fill, and adds to them.
+    At full size it sees the target's known pixels and what the hole begins with, and adds to them.
     """
 
     def __init__(self, half: int, quarter: int, carried: int) -> None:
@@ -172,7 +188,7 @@ class Decoder(nn.Module):
         self.fine = nn.Sequential(convolution(half + 5, full), convolution(full, full))
         self.last = nn.Conv2d(full, 3, 3, padding=1)
         start(self)
-        # What is added starts small: the rough fill and the known pixels come through at once.
+        # What is added starts small: what is there already comes through at once.
         self.last.weight.data.mul_(0.1)
 
     def forward(
@@ -182,12 +198,11 @@ class Decoder(nn.Module):
         hole: Float[Tensor, "b 1 hf wf"],
         filled: Float[Tensor, "b 1 hf wf"],
         steady: Steady | None,
-        frame: Float[Tensor, "b 3 h w"],
+        base: Float[Tensor, "b 3 h w"],
         mask: Float[Tensor, "b 1 h w"],
-        rough: Float[Tensor, "b 3 h w"],
         covered: Float[Tensor, "b 1 h w"],
     ) -> Float[Tensor, "b 3 h w"]:
-        """A raw picture in [0, 1] (not clamped), float32."""
+        """A raw picture in [0, 1] (not clamped), float32. `base` in [-1, 1] is what the decoder adds to."""
         if steady is None:
             carried, there = path.new_zeros(len(path), self.carried, *path.shape[-2:]), torch.zeros_like(hole)
         else:
@@ -195,7 +210,6 @@ class Decoder(nn.Module):
         # A position that both stages left empty is told from one that they filled.
         x = self.coarse(torch.cat([path, residual, carried, hole, hole * filled, there], dim=1))
         x = self.middle(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        base = (1 - mask) * (frame * 2 - 1) + mask * covered * (rough * 2 - 1)
         x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
         x = self.fine(torch.cat([x, base, mask, mask * covered], dim=1))
         return (base + self.last(x).float()) / 2 + 0.5

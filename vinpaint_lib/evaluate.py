@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from vinpaint_lib import __version__, metrics, protocols
+from vinpaint_lib import __version__, ablation, metrics, protocols
 from vinpaint_lib.datasets import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill
@@ -52,6 +52,7 @@ def run(
     weights: Path | dict[str, Path] | None = None,
     clips: Sequence[str] | None = None,
     device: str = "cpu",
+    ablate: str | None = None,
 ) -> dict[str, Any]:
     """Fill every clip with every model, score, print the table; return (and write to `out`) everything as JSON data.
 
@@ -59,6 +60,7 @@ def run(
     data     a source in the words of `datasets.parse_source`. clips: only these of it
     masks    stationary, moving, object, fvi:PATH. protocol: clean, paper (`protocols.py`). size: (height, width)
     limit    the first so many frames of each clip
+    ablate   a name of `ablation.ABLATIONS`: its rows are the models, and `models` is not used
 
     Progress goes to stderr. Raises UserError, before anything is filled: unknown model, protocol, masks, clip, missing
     folder, an `out` that cannot be written.
@@ -73,7 +75,12 @@ def run(
     if clips is not None:
         source.only(clips)  # complains of names that no clip has
         chosen = [i for i in chosen if source.name(i) in clips]
-    systems = build_all(models, weights)
+    if ablate is not None:
+        if isinstance(weights, dict):
+            raise UserError(f"--ablation {ablate}: has one network for all rows; give one weights file or none")
+        systems = ablation.build(ablate, weights)
+    else:
+        systems = build_all(models, weights)
     for system in systems.values():
         system.to(device).eval()
     rows: dict[str, dict[str, Any]] = {name: {} for name in systems}
@@ -92,7 +99,7 @@ def run(
                 scores = protocols.score(filled, case, motion, rule, protocol)
                 rows[name][f"{len(about) - 1}"] = {"scores": scores, "seconds_per_frame": seconds}
     result = {
-        "command": command(models, data, masks, protocol, size, limit, seed, weights, device),
+        "command": command(models, data, masks, protocol, size, limit, seed, weights, device, ablate),
         "seed": seed,
         "size": {"height": size[0], "width": size[1]},
         "limit": limit,
@@ -104,10 +111,15 @@ def run(
         "machine": {"device": device, "threads": torch.get_num_threads(), "processor": platform.machine()},
         "clips": about,
         "models": {
-            name: {**describe_model(name, system, weights), **summary(list(rows[name].values()), about, protocol)}
+            name: {
+                **describe_model(name, system, weights, ablate),
+                **summary(list(rows[name].values()), about, protocol),
+            }
             for name, system in systems.items()
         },
     }
+    if ablate is not None:
+        result["ablation"] = ablation.describe(ablate)
     print(table(result))
     if out is not None:
         write_json(out, result)
@@ -140,9 +152,10 @@ def build_all(models: Sequence[str], weights: Path | dict[str, Path] | None) -> 
     return {name: registry.build(name, files.get(name)) for name in names}
 
 
-def command(models, data, masks, protocol, size, limit, seed, weights, device) -> str:
+def command(models, data, masks, protocol, size, limit, seed, weights, device, ablate=None) -> str:
     """The command line that makes this table again (a selection of clips and weights by name have no option)."""
-    words = ["vinpaint", "evaluate", "--model", ",".join(models), "--data", data, "--masks", masks]
+    rows = ["--model", ",".join(models)] if ablate is None else ["--ablation", ablate]
+    words = ["vinpaint", "evaluate", *rows, "--data", data, "--masks", masks]
     words += ["--protocol", protocol, "--size", f"{size[1]}x{size[0]}", "--limit", str(limit), "--seed", str(seed)]
     if isinstance(weights, Path):
         words += ["--weights", str(weights)]
@@ -179,8 +192,11 @@ def describe_case(case: protocols.Case) -> dict[str, Any]:
     }
 
 
-def describe_model(name: str, system: Inpainter, weights: Path | dict[str, Path] | None) -> dict[str, Any]:
+def describe_model(
+    name: str, system: Inpainter, weights: Path | dict[str, Path] | None, ablate: str | None = None
+) -> dict[str, Any]:
     """Which model with which weights."""
+    name = name if ablate is None else ablation.ABLATIONS[ablate].model
     count = sum(p.numel() for p in system.parameters())
     if not count:
         return {"title": system.card.title, "parameters": 0, "weights": None}
@@ -234,9 +250,12 @@ def table(result: dict[str, Any]) -> str:
     """The means as text, and below it what they mean."""
     rows = result["models"]
     shown = [key for key in COLUMNS if any(key in row["mean"] for row in rows.values())]
+    which = result.get("ablation", {}).get("of")
     lines = [["model", *(COLUMNS[key][0] for key in shown)]]
     for name, row in rows.items():
         lines.append([name, *(cell(row["mean"].get(key), *COLUMNS[key][1:]) for key in shown)])
+    if which is not None:
+        lines = ablation.beside_paper(lines, which)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
@@ -256,6 +275,7 @@ def table(result: dict[str, Any]) -> str:
         text.append(
             f"PSNR leaves out up to {perfect} frames a model that came back without error (no hole, or perfect)"
         )
+    text += ablation.ABLATIONS[which].notes if which is not None else ()
     return "\n".join(text)
 
 

@@ -1,0 +1,128 @@
+"""Align-and-Attend's estimator: correlation and softmax against loops, both heads, its losses, its pretraining."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+import torch
+from einops import rearrange
+from torch.nn import functional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
+
+from data_scripts import pretrain_align_attend
+from vinpaint_lib import affine, checkpoints
+from vinpaint_lib.affine_correlation import AffineCorrelation, masked_cosine, softmax_over_reference
+from vinpaint_lib.align_attend_net import CONFIGS
+from vinpaint_lib.models.align_attend import AlignAttend
+from vinpaint_lib.recipes import affine as matching_losses
+from vinpaint_lib.recipes import affine_correlation as recipe
+from vinpaint_lib.recipes.affine_pairs import make_pairs
+
+SIZE = (32, 56)
+
+
+def estimator(head="fit", looks=1):
+    torch.manual_seed(0)
+    return AffineCorrelation(size=SIZE, channels=(4, 8, 8), looks=looks, head=head)
+
+
+def a_pair(b=2):
+    photo = rearrange(torch.from_numpy(skimage.data.astronaut()), "h w c -> 1 c h w").float() / 255
+    photos = functional.interpolate(photo, (80, 120), mode="bilinear", antialias=True).expand(b, -1, -1, -1)
+    return make_pairs(photos, SIZE, torch.Generator().manual_seed(0))
+
+
+def test_the_correlation_equals_a_loop():
+    one, other = torch.randn(2, 3, 2, 4), torch.randn(2, 3, 2, 4)
+    seen, other_seen = (torch.rand(2, 8) > 0.3).float(), (torch.rand(2, 8) > 0.3).float()
+    found = masked_cosine(one, other, seen, other_seen)
+    for s in range(2):
+        a, b = (x[s].flatten(1).T for x in (one, other))
+        a = a - a[seen[s] > 0].mean(0)
+        b = b - b[other_seen[s] > 0].mean(0)
+        for i in range(8):
+            for j in range(8):
+                cosine = float(a[i] @ b[j] / (a[i].norm() * b[j].norm())) if seen[s, i] and other_seen[s, j] else 0.0
+                assert found[s, i, j].item() == pytest.approx(cosine, abs=1e-5)
+
+
+def test_the_softmax_leaves_hidden_reference_cells_out():
+    logits, seen = torch.randn(2, 3, 5), torch.tensor([[1.0, 0, 1, 0, 1], [0, 0, 0, 0, 0]])
+    shares = softmax_over_reference(logits, seen)
+    torch.testing.assert_close(shares[0].sum(-1), torch.ones(3))
+    assert shares[0][:, seen[0] == 0].abs().max() == 0
+    torch.testing.assert_close(shares[0][:, 2], logits[0, :, 2].exp() / logits[0][:, [0, 2, 4]].exp().sum(-1))
+    assert shares[1].abs().max() == 0
+
+
+@pytest.mark.parametrize("head", ["fit", "regress"])
+def test_what_is_under_holes_cannot_matter(head):
+    net = estimator(head).eval()
+    if head == "regress":
+        net.regressor.last.weight.data.normal_(std=0.05)
+    target, reference = torch.rand(1, 3, 48, 64), torch.rand(1, 2, 3, 48, 64)
+    mask, masks = torch.zeros(1, 1, 48, 64), torch.zeros(1, 2, 1, 48, 64)
+    mask[..., 10:30, 20:40] = 1
+    masks[:, 0, :, :20] = 1
+    theta = net(target, mask, reference, masks)
+    assert theta.shape == (1, 2, 2, 3)
+    assert (theta[0, 0] - theta[0, 1]).abs().max() > 1e-6
+    other = torch.where(mask > 0, 1 - target, target), torch.where(masks > 0, 1 - reference, reference)
+    assert torch.equal(net(other[0], mask, other[1], masks), theta)
+
+
+def test_the_regressor_starts_with_the_identity_and_reads_the_shares():
+    net = estimator("regress", looks=0)
+    pair = a_pair()
+    theta = net(pair.target, pair.target_mask, pair.reference[:, None], pair.reference_mask[:, None])
+    assert torch.allclose(theta[:, 0], affine.identity(2, theta), atol=1e-6)
+    recipe.losses(net, pair, torch.Generator().manual_seed(0))["coarse grid"].backward()
+    assert net.regressor.last.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("hidden", ["target", "reference"])
+@pytest.mark.parametrize("head", ["fit", "regress"])
+def test_nothing_to_match_gives_the_identity(hidden, head):
+    net, pair = estimator(head), a_pair()
+    mask, other = torch.zeros_like(pair.target_mask), torch.zeros_like(pair.reference_mask)
+    (mask if hidden == "target" else other).fill_(1)
+    theta = net(pair.target, mask, pair.reference[:, None], other[:, None])
+    assert torch.allclose(theta[:, 0], affine.identity(2, theta), atol=1e-5)
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(ValueError, match="regress"):
+        estimator("guess")
+
+
+def test_the_losses_are_those_of_the_matches_and_the_distance_of_parameters():
+    net, pair = estimator(), a_pair()
+    terms = recipe.losses(net, pair, torch.Generator().manual_seed(3))
+    same = matching_losses.losses(net, pair, torch.Generator().manual_seed(3))
+    assert set(terms) == set(recipe.WEIGHTS) == {*same, "parameters"}
+    assert all(torch.equal(terms[name], same[name]) for name in same)
+    theta = torch.tensor([[[1.0, 0.2, 0.0], [0.0, 1.0, -0.4]]])
+    assert recipe.parameter_distance(theta, affine.identity(1, theta)).item() == pytest.approx(0.1)
+
+
+def test_the_script_writes_weights_that_training_begins_with(tmp_path, monkeypatch, capsys):
+    pictures = torch.randint(0, 255, (4, 3, 80, 120), dtype=torch.uint8)
+    given = pictures, [pictures], {"held": pictures}
+    monkeypatch.setattr(pretrain_align_attend, "read_all", lambda *args: given)
+    out = tmp_path / "start.safetensors"
+    command = ["--clips", "c", "--photos", "p", "--out", str(out), "--config", "tiny", "--steps", "3", "--batch", "2"]
+    pretrain_align_attend.main(command)
+    assert "held: residual" in capsys.readouterr().out
+    torch.manual_seed(0)
+    drawn, model = AlignAttend(CONFIGS["tiny"]), AlignAttend(CONFIGS["tiny"])
+    found = checkpoints.load_weights(model, out)
+    assert (found["model"], found["config_name"], found["estimator"]["steps"]) == ("align_attend", "tiny", 3)
+    for name, value in model.state_dict().items():
+        trained = name.startswith("net.estimator.") and not name.endswith("gate")
+        assert torch.equal(value, drawn.state_dict()[name]) != trained, name
+    alone = AffineCorrelation(size=SIZE, channels=(4, 8, 8), looks=1)
+    checkpoints.load_weights(alone, out.with_suffix(".estimator.safetensors"))
+    assert all(torch.equal(value, model.net.estimator.state_dict()[name]) for name, value in alone.state_dict().items())
+    assert not any(p.requires_grad for p in model.net.estimator.parameters())
