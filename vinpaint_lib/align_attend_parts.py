@@ -110,10 +110,10 @@ def weighed(
 def spread(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
     """The picture with what is not `known` continued smoothly from around; 0 where nothing is known at all.
 
-    Halved again and again until no gap is left, each halving the mean of what is known; then gaps take what the next
-    coarser picture has there.
+    Halved down to one pixel, each halving the mean of what is known; then gaps take what the next coarser picture has
+    there.
     """
-    if bool((known > 0).all()) or max(picture.shape[-2:]) == 1:
+    if max(picture.shape[-2:]) == 1:
         return picture * known
     total, share = (
         functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) for x in (picture * known, known)

@@ -123,6 +123,7 @@ def evaluate(
     limit: Annotated[int | None, shown("FRAMES")] = 40,
     clips: Annotated[str, shown("NAMES")] = "",
     weights: Annotated[Path | None, shown("FILE")] = None,
+    ablation: Literal["align_attend"] | None = None,
     out: Annotated[Path | None, shown("JSON")] = None,
     device: str = "auto",
     seed: int = 0,
@@ -138,6 +139,7 @@ def evaluate(
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas
         weights: a checkpoint for the networks; without it, the weights that ship
+        ablation: in place of models, one network with parts switched off, beside the table of its paper
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes
@@ -146,7 +148,7 @@ def evaluate(
 
     names, only = split(model), split(clips) or None
     shape, place = parse_size(size), choose_device(device)
-    evaluation.run(names, data, masks, protocol, shape, limit, seed, out, weights, only, place)
+    evaluation.run(names, data, masks, protocol, shape, limit, seed, out, weights, only, place, ablation)
 
 
 def models() -> None:

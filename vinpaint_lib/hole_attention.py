@@ -9,8 +9,9 @@ in space and time at once. The note gives no temperature: `scale` is ours.
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 
 MATCHINGS = ("hole", "entire")
@@ -31,14 +32,23 @@ def attend(
     found = []
     with torch.autocast(target.device.type, enabled=False):
         for asked, known, query, key in zip(target.float(), references.float(), queries, keys, strict=True):
-            where = rearrange(query, "1 h w -> (h w)") > 0
-            shown = rearrange(known, "r c h w -> (r h w) c")[rearrange(key, "r 1 h w -> (r h w)") > 0]
+            asking, there = positions(query), positions(key)
+            shown = rearrange(known, "r c h w -> (r h w) c")[there]
             flat = rearrange(asked, "c h w -> (h w) c")
             result = torch.zeros_like(flat)
-            if len(shown) and bool(where.any()):
-                result = result.masked_scatter(rearrange(where, "n -> n 1"), look_up(flat[where], shown, scale))
+            if len(there):
+                result = result.index_copy(0, asking, look_up(flat[asking], shown, scale))
             found.append(rearrange(result, "(h w) c -> c h w", h=target.shape[-2]))
     return torch.stack(found)
+
+
+def positions(mask: Float[Tensor, "*r 1 h w"]) -> Int[Tensor, "n"]:
+    """Numbers of the positions where `mask` is 1, in order. For tensors without content, on which the cost of a step is
+    counted, all of them: no step costs more."""
+    flat = rearrange(mask, "... -> (...)")
+    if isinstance(mask, FakeTensor):
+        return torch.arange(flat.numel(), device=flat.device)
+    return torch.nonzero(flat > 0)[:, 0]
 
 
 def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: float) -> Float[Tensor, "n c"]:

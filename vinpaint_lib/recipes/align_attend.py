@@ -66,7 +66,7 @@ class Preset(Schedule):
     A sample has `spec.count` frames: REFERENCES_SHOWN, and as many targets as the last stage has.
     """
 
-    steps: int = 5600
+    steps: int = 6500
     peak: float = 1e-3
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     spec: VolumeSpec = field(
@@ -75,8 +75,8 @@ class Preset(Schedule):
         )
     )
     stages: tuple[AAStage, ...] = (
-        synthesis(200, {"L_rec": 1.0, "L_psnr": 0.1}),
-        *recursions([2200, 5600], [2, 3], FIDELITY_WEIGHTS),
+        synthesis(300, {"L_rec": 1.0, "L_psnr": 0.1}),
+        *recursions([2500, 6500], [2, 3], FIDELITY_WEIGHTS),
     )
 
 
