@@ -8,7 +8,7 @@ from typing import Any
 from vinpaint_lib import checkpoints
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.fusion_net import CONFIGS
-from vinpaint_lib.models import Inpainter, combcn, sttn, tgfnet
+from vinpaint_lib.models import Inpainter, align_attend, combcn, sttn, tgfnet, vinet
 from vinpaint_lib.models.classical import AlignedMedian, FlowPropagation, Telea, TemporalMedian
 
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
@@ -52,6 +52,29 @@ SYSTEMS: dict[str, System] = {
     # Frame by frame: CombCN sees even grey instead of 3DCN's frame.
     "combcn": System(
         combcn.CombCN, combcn.CONFIGS, "combcn-small.safetensors", {"combcn-no-guidance": {"guidance": False}}
+    ),
+    "vinet": System(
+        vinet.VINet,
+        vinet.CONFIGS,
+        "vinet-small.safetensors",
+        # What is carried from frame to frame.
+        {
+            "vinet-as-released": {"as_released": True},
+            "vinet-no-recurrence": {"recurrence": False},
+            "vinet-no-memory": {"memory": False},
+        },
+    ),
+    # Rows of the paper's Table 2.
+    "align_attend": System(
+        align_attend.AlignAttend,
+        align_attend.CONFIGS,
+        "align_attend-small.safetensors",
+        {
+            "align_attend-no-align": {"align": False},
+            "align_attend-no-refine": {"refine": False},
+            "align_attend-no-flow": {"flow": False},
+            "align_attend-entire": {"matching": "entire"},
+        },
     ),
 }
 SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}

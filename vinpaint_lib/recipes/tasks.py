@@ -25,7 +25,7 @@ from vinpaint_lib.gather import MEMBRANE
 from vinpaint_lib.models.classical import telea
 from vinpaint_lib.models.registry import SYSTEMS, System
 from vinpaint_lib.models.tgfnet import Trainable
-from vinpaint_lib.recipes import combcn, sttn, tgfnet
+from vinpaint_lib.recipes import align_attend, combcn, sttn, tgfnet, vinet
 from vinpaint_lib.recipes.schedule import Stage, stage_at
 from vinpaint_lib.recipes.task import Batch, Shown, Task, grey
 from vinpaint_lib.samples import SamplePool
@@ -240,6 +240,8 @@ TASKS: dict[str, tuple[Any, type[Task]]] = {
     "tgfnet": (tgfnet, TGFTask),
     "sttn": (sttn, VolumeTask),
     "combcn": (combcn, VolumeTask),
+    "vinet": (vinet, RecurrentTask),
+    "align_attend": (align_attend, RecurrentTask),
 }
 
 
