@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vinpaint_lib import first_guess
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.feature_flow import FlowNet, MaskNet, clamped, doubled, zero_outside
 from vinpaint_lib.gated import Aggregator, ConvLSTM, GatedConv, GatedUpConv
@@ -23,6 +24,7 @@ from vinpaint_lib.vinet_towers import CONFIGS, Bottleneck, Config, Decoder, Enco
 REACH = 6  # frames to the farthest source
 SOURCES = 4
 SHIFTS = {4: (-6, -3, 3, 6), 1: (-3, -3, -3, -3)}  # frames from the target to its sources
+NEARNESS = (0.5, 1.0, 1.0, 0.5)  # how much their pixels count in a first guess
 NAMES = ("_256", "_128", "_64", "")
 
 __all__ = ["CONFIGS", "REACH", "SHIFTS", "Config", "Generator", "Painted", "Unrolled"]
@@ -100,8 +102,7 @@ class Generator(nn.Module):
         shown = (frames * 2 - 1) * (1 - masks)
         used = sorted({t + shift for t in targets for shift in SHIFTS[sources]})
         flat = [rearrange(x[:, used], "b t c h w -> (b t) c h w") for x in (shown, masks)]
-        # The first target's previous picture is itself; it is the same tower.
-        encoded = [rearrange(x, "(b t) c h w -> t b c h w", b=batch) for x in self.encode_source(*flat)]
+        encoded = [rearrange(x, "(b t) c h w -> t b c h w", b=batch) for x in self.as_source(*flat)]
         painted: list[Painted] = []
         previous, memory = None, None
         for t in targets:
@@ -121,8 +122,13 @@ class Generator(nn.Module):
         )
 
     def encode_source(self, shown: Float[Tensor, "n 3 h w"], masks: Float[Tensor, "n 1 h w"]) -> Maps:
-        """The towers that the sources and the previous output share. Scale 1 is needed of the latter only."""
+        """The tower that the sources and the previous output share."""
         return self.encoder2(self.with_planes(shown, masks))
+
+    def as_source(self, shown: Float[Tensor, "n 3 h w"], masks: Float[Tensor, "n 1 h w"]) -> Maps:
+        """What `paint` needs of a source: its features at 1/2, 1/4, 1/8, and in place of those at 1 its known pixels
+        and where they are."""
+        return torch.cat([shown, 1 - masks], dim=1), *self.encode_source(shown, masks)[1:]
 
     def paint(
         self,
@@ -132,7 +138,7 @@ class Generator(nn.Module):
         previous: Float[Tensor, "b 3 h w"] | None,
         memory: Memory | None,
     ) -> Painted:
-        """Fill one frame. `sources`: what `encode_source` gave for t-6, t-3, t+3, t+6.
+        """Fill one frame. `sources`: what `as_source` gave for t-6, t-3, t+3, t+6.
 
         `previous` is what `fed_back` made of the last output, `memory` what the last frame left; both None for a
         first frame, whose previous picture is the frame itself with its hole.
@@ -160,7 +166,8 @@ class Generator(nn.Module):
             masks.append(m)
         deep = self.bottleneck(torch.cat([reference[3], mixed[0]], dim=1))
         memory = self.convlstm(deep, memory if config.memory and not config.as_released else None)
-        raw = self.decoder(memory[0].to(deep.dtype), mixed[1], mixed[2])
+        guess = self.guess(shown, mask, sources, flows[-1]) if config.aligned else None
+        raw = self.decoder(memory[0].to(deep.dtype), mixed[1], mixed[2], guess)
         output, full, last = raw, None, torch.zeros_like(mask)
         if previous is not None:
             output, full, last = self.blended(raw, reference[0], before[0], flows[-1][:, -1], previous)
@@ -185,6 +192,23 @@ class Generator(nn.Module):
             flow = start + net(one, zero_outside(flat, start), start)
         warped = rearrange(zero_outside(flat, flow), "(b n) c h w -> b n c h w", n=towers)
         return warped, rearrange(flow, "(b n) xy h w -> b n xy h w", n=towers)
+
+    def guess(
+        self,
+        shown: Float[Tensor, "b 3 h w"],
+        mask: Float[Tensor, "b 1 h w"],
+        sources: Sequence[Maps],
+        half: Float[Tensor, "b 5 2 _ _"],
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
+        """The frame continued into its hole; the sources' pixels along the flow of 1/2; how much of those is known."""
+        pictures = torch.stack([source[0] for source in sources], dim=1)
+        flow = doubled(rearrange(half[:, :-1], "b n xy h w -> (b n) xy h w"))
+        flow = rearrange(flow, "(b n) xy h w -> b n xy h w", n=SOURCES)
+        weights = torch.tensor(NEARNESS, device=shown.device)
+        return (
+            first_guess.push_pull(shown, 1 - mask),
+            *first_guess.seen_elsewhere(pictures[:, :, :3], pictures[:, :, 3:], flow, weights),
+        )
 
     def blended(
         self,

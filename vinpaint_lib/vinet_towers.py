@@ -27,6 +27,8 @@ class Config:
     context      the flow estimators' context networks at all scales; off: at 1/8 alone
     ones         a plane of ones as a further input, which the released weights need
     cosine       features are correlated by direction, not by length
+    aligned      the decoder's last layers see, and begin with, a first guess: the hole continued from its rim, and the
+                 sources' pixels under the feature flow; they choose between the two and correct them
     double       the released network for 512 x 512: the first layer halves, the decoder doubles once more
     memory       the ConvLSTM's state goes from frame to frame (h_t of eq. 2); off: every frame begins with zeros
     recurrence   the previous output is a source, and is blended into the result (eq. 6); off: as for a first frame
@@ -43,6 +45,7 @@ class Config:
     context: bool = True
     ones: bool = True
     cosine: bool = False
+    aligned: bool = False
     double: bool = False
     memory: bool = True
     recurrence: bool = True
@@ -57,6 +60,8 @@ class Config:
             raise UserError(f"previous {self.previous!r}: is not known; choose completed or output")
         if self.start not in ("released", "short"):
             raise UserError(f"start {self.start!r}: is not known; choose released or short")
+        if self.aligned and self.double:
+            raise UserError("aligned True: is not for a network whose double is True; choose one of the two")
 
     @property
     def multiple(self) -> int:
@@ -73,10 +78,17 @@ CONFIGS = {
         context=False,
         ones=False,
         cosine=True,
+        aligned=True,
         start="short",
     ),
     "tiny": Config(
-        widths=(4, 6, 8, 8), flow_widths=(2, 2, 2, 2), radii=(2, 2, 2, 2), ones=False, cosine=True, start="short"
+        widths=(4, 6, 8, 8),
+        flow_widths=(2, 2, 2, 2),
+        radii=(2, 2, 2, 2),
+        ones=False,
+        cosine=True,
+        aligned=True,
+        start="short",
     ),
 }
 
@@ -125,18 +137,29 @@ class Decoder(nn.Module):
         self.dc2_2 = GatedUpConv(c, b)
         self.dc3_1, self.dc3_2 = GatedConv(2 * b, b, planar=True), GatedConv(b, b, planar=True)
         self.dc4 = GatedUpConv(b, a)
-        self.dc5, self.dc6 = GatedConv(a, a // 2, planar=True), PlanarConv3d(a // 2, 3)
+        # Smooth and aligned pictures and how much is aligned go in; a choice between the two comes out as well.
+        self.dc5 = GatedConv(a + 7 * config.aligned, a // 2, planar=True)
+        self.dc6 = PlanarConv3d(a // 2, 3 + config.aligned)
 
     def forward(
-        self, x: Float[Tensor, "b d _ _"], quarter: Float[Tensor, "b c _ _"], half: Float[Tensor, "b e _ _"]
+        self,
+        x: Float[Tensor, "b d _ _"],
+        quarter: Float[Tensor, "b c _ _"],
+        half: Float[Tensor, "b e _ _"],
+        guess: tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]] | None = None,
     ) -> Float[Tensor, "b 3 h w"]:
-        """Raw picture near [-1, 1], float32; nothing bounds it."""
+        """Raw picture near [-1, 1], float32; nothing bounds it. `guess`: smooth, aligned, and where the latter is."""
         x = self.dc2_1(torch.cat([self.dc1_1(self.dc1(self.dc0(x))), quarter], dim=1))
         x = self.dc2_2(self.dc2_bt3(self.dc2_bt2(self.dc2_bt1(x))))
         x = self.dc4(self.dc3_2(self.dc3_1(torch.cat([x, half], dim=1))))
         if self.twice:
             x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.dc6(self.dc5(x)).float()
+        if guess is None:
+            return self.dc6(self.dc5(x)).float()
+        smooth, aligned, seen = guess
+        made = self.dc6(self.dc5(torch.cat([x, *guess], dim=1))).float()
+        chosen = seen * torch.sigmoid(made[:, 3:])
+        return smooth + chosen * (aligned - smooth) + made[:, :3]
 
 
 def start_gated(part: nn.Module) -> None:

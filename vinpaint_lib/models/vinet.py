@@ -33,7 +33,8 @@ CARD = ModelCard(
         "the thirty reversed frames that the released demo puts before a clip are left out",
         "correlation and warps are torch's own; the released ones were compiled for one kind of GPU",
         "`small`: narrow, smaller windows of correlation, context networks at 1/8 alone, correlation of directions, no "
-        "plane of ones, flows that start as no motion; trained with two terms of ours, L_align and L_psnr",
+        "plane of ones, flows that start as no motion; its decoder begins with a guess (`aligned`) from the hole's "
+        "rim and the sources' pixels; trained with terms of ours as well, L_align, L_raw and L_psnr",
     ),
 )
 
@@ -88,9 +89,7 @@ class VINet(Inpainter):
         # A frame that was written back changes from step to step.
         if index not in cache or bool(window.filled[place].any()):
             frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
-            maps = self.net.encode_source((frame * 2 - 1) * (1 - mask), mask)
-            # Full-size features are the largest, and asked for of the previous output alone.
-            cache[index] = (maps[0][..., :0, :0], *maps[1:])
+            cache[index] = self.net.as_source((frame * 2 - 1) * (1 - mask), mask)
         return cache[index]
 
 

@@ -1,0 +1,67 @@
+"""What a hole holds before the network is asked: known pixels stay, unknown ones are means of known ones."""
+
+import torch
+
+from vinpaint_lib import first_guess
+
+
+def test_known_pixels_stay_and_a_flat_rim_fills_flat():
+    picture, known = torch.rand(2, 3, 21, 30) * 2 - 1, torch.ones(2, 1, 21, 30)
+    known[:, :, 5:15, 8:25] = 0
+    filled = first_guess.push_pull(picture, known)
+    assert torch.equal(filled * known, picture * known)
+    flat = first_guess.push_pull(torch.full_like(picture, 0.3), known)
+    torch.testing.assert_close(flat, torch.full_like(picture, 0.3), atol=1e-5, rtol=0)
+
+
+def test_filled_pixels_lie_between_the_known_ones():
+    picture, known = torch.rand(1, 3, 17, 19), (torch.rand(1, 1, 17, 19) > 0.8).float()
+    filled = first_guess.push_pull(picture, known)
+    seen = picture[:, :, known[0, 0] > 0]
+    assert (filled >= seen.min() - 1e-5).all()
+    assert (filled <= seen.max() + 1e-5).all()
+
+
+def test_an_unknown_pixel_is_the_weighted_mean_of_the_blocks_around_by_hand():
+    """A row of four with one unknown, which lies a quarter of the way from its pair to the next."""
+    picture = torch.tensor([1.0, 0.0, 3.0, 5.0]).reshape(1, 1, 1, 4)
+    known = torch.tensor([1.0, 0.0, 1.0, 1.0]).reshape(1, 1, 1, 4)
+    # Pairs: 1 (its one known pixel) and (3 + 5) / 2 = 4.
+    expected = 0.75 * 1 + 0.25 * 4
+    torch.testing.assert_close(first_guess.push_pull(picture, known)[0, 0, 0, 1].item(), expected)
+
+
+def test_nothing_known_is_zero_and_what_is_hidden_does_not_count():
+    picture = torch.rand(1, 3, 13, 7)
+    assert (first_guess.push_pull(picture, torch.zeros(1, 1, 13, 7)) == 0).all()
+    known = (torch.rand(1, 1, 13, 7) > 0.5).float()
+    other = torch.where(known > 0, picture, torch.rand_like(picture))
+    assert torch.equal(first_guess.push_pull(picture, known), first_guess.push_pull(other, known))
+
+
+def test_pixels_of_other_frames_by_hand():
+    """Two frames, one moved by a pixel, one half hidden: a weighted mean of what shows."""
+    pictures, known = torch.rand(1, 2, 3, 6, 8), torch.ones(1, 2, 1, 6, 8)
+    known[:, 1, :, :, :4] = 0
+    flows = torch.zeros(1, 2, 2, 6, 8)
+    flows[:, 0, 0] = 1
+    mean, share = first_guess.seen_elsewhere(pictures, known, flows, torch.tensor([0.5, 1.0]))
+    for x in range(8):
+        first = pictures[0, 0, :, :, x + 1] if x < 7 else None
+        second = pictures[0, 1, :, :, x] if x >= 4 else None
+        if first is not None and second is not None:
+            expected, weight = (0.5 * first + second) / 1.5, 1.0
+        else:
+            expected, weight = (first, 0.5) if second is None else (second, 1.0)
+        torch.testing.assert_close(mean[0, :, :, x], expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(share[0, 0, :, x], torch.full((6,), weight))
+    mean, share = first_guess.seen_elsewhere(pictures, known * 0, flows, torch.ones(2))
+    assert not mean.any()
+    assert not share.any()
+
+
+def test_gradients_reach_the_flow():
+    pictures = torch.rand(1, 1, 3, 6, 8)
+    flows = torch.full((1, 1, 2, 6, 8), 0.3, requires_grad=True)
+    first_guess.seen_elsewhere(pictures, torch.ones(1, 1, 1, 6, 8), flows, torch.ones(1))[0].sum().backward()
+    assert flows.grad.abs().sum() > 0
