@@ -60,7 +60,7 @@ def build(config=TINY, seed=0):
                 part.flow_estimator.convs_fine.last.weight.normal_(0, 0.1)
             elif isinstance(part, feature_flow.MaskNet):
                 part.last.weight.normal_(0, 1)
-        net.decoder.dc6.weight.mul_(10)
+        net.decoder.dc6.weight.mul_(100)
     return net.eval()
 
 

@@ -269,7 +269,8 @@ def initialise(net: Generator) -> None:
                 part.flow_estimator.start_still()
             elif isinstance(part, MaskNet):
                 nn.init.zeros_(part.last.weight)
-        net.decoder.dc6.weight.mul_(0.1)
+        # Grey, or the first guess as it is, and not noise.
+        net.decoder.dc6.weight.mul_(0.01 if net.config.aligned else 0.1)
         # What the memory holds stays there for some frames.
         keep = net.config.widths[-1]
         assert net.convlstm.Gates.bias is not None
