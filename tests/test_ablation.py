@@ -19,6 +19,7 @@ def weights(tmp_path):
     torch.manual_seed(0)
     model = AlignAttend(replace(CONFIGS["tiny"], camera=False))
     model.net.decoder.last.weight.data.mul_(10)
+    model.net.merge.last.weight.data.normal_(std=0.05)
     model.net.flow.last.weight.data.normal_(std=0.05)
     path = tmp_path / "tiny.safetensors"
     checkpoints.save_weights(model, path, {"model": "align_attend", "config": asdict(model.config)})

@@ -19,6 +19,7 @@ def build(**options):
     torch.manual_seed(0)
     model = AlignAttend(replace(TINY, **options))
     model.net.decoder.last.weight.data.mul_(10)
+    model.net.merge.last.weight.data.normal_(std=0.05)
     model.net.flow.last.weight.data.normal_(std=0.05)
     return model.eval()
 
@@ -156,7 +157,7 @@ def test_maps_are_there_for_figures():
     assert seen[4]["theta"].shape == (references, 2, 3)
     assert seen[4]["flow"].shape == (2, 32, 40)
     assert seen[4]["composition"].shape == (1, 32, 40)
-    assert {"rough", "covered", "base", "raw", "visible", "distance", "warped"} <= set(seen[4])
+    assert {"rough", "covered", "base", "own", "raw", "visible", "distance", "warped"} <= set(seen[4])
     assert "flow" not in seen[0]
 
 

@@ -8,7 +8,7 @@ from einops import rearrange
 
 from vinpaint_lib import affine, warp
 from vinpaint_lib.align_attend_net import CONFIGS, Config, Net, Parts
-from vinpaint_lib.align_attend_parts import FlowEstimator, aggregate, known_cells, spread, weighed
+from vinpaint_lib.align_attend_parts import FlowEstimator, Merge, aggregate, known_cells, spread, weighed
 
 PAPER = Config(channels=(4, 6), working=(32, 32), matching_channels=(4, 4, 8))
 COMBINATIONS = [Parts(bool(n & 4), bool(n & 2), bool(n & 1)) for n in range(8)]
@@ -19,6 +19,8 @@ def build(config=CONFIGS["tiny"], loud=True):
     net = Net(config).eval()
     if loud:  # far from the start, where much is 0
         net.decoder.last.weight.data.mul_(10)
+        if net.merge is not None:
+            net.merge.last.weight.data.normal_(std=0.05)
         net.flow.last.weight.data.normal_(std=0.05)
     return net
 
@@ -132,6 +134,8 @@ def test_the_recursion_is_frame_after_frame(config):
     for n, painted in enumerate((first, second, third)):
         torch.testing.assert_close(filled.outputs[:, n], painted.output)
         torch.testing.assert_close(filled.raw[:, n], painted.raw)
+        torch.testing.assert_close(filled.own[:, n], painted.own)
+        assert torch.equal(painted.own, painted.raw) == (not config.copy)
     assert first.steady is None
     torch.testing.assert_close(filled.flows[:, 1], third.steady.flow)
     torch.testing.assert_close(filled.compositions[:, 0], second.steady.mask)
@@ -298,6 +302,17 @@ def test_the_flow_starts_where_it_is_told_and_the_mask_low():
     torch.testing.assert_close(moved.warped[..., :-1, :-1], previous[..., 1:, 1:], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(plain.mask, torch.full_like(mask, torch.tensor(-2.0).sigmoid().item()))
     assert moved.mask[..., -1].max() == 0, "beyond the previous frame there is nothing to blend"
+
+
+def test_the_merge_starts_with_three_quarters_of_the_copy():
+    merge = Merge(4)
+    features, own, base, mask = (
+        torch.rand(1, 4, 8, 8),
+        torch.rand(1, 3, 8, 8),
+        torch.rand(1, 3, 8, 8),
+        torch.ones(1, 1, 8, 8),
+    )
+    torch.testing.assert_close(merge(features, own, base, mask, mask), 0.75 * base + 0.25 * own, atol=1e-3, rtol=1e-3)
 
 
 def test_the_camera_s_motion_is_the_map_in_pixels():

@@ -17,7 +17,7 @@ from vinpaint_lib.recipes.schedule import learning_rate, stage_at
 from vinpaint_lib.volumes import RULES, check
 
 R = sampling.REFERENCES_SHOWN
-WEIGHTS = {"L_rec": 1.0, "L_psnr": 1.0, "L_raw": 1.0, "L_F": 1.0, "L_W": 1.0}
+WEIGHTS = {"L_rec": 1.0, "L_psnr": 1.0, "L_raw": 1.0, "L_own": 1.0, "L_F": 1.0, "L_W": 1.0}
 
 
 class Given(torch.nn.Module):
@@ -38,9 +38,9 @@ def a_batch(targets=3, b=2, size=32):
     mask[0, :, :, 4:14, 5:20] = 1
     mask[1, :, :, 20:30, 8:30] = 1
     flow = torch.randn(b, targets - 1, 2, size, size, generator=rng)
-    outputs, raw = (torch.rand(b, targets, 3, size, size, generator=rng).requires_grad_() for _ in range(2))
+    outputs, raw, own = (torch.rand(b, targets, 3, size, size, generator=rng).requires_grad_() for _ in range(3))
     flows = torch.randn(b, targets - 1, 2, size, size, generator=rng).requires_grad_()
-    filled = Filled(outputs, raw, flows, torch.rand(b, targets - 1, 1, size, size, generator=rng))
+    filled = Filled(outputs, raw, own, flows, torch.rand(b, targets - 1, 1, size, size, generator=rng))
     return {"truth": truth, "mask": mask, "flow": flow}, filled
 
 
@@ -52,7 +52,7 @@ def test_terms_by_hand():
     batch, filled = a_batch()
     found = recipe.compute_losses(Given(filled), batch, WEIGHTS, stage())
     truth, mask = batch["truth"][:, R:], batch["mask"][:, R:]
-    rec, psnr, raw, flow, steady = [], [], [], [], []
+    rec, psnr, raw, own, flow, steady = [], [], [], [], [], []
     for s in range(2):
         for k in range(3):
             gap = filled.outputs[s, k] - truth[s, k]
@@ -60,6 +60,8 @@ def test_terms_by_hand():
             rec.append((mask[s, k] * gap.abs()).sum() / count)
             psnr.append(((mask[s, k] * gap**2).sum() / count + 1e-4).log())
             raw.append(((mask[s, k] * (filled.raw[s, k] - truth[s, k]) ** 2).sum() / count + 1e-4).log())
+            off, out = (filled.own[s, k] - truth[s, k]).abs(), 1 - mask[s, k]
+            own.append((mask[s, k] * off).sum() / count + (out * off).sum() / (3 * out.sum()))
             if k:
                 now, before = truth[s, k : k + 1], truth[s, k - 1 : k]
                 pseudo, estimated = batch["flow"][s, k - 1 : k], filled.flows[s, k - 1 : k]
@@ -69,7 +71,9 @@ def test_terms_by_hand():
                 flow.append(first + (now - temporal_losses.warp_back(before, estimated)).abs().mean())
                 done = mask[s, k] * filled.outputs[s, k] + (1 - mask[s, k]) * truth[s, k]
                 steady.append((temporal_losses.occlusion_weight(now, back) * (done - back).abs()).mean())
-    for name, values in (("L_rec", rec), ("L_psnr", psnr), ("L_raw", raw), ("L_F", flow), ("L_W", steady)):
+    for name, values in zip(
+        ("L_rec", "L_psnr", "L_raw", "L_own", "L_F", "L_W"), (rec, psnr, raw, own, flow, steady), strict=True
+    ):
         expected = torch.stack([x.reshape(()) for x in values]).mean()
         torch.testing.assert_close(found.terms[name], expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.completed, mask * filled.outputs + (1 - mask) * truth)
@@ -88,7 +92,12 @@ def test_the_network_sees_blanked_frames_up_to_the_last_target_of_the_stage():
 
 def test_terms_without_weight_or_without_a_second_target_are_left_out():
     batch, filled = a_batch(1)
-    assert set(recipe.compute_losses(Given(filled), batch, WEIGHTS, stage(1)).terms) == {"L_rec", "L_psnr", "L_raw"}
+    assert set(recipe.compute_losses(Given(filled), batch, WEIGHTS, stage(1)).terms) == {
+        "L_rec",
+        "L_psnr",
+        "L_raw",
+        "L_own",
+    }
     batch, filled = a_batch(2)
     assert set(recipe.compute_losses(Given(filled), batch, {"L_rec": 1.0}, stage(2)).terms) == {"L_rec"}
     off = filled._replace(flows=filled.flows[:, :0], compositions=filled.compositions[:, :0])

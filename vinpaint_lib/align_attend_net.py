@@ -19,6 +19,7 @@ from vinpaint_lib.align_attend_parts import (
     Decoder,
     Encoder,
     FlowEstimator,
+    Merge,
     ResidualPath,
     Steady,
     aggregate,
@@ -52,8 +53,8 @@ class Config:
     scale       factor on cosines in the attention [choose]
     sharpness   factor on the distances of aligned references where training begins; it is learned [choose]
     previous    what is carried to the next frame: "completed" (known pixels as given) or "output" (raw)
-    copy        the output begins with the aligned pixels themselves, weighed as the features are, and where there are
-                none with a smooth continuation of what is known; without it, with grey (ours)
+    copy        the decoder's picture is merged with the aligned pixels themselves, weighed as the features are, and
+                where there are none with a smooth continuation of what is known (ours)
     camera      the flow estimator adds to the motion that the affine estimator finds (ours)
     head, looks, working, matching_channels  of the affine estimator (`affine_correlation.py`) [choose]
     """
@@ -87,7 +88,7 @@ class Config:
 
 
 SMALL = Config(
-    channels=(24, 48),
+    channels=(32, 64),
     step=5,
     reach=60,
     references=8,
@@ -124,7 +125,8 @@ class References(NamedTuple):
 
 
 class Painted(NamedTuple):
-    """One target. `output` is the blend of `raw`, the inpainter's own picture, with the warped output before it.
+    """One target. `output` is the blend of `raw`, the inpainter's picture, with the warped output before it; `own` is
+    the decoder's picture, which is `raw` unless pixels are copied too.
 
     steady holds the flow t -> t-1, the composition mask and the warped previous output; None without a previous one.
     `maps` are intermediates for figures.
@@ -132,6 +134,7 @@ class Painted(NamedTuple):
 
     output: Float[Tensor, "b 3 h w"]
     raw: Float[Tensor, "b 3 h w"]
+    own: Float[Tensor, "b 3 h w"]
     steady: Steady | None
     maps: dict[str, Any]
 
@@ -142,6 +145,7 @@ class Filled(NamedTuple):
 
     outputs: Float[Tensor, "b n 3 h w"]
     raw: Float[Tensor, "b n 3 h w"]
+    own: Float[Tensor, "b n 3 h w"]
     flows: Float[Tensor, "b m 2 h w"]
     compositions: Float[Tensor, "b m 1 h w"]
 
@@ -159,6 +163,7 @@ class Net(nn.Module):
         self.residual = ResidualPath(quarter)
         self.flow = FlowEstimator(half)
         self.decoder = Decoder(half, quarter, carried=self.flow.carried)
+        self.merge = Merge(self.decoder.full) if config.copy else None
 
     def forward(
         self,
@@ -183,6 +188,7 @@ class Net(nn.Module):
         return Filled(
             torch.stack([one.output for one in done], dim=1),
             torch.stack([one.raw for one in done], dim=1),
+            torch.stack([one.own for one in done], dim=1),
             torch.stack([one.flow for one in moved], dim=1) if moved else frames.new_zeros(b, 0, 2, height, width),
             torch.stack([one.mask for one in moved], dim=1) if moved else frames.new_zeros(b, 0, 1, height, width),
         )
@@ -223,14 +229,19 @@ class Net(nn.Module):
         if parts.flow and previous:
             start = self.motion_of_camera(frame, mask, previous[0]) if self.config.camera else None
             steady = self.flow(frame, mask, previous[0], previous[-1], start)
-        base = (1 - mask) * (frame * 2 - 1) + mask * covered * (rough * 2 - 1)
-        if self.config.copy:
+        own_picture, features = self.decoder(path, self.residual(own), hole, filled, steady)
+        picture = own_picture
+        if self.merge is not None:
+            base = (1 - mask) * (frame * 2 - 1) + mask * covered * (rough * 2 - 1)
             base = spread(base, torch.maximum(1 - mask, covered))
-        raw = self.decoder(path, self.residual(own), hole, filled, steady, base, mask, covered)
+            picture = self.merge(features, own_picture, base, mask, covered)
+            maps |= {"base": base / 2 + 0.5}
+        raw = picture / 2 + 0.5
         output = raw
         if steady is not None:
             output = (1 - steady.mask) * raw + steady.mask * steady.warped
-        return Painted(output, raw, steady, maps | {"rough": rough, "covered": covered, "base": base / 2 + 0.5})
+        maps |= {"rough": rough, "covered": covered}
+        return Painted(output, raw, own_picture / 2 + 0.5, steady, maps)
 
     def align(
         self,

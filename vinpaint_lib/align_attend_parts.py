@@ -170,14 +170,11 @@ class FlowEstimator(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Both paths and what was carried to a picture: convolutions, twice nearest-neighbour upsampling (sec. 3.1.2).
-
-    At full size it sees the target's known pixels and what the hole begins with, and adds to them.
-    """
+    """Both paths and what was carried to a picture: convolutions, twice nearest-neighbour upsampling (sec. 3.1.2)."""
 
     def __init__(self, half: int, quarter: int, carried: int) -> None:
         super().__init__()
-        full = max(half // 2, 4)
+        self.full = max(half // 2, 4)
         self.carried = carried
         self.coarse = nn.Sequential(
             convolution(2 * quarter + carried + 3, quarter),
@@ -185,11 +182,10 @@ class Decoder(nn.Module):
             convolution(quarter, quarter),
         )
         self.middle = nn.Sequential(convolution(quarter, half), convolution(half, half))
-        self.fine = nn.Sequential(convolution(half + 5, full), convolution(full, full))
-        self.last = nn.Conv2d(full, 3, 3, padding=1)
+        self.fine = nn.Sequential(convolution(half, self.full), convolution(self.full, self.full))
+        self.last = nn.Conv2d(self.full, 3, 3, padding=1)
         start(self)
-        # What is added starts small: what is there already comes through at once.
-        self.last.weight.data.mul_(0.1)
+        self.last.weight.data.mul_(0.1)  # grey, not noise
 
     def forward(
         self,
@@ -198,11 +194,8 @@ class Decoder(nn.Module):
         hole: Float[Tensor, "b 1 hf wf"],
         filled: Float[Tensor, "b 1 hf wf"],
         steady: Steady | None,
-        base: Float[Tensor, "b 3 h w"],
-        mask: Float[Tensor, "b 1 h w"],
-        covered: Float[Tensor, "b 1 h w"],
-    ) -> Float[Tensor, "b 3 h w"]:
-        """A raw picture in [0, 1] (not clamped), float32. `base` in [-1, 1] is what the decoder adds to."""
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b d h w"]]:
+        """A picture in [-1, 1] (not clamped), float32, and the features in front of it."""
         if steady is None:
             carried, there = path.new_zeros(len(path), self.carried, *path.shape[-2:]), torch.zeros_like(hole)
         else:
@@ -210,9 +203,38 @@ class Decoder(nn.Module):
         # A position that both stages left empty is told from one that they filled.
         x = self.coarse(torch.cat([path, residual, carried, hole, hole * filled, there], dim=1))
         x = self.middle(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        x = self.fine(torch.cat([x, base, mask, mask * covered], dim=1))
-        return (base + self.last(x).float()) / 2 + 0.5
+        x = self.fine(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return self.last(x).float(), x
+
+
+class Merge(nn.Module):
+    """The decoder's picture and the copied pixels become one: a weight for each pixel, and a correction (ours).
+
+    It starts with three quarters of the copy and no correction.
+    """
+
+    def __init__(self, full: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(convolution(full + 8, full), convolution(full, full))
+        self.last = nn.Conv2d(full, 4, 3, padding=1)
+        start(self)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        self.last.bias.data = torch.tensor([0.0, 0.0, 0.0, 1.1])
+
+    def forward(
+        self,
+        features: Float[Tensor, "b d h w"],
+        own: Float[Tensor, "b 3 h w"],
+        base: Float[Tensor, "b 3 h w"],
+        mask: Float[Tensor, "b 1 h w"],
+        covered: Float[Tensor, "b 1 h w"],
+    ) -> Float[Tensor, "b 3 h w"]:
+        """All pictures in [-1, 1]; float32."""
+        x = torch.cat([features, own, base, mask, mask * covered], dim=1)
+        found = self.last(self.layers(x)).float()
+        share = torch.sigmoid(found[:, 3:])
+        return share * base + (1 - share) * own + found[:, :3]
 
 
 def start(part: nn.Module) -> None:

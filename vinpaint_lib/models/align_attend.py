@@ -36,8 +36,8 @@ CARD = ModelCard(
         "parts are dropped at random in training (half of the steps use all), so that one network serves all rows of "
         "the ablation; the paper does not say, and probably trained one network for each row",
         "`small`: every fifth frame, at most eight within 60; a robust fit with two second looks in place of the "
-        "regressor; the output begins with aligned pixels or a smooth continuation; the camera's motion begins the "
-        "flow; narrow; no adversarial loss",
+        "regressor; the decoder's picture is merged with the aligned pixels, or a smooth continuation where there are "
+        "none, and is also taught alone; the camera's motion begins the flow; narrow; no adversarial loss",
     ),
 )
 
@@ -65,7 +65,8 @@ class AlignAttend(Inpainter):
         """Fill one target. `state` holds the features of references that may be asked for again, and two outputs.
 
         Maps (where the part is on): theta (r 2 3), weights, visible (r 1 h/4 w/4), distance (r), rough (3 h w), covered
-        (1 h w), base (3 h w: what the decoder adds to), raw (3 h w), flow (2 h w), composition (1 h w), warped (3 h w).
+        (1 h w), base (3 h w: copied pixels and their continuation), own (3 h w: the decoder's picture), raw (3 h w),
+        flow (2 h w), composition (1 h w), warped (3 h w).
         """
         (target,) = step.targets
         device = next(self.parameters()).device
@@ -98,7 +99,7 @@ class AlignAttend(Inpainter):
 
 def maps_of(painted: Painted) -> dict[str, Any]:
     """Intermediates of one target for figures, on the CPU, batch axis dropped."""
-    maps = painted.maps | {"raw": painted.raw}
+    maps = painted.maps | {"raw": painted.raw, "own": painted.own}
     if painted.steady is not None:
         maps |= {
             "flow": painted.steady.flow,

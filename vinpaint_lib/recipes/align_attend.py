@@ -33,8 +33,10 @@ NONE = Parts(False, False, False)
 PAPER_WEIGHTS = {"L_rec": 1.0, "L_F": 1.0, "L_W": 1.0, "L_adv": 0.01}
 SYNTHESIS_WEIGHTS = {"L_rec": 1.0}
 # Ours, as in TGF-Net's laptop preset: L_psnr, the logarithm of the hole's squared error. L_raw is L_psnr of the
-# inpainter's own picture: the blend with the output before would keep the gradient from it.
-FIDELITY_WEIGHTS = {"L_rec": 1.0, "L_psnr": 0.1, "L_raw": 0.05, "L_F": 0.05, "L_W": 0.5}
+# inpainter's picture before the blend with the output before, which would keep the gradient from it; L_own is the L1
+# of the decoder's picture before pixels are copied into it, in the hole and outside: without it the features never
+# learn to carry a picture.
+FIDELITY_WEIGHTS = {"L_rec": 1.0, "L_psnr": 0.1, "L_raw": 0.05, "L_own": 1.0, "L_F": 0.05, "L_W": 0.5}
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Preset(Schedule):
     A sample has `spec.count` frames: REFERENCES_SHOWN, and as many targets as the last stage has.
     """
 
-    steps: int = 6500
+    steps: int = 6000
     peak: float = 1e-3
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     spec: VolumeSpec = field(
@@ -75,8 +77,8 @@ class Preset(Schedule):
         )
     )
     stages: tuple[AAStage, ...] = (
-        synthesis(300, {"L_rec": 1.0, "L_psnr": 0.1}),
-        *recursions([2500, 6500], [2, 3], FIDELITY_WEIGHTS),
+        synthesis(500, {"L_rec": 1.0, "L_psnr": 0.1, "L_own": 1.0}),
+        *recursions([3000, 6000], [2, 3], FIDELITY_WEIGHTS),
     )
 
 
@@ -166,7 +168,8 @@ def compute_losses(
 
     L_rec = sum_t |M (Y^_t - Y_t)|, as a mean over each hole and over targets; L_F = |F - F^| + |Y_t - W(Y_{t-1}, F^)|,
     the first where the pseudo-true flow F explains the frames; L_W = O |Y^_t - W(Y_{t-1}, F)| with true frames. Ours:
-    L_psnr, and L_raw, the same of the picture before the blend. Terms with weight 0, or without a second target, are
+    L_psnr, L_raw, the same of the picture before the blend, and L_own, mean |Y^own - Y| in the hole plus outside, Y^own
+    the decoder's picture. Terms with weight 0, or without a second target, are
     left out.
     """
     places = slice(REFERENCES_SHOWN, REFERENCES_SHOWN + stage.targets)
@@ -175,8 +178,8 @@ def compute_losses(
     filled: Filled = model(truth * (1 - mask), mask, REFERENCES_SHOWN, parts)
     truth, mask = truth[:, places], mask[:, places]
     output = filled.outputs
-    flat_truth, flat_mask, flat_output, flat_raw = (
-        rearrange(x, "b n c h w -> (b n) c h w") for x in (truth, mask, output, filled.raw)
+    flat_truth, flat_mask, flat_output, flat_raw, flat_own = (
+        rearrange(x, "b n c h w -> (b n) c h w") for x in (truth, mask, output, filled.raw, filled.own)
     )
     completed = losses.composite(flat_output, flat_truth, flat_mask)
     terms: dict[str, Tensor] = {}
@@ -186,6 +189,9 @@ def compute_losses(
         terms["L_psnr"] = losses.log_error(flat_output, flat_truth, flat_mask)
     if weights.get("L_raw"):
         terms["L_raw"] = losses.log_error(flat_raw, flat_truth, flat_mask)
+    if weights.get("L_own"):
+        outside = losses.masked_l1(flat_own, flat_truth, 1 - flat_mask)
+        terms["L_own"] = losses.masked_l1(flat_own, flat_truth, flat_mask) + outside
     if stage.targets > 1:
         now, before = (rearrange(x, "b n c h w -> (b n) c h w") for x in (truth[:, 1:], truth[:, :-1]))
         motion = rearrange(batch["flow"], "b n xy h w -> (b n) xy h w")
