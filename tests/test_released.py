@@ -140,7 +140,7 @@ def test_a_truncated_file_is_a_sentence(tmp_path, thin):
 def test_systems_without_released_weights_are_named(tmp_path):
     with pytest.raises(UserError, match="no released weights of 'combcn' to read; choose sttn"):
         checkpoints.read_released("combcn", tmp_path / "any.pth")
-    assert set(released.RELEASED) == {"sttn"}
+    assert set(released.RELEASED) == {"sttn", "vinet"}
 
 
 def test_the_command_line_s_builder_reads_them_too(tmp_path, thin):
