@@ -205,10 +205,9 @@ class Generator(nn.Module):
         flow = doubled(rearrange(half[:, :-1], "b n xy h w -> (b n) xy h w"))
         flow = rearrange(flow, "(b n) xy h w -> b n xy h w", n=SOURCES)
         weights = torch.tensor(NEARNESS, device=shown.device)
-        return (
-            first_guess.push_pull(shown, 1 - mask),
-            *first_guess.seen_elsewhere(pictures[:, :, :3], pictures[:, :, 3:], flow, weights),
-        )
+        aligned, seen = first_guess.seen_elsewhere(pictures[:, :, :3], pictures[:, :, 3:], flow, weights)
+        # Known pixels are given: nothing aligned stands in for them.
+        return first_guess.push_pull(shown, 1 - mask), aligned, seen * mask
 
     def blended(
         self,
