@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vinpaint_lib import benchforms, masks
+from vinpaint_lib import bench_vinet, benchforms, masks
 from vinpaint_lib.fusion_net import CONFIGS
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.models.tgfnet import TGFNet
@@ -223,6 +223,12 @@ def report(quick: bool, threads: int) -> dict[str, Any]:
     for length in ATTENTION_FRAMES[:2] if quick else ATTENTION_FRAMES:
         title = f"attention layer of STTN, {length} frames of 240x432"
         result[title] = show(title, attention_cost(length, threads))
+    for name, size in bench_vinet.SIZES.items():
+        title = f"correlation of VINet, 32 channels, 81 displacements, {name}"
+        result[title] = show(title, bench_vinet.correlation_rows(size, threads))
+    for name, size in () if quick else bench_vinet.SIZES.items():
+        title = f"VINet as in the paper, {name}"
+        result[title] = show(title, bench_vinet.network_rows(size, threads))
     for name in ("tgfnet",) if quick else tasks.TASKS:
         for bf16 in (False, True) if use_bf16("auto", torch.device("cpu")) else (False,):
             title = f"training {name} {'bf16' if bf16 else 'float32'}"
