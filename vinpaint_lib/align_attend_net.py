@@ -54,7 +54,7 @@ class Config:
     sharpness   factor on the distances of aligned references where training begins; it is learned [choose]
     previous    what is carried to the next frame: "completed" (known pixels as given) or "output" (raw)
     copy        the decoder's picture is merged with the aligned pixels themselves, weighed as the features are, and
-                where there are none with a smooth continuation of what is known (ours)
+                where there are none with a smooth continuation of what is known (ours); merged: switch for it
     camera      the flow estimator adds to the motion that the affine estimator finds (ours)
     head, looks, working, matching_channels  of the affine estimator (`affine_correlation.py`) [choose]
     """
@@ -71,6 +71,7 @@ class Config:
     sharpness: float = 10.0
     previous: str = "completed"
     copy: bool = False
+    merged: bool = True
     camera: bool = False
     head: str = "regress"
     looks: int = 0
@@ -231,7 +232,7 @@ class Net(nn.Module):
             steady = self.flow(frame, mask, previous[0], previous[-1], start)
         own_picture, features = self.decoder(path, self.residual(own), hole, filled, steady)
         picture = own_picture
-        if self.merge is not None:
+        if self.merge is not None and self.config.merged:
             base = (1 - mask) * (frame * 2 - 1) + mask * covered * (rough * 2 - 1)
             base = spread(base, torch.maximum(1 - mask, covered))
             picture = self.merge(features, own_picture, base, mask, covered)
