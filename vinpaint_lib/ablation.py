@@ -12,7 +12,7 @@ from vinpaint_lib.models import Inpainter, registry
 
 
 class Row(NamedTuple):
-    """One row: what the configuration changes, and the FID that the paper prints for it, with its standard deviation."""
+    """One row: what the configuration changes, and the FID that the paper prints for it (standard deviation)."""
 
     name: str
     options: dict[str, Any]
