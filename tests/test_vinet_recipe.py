@@ -43,7 +43,8 @@ def a_batch(b=2, k=3, size=32):
     truth, mask = torch.rand(b, 12 + k, 3, size, size), torch.zeros(b, 12 + k, 1, size, size)
     mask[0, :, :, 4:14, 5:20] = 1
     mask[1:, :, :, 10:26, 8:28] = 1
-    motion = {"flow": torch.randn(b, k - 1, 2, size, size), "first_flow": torch.randn(b, max(0, k - 2), 2, size, size)}
+    counts = {"flow": k - 1, "first_flow": max(0, k - 2), "source_flow": 4 * k}
+    motion = {name: torch.randn(b, count, 2, size, size) for name, count in counts.items()}
     return {"truth": truth, "mask": mask, **motion}
 
 
@@ -99,19 +100,55 @@ def test_alignment_of_true_frames_by_hand():
     assert found.item() == pytest.approx(total, rel=1e-4)
 
 
-def test_alignment_prefers_the_true_motion_and_forgets_what_left_the_frame():
-    wide = torch.rand(1, 3, 16, 60)
-    truth = torch.stack([wide[..., 2 * t : 2 * t + 16] for t in range(13)], dim=1)  # content moves left by 2 a frame
-    batch = {"truth": truth, "mask": torch.zeros(1, 13, 1, 16, 16), "flow": None}
-    made = made_up(1, 1, 16, still=True)
-    for n, flow in enumerate(made.flows):
-        for k, shift in enumerate((*SHIFTS[4], -1)):
-            flow[:, :, k, 0] = -2 * shift / 2 ** (n + 1)
-    right = recipe.compute_losses(Given(made), batch, {"L_align": 1.0}, Stage(1, targets=1)).terms["L_align"]
-    wrong = recipe.compute_losses(
-        Given(made_up(1, 1, 16, still=True)), batch, {"L_align": 1.0}, Stage(1, targets=1)
-    ).terms["L_align"]
-    assert right < 0.4 * wrong
+def sliding(size=16):
+    """Content moves left by two pixels a frame; and the flows of a network that knows it, or has `factor` times it."""
+    wide = torch.rand(1, 3, size, 3 * size + 12)
+    truth = torch.stack([wide[..., 2 * t : 2 * t + size] for t in range(13)], dim=1)
+
+    def flows(factor):
+        made = made_up(1, 1, size, still=True).flows
+        for n, flow in enumerate(made):
+            for k, shift in enumerate((*SHIFTS[4], -1)):
+                flow[:, :, k, 0] = -2 * factor * shift / 2 ** (n + 1)
+        return made
+
+    return truth, flows
+
+
+def test_alignment_prefers_the_true_motion():
+    truth, flows = sliding(32)
+    values = [
+        recipe.alignment_loss(made_up(1, 1, 32)._replace(flows=flows(factor)), truth, [6], 4) for factor in (1, 0, -1)
+    ]
+    assert values[0] < 0.9 * values[1]
+    assert values[0] < 0.9 * values[2]
+
+
+def test_alignment_does_not_reward_a_flow_that_leaves_the_frame():
+    truth, flows = sliding()
+    values = [
+        recipe.alignment_loss(made_up(1, 1, 16)._replace(flows=flows(factor)), truth, [6], 4) for factor in (1, 20, 200)
+    ]
+    assert values[0] < values[1] < values[2]
+
+
+def test_flows_to_the_sources_are_compared_with_the_pseudo_truth_in_pixels_of_their_scale():
+    """Nothing moves and the pseudo-truth says so: the loss is the mean length of what the network found."""
+    truth = torch.rand(1, 1, 3, 16, 16).expand(1, 14, 3, 16, 16)
+    made = made_up(1, 2, 16)
+    found = recipe.source_flow_loss(made.flows, truth, [6, 7], 4, torch.zeros(1, 8, 2, 16, 16))
+    expected = sum(flow[:, :, :4].abs().mean().item() for flow in made.flows)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    # A motion of four pixels is one of two, one and a half a pixel at 1/2, 1/4 and 1/8.
+    still = made_up(1, 2, 16, still=True)
+    pseudo = torch.zeros(1, 8, 2, 16, 16)
+    pseudo[:, :, 0] = 4
+    flat = torch.full_like(truth, 0.5)
+    inside = recipe.source_flow_loss(still.flows, flat, [6, 7], 4, pseudo)
+    assert inside.item() == pytest.approx((2 + 1 + 0.5) / 2, rel=1e-4)
+    # Frames that the pseudo-truth does not explain teach nothing.
+    other = torch.rand(1, 14, 3, 16, 16).round()
+    assert recipe.source_flow_loss(still.flows, other, [6, 7], 4, pseudo) < inside + 1e-4
 
 
 def test_the_network_is_called_once_with_blanked_frames_and_its_stage():
@@ -183,7 +220,7 @@ def test_a_few_steps_learn_and_gradients_reach_every_part():
         hole[t, :, 8:22, 2 * t % 20 : 2 * t % 20 + 10] = 1
     batch = {"truth": truth[None], "mask": hole[None]}
     stage = Stage(1, targets=2, weights=ALL)
-    batch |= tasks.motion_between(batch["truth"][:, [6, 7]])
+    batch = tasks.make("vinet", recipe.PRESETS["tiny"]).with_motion(batch, stage)
     net = VINet(CONFIGS["tiny"]).net
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     course = []
@@ -206,8 +243,7 @@ def test_rates_and_stages_of_the_tiny_preset_run_through_the_task():
     net = VINet(CONFIGS[preset.config]).net
     for stage in preset.stages:
         batch = a_batch(1, stage.targets, 32)
-        places = list(recipe.target_places(preset, stage))
-        batch |= tasks.motion_between(batch["truth"][:, places])
+        batch = tasks.make("vinet", preset).with_motion(batch, stage)
         found = recipe.compute_losses(net, batch, stage.weights, stage)
         assert found.completed.shape == (1, stage.targets, 3, 32, 32)
         assert all(torch.isfinite(value) for value in found.terms.values())
