@@ -4,7 +4,7 @@ import pytest
 import torch
 from matplotlib.patches import FancyArrowPatch
 
-from vinpaint_lib import comb_net, viz, viz_combcn, volume_net
+from vinpaint_lib import comb_net, viz, viz_combcn, viz_curves, volume_net
 
 
 @pytest.fixture
@@ -55,3 +55,20 @@ def test_exact_zeros_are_not_drawn_and_small_values_are():
         viz_combcn.reach_figure({"a": maps * 0}, [0], decades=4, label="")
     with pytest.raises(ValueError):
         viz_combcn.tables_figure({"a": (volume_net.TABLE, [(4, 4)])})
+
+
+def test_the_legend_of_the_volumes_lies_on_no_plot(shown):
+    shares = viz_curves.Panel("shares", "frame", "share", {"volume 1": ([0, 1], [1, 0]), "volume 2": ([0, 1], [0, 1])})
+    reflected = viz_curves.Panel("reflected", "place", "frame", {"": ([0, 1, 2], [1, 0, 1])})
+    figure = viz_combcn.covering_figure(shares, reflected)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["volume 1", "volume 2"]
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        assert axis.get_legend() is None
+        assert legend.get_window_extent().y1 <= axis.get_window_extent().y0
+    viz_combcn.covering(shares, reflected, "two plots")
+    assert shown[0][0]["text/plain"] == "two plots"
+    many = {str(n): ([0, 1], [0, 1]) for n in range(6)}
+    with pytest.raises(ValueError, match="at most 5 volumes"):
+        viz_combcn.covering_figure(shares._replace(lines=many), reflected)

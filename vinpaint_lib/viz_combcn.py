@@ -1,4 +1,5 @@
-"""Figures of 3DCN and CombCN: a table of layers as bars with its skips, and how far a gradient reaches over time.
+"""Figures of 3DCN and CombCN: a table of layers as bars with its skips, how far a gradient reaches over time, and how
+volumes cover a clip.
 
 Made and shown as in `viz.py`.
 """
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 from torch import Tensor
 
-from vinpaint_lib import viz
+from vinpaint_lib import viz, viz_curves
 from vinpaint_lib.layer_table import Row
 
 # Kinds of layers, and how they are drawn: a light and a dark tone in turn, and hatches for a grey print.
@@ -108,4 +109,22 @@ def reach_figure(
     for axis, t in zip(axes[0], frames, strict=True):
         axis.set_title(f"frame {t}", fontsize=9, pad=3)
     figure.colorbar(drawn, ax=list(axes.flat), fraction=0.02, extend="min", label=label)
+    return figure
+
+
+def covering(shares: viz_curves.Panel, reflected: viz_curves.Panel, alt: str) -> None:
+    """Two plots: the share of each volume in each frame, with its legend below, and a clip reflected in time."""
+    viz.show(covering_figure(shares, reflected), alt)
+
+
+def covering_figure(shares: viz_curves.Panel, reflected: viz_curves.Panel) -> Figure:
+    """The figure behind `covering`. Raises ValueError for more volumes than can be told apart."""
+    if len(shares.lines) > len(viz_curves.HUES):
+        raise ValueError(f"at most {len(viz_curves.HUES)} volumes can be told apart, not {len(shares.lines)}")
+    figure = viz.blank(viz.WIDTH, 2.75)
+    left, right = figure.subplots(1, 2)
+    viz_curves.draw(left, shares)
+    viz_curves.draw(right, reflected)
+    # Below the plots: inside it would lie on the lines, which fill the whole plot.
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     return figure

@@ -25,6 +25,11 @@ def broken(x):
     return y.nothing
 
 
+def too_little(x):
+    """An operation that torch does not have for these numbers, or not on this device."""
+    raise NotImplementedError("\"cummin\" not implemented for 'Half'")
+
+
 def spoils(x):
     x += 1
     return x
@@ -36,6 +41,7 @@ def spoils(x):
         (stub, "stub is not written yet"),
         (empty, "empty returns nothing: is it still empty"),
         (broken, r"broken stops with AttributeError in line 3 of the function: 'Tensor' object has no attribute"),
+        (too_little, 'too_little stops with NotImplementedError in line 3 of the function: "cummin" not implemented'),
         (spoils, "spoils changes one of its arguments"),
         (lambda x: [x], "returns a list, and a Tensor is wanted"),
         (lambda x: 3, "returns an int, and a Tensor is wanted"),

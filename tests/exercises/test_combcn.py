@@ -9,11 +9,11 @@ from einops import rearrange, reduce
 from exercises.planted import caught, passes
 from vinpaint_lib import checks, comb_net
 from vinpaint_lib.exercises.asking import Wrong
-from vinpaint_lib.exercises.combcn import blended, sides
+from vinpaint_lib.exercises.combcn import blended, ends, sides
 from vinpaint_lib.models.combcn import blending
 
 
-def along(table, side, *, padding=None, rounded=math.floor, up=None, fresh=False):
+def along(table, side, *, padding=None, rounded=math.floor, up=None, fresh=False, one=1):
     """The solution, with a place for each mistake."""
     found = []
     for row in table:
@@ -21,7 +21,7 @@ def along(table, side, *, padding=None, rounded=math.floor, up=None, fresh=False
         if row.up:
             now = up(side, row) if up else (side - 1) * row.stride - 2 * p + row.kernel
         else:
-            now = rounded((side + 2 * p - row.dilation * (row.kernel - 1) - 1) / row.stride) + 1
+            now = rounded((side + 2 * p - row.dilation * (row.kernel - 1) - 1) / row.stride) + one
         found.append(now)
         side = side if fresh else now
     return found
@@ -36,7 +36,18 @@ def test_output_sides():
         lambda table, side: along(table, side, padding=lambda row: (row.kernel - 1) // 2),
         "the padding is p = 8",
     )
-    caught(checks.output_sides, lambda table, side: [n if n != 19 else 18 for n in along(table, side)], "round down")
+    caught(checks.output_sides, lambda table, side: along(table, side, rounded=math.ceil), "19 rows of 38, and 20 came")
+    caught(checks.output_sides, lambda table, side: along(table, side, one=0), r"the \+ 1 behind the division")
+    caught(
+        checks.output_sides,
+        lambda table, side: along(table, side, padding=lambda row: row.dilation * (row.kernel // 2)),
+        r"and not k // 2",
+    )
+    caught(
+        checks.output_sides,
+        lambda table, side: along(table, side, rounded=lambda x: x),
+        "gives 37.0, a float: rows are",
+    )
     caught(checks.output_sides, lambda table, side: along(table, side, fresh=True), "reads the 19 rows")
     caught(
         checks.output_sides, lambda table, side: along(table, side, up=lambda n, row: n // row.stride), "`up` doubles"
@@ -47,6 +58,19 @@ def test_output_sides():
         "kernel counts",
     )
     caught(checks.output_sides, lambda table, side: tuple(along(table, side)), "a list is wanted")
+
+
+def test_sizes_are_whole_numbers_of_python():
+    with pytest.raises(Wrong, match="gives 37, a Tensor: rows are"):
+        checks.output_sides(lambda table, side: [torch.tensor(n) for n in along(table, side)])
+
+
+def test_the_first_layer_that_differs_is_named():
+    def skips_join_sides(table, side):
+        found = along(table, side)
+        return [n if not row.skip else n + 1 for n, row in zip(found, table)]
+
+    caught(checks.output_sides, skips_join_sides, "layer 9 of 3DCN makes 32 rows of a picture of 64, not 33")
 
 
 def test_the_sides_of_the_library_s_tables():
@@ -92,6 +116,20 @@ def test_shrink_clip():
         lambda f, m, s: (shrunk(f * (1 - m) / 2, m, s)[0], shrunk(f, m, s)[1]),
         "not the mean of",
     )
+
+
+def interleaved(frames, masks, factor):
+    """The names of the split axes exchanged."""
+    pattern = "t c (fh h) (fw w) -> t c h w"
+    hole = reduce(masks, pattern, "max", fh=factor, fw=factor)
+    return reduce(frames, pattern, "mean", fh=factor, fw=factor) * (1 - hole), hole
+
+
+def test_masks_of_shrink_clip():
+    caught(checks.shrink_clip, interleaved, "the cell is the slow name")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], 1 - shrunk(f, m, s)[1]), "here, too, 1 is the hole")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], shrunk(f, m, s)[1] > 0), "the small mask is bool")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0].double(), shrunk(f, m, s)[1]), "clip is float64")
 
 
 def test_a_cell_s_mean_over_its_known_pixels_is_a_hole_that_shows_colour():
@@ -142,3 +180,36 @@ def test_blend_volumes():
     caught(checks.blend_volumes, pairwise_halves, "add them up first")
     caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n)[0], "has the shape")
     caught(checks.blend_volumes, lambda o, s, n: mixed(o[::-1], s, n), "that volume's output")
+
+
+def by(length):
+    """Weights that take another volume's length for a volume's own."""
+    return lambda outputs, starts, n: mixed(outputs, starts, n, weigh=lambda f: ends(f, length(outputs)))
+
+
+def evenly(outputs, starts, length):
+    """The entries of `starts` are not read: the volumes are laid out at even distances."""
+    free = (length - len(outputs[-1])) / max(1, len(outputs) - 1)
+    return mixed(outputs, [int(free * n) for n in range(len(outputs))], length)
+
+
+def test_volumes_of_different_lengths():
+    def summed(f):
+        return blending(f) / blending(f).sum()
+
+    caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n, weigh=summed), "made to sum to 1")
+    caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n, weigh=lambda f: blending(f) / f), "divided by its")
+    caught(checks.blend_volumes, by(lambda outputs: len(outputs[0])), "the first one's length")
+    caught(checks.blend_volumes, by(lambda outputs: min(map(len, outputs))), "the shortest one's length")
+    caught(checks.blend_volumes, evenly, "at its own entry of `starts`")
+    caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n).double(), "the clip is float64")
+
+
+def test_every_wrong_weight_differs_from_the_right_one():
+    generator = torch.Generator().manual_seed(8)
+    volumes = [torch.rand(f, 3, 2, 4, generator=generator) for f in (6, 4, 7)]
+    right = blended(volumes, [0, 3, 5], 12)
+    assert torch.allclose(right, mixed(volumes, [0, 3, 5], 12))
+    for weigh in (lambda f: blending(f) / blending(f).sum(), lambda f: blending(f) / f, lambda f: ends(f, 4)):
+        other = blended(volumes, [0, 3, 5], 12, weigh)
+        assert not (other - right).nan_to_num().abs().max() < 0.02

@@ -9,6 +9,7 @@ from einops import rearrange
 from exercises.planted import caught, passes
 from vinpaint_lib import checks, patch_attention
 from vinpaint_lib.exercises import sttn
+from vinpaint_lib.exercises.asking import Wrong
 
 
 def cut(pattern):
@@ -24,7 +25,10 @@ def cut(pattern):
         ("b t c (oh ph) (ow pw) -> b (t oh ow) (ph pw c)", "the channel runs fastest"),
         ("b t c (ph oh) (pw ow) -> b (t oh ow) (c ph pw)", "lie far apart"),
         ("b t c (oh ph) (ow pw) -> b (t oh ow) c (ph pw)", "has the shape"),
-        ("b t c (oh ph) (ow pw) -> b (t oh ow) (c pw ph)", "not those of the patches"),
+        ("b t c (oh ph) (ow pw) -> b (t oh ow) (c pw ph)", "the columns come before the rows"),
+        ("b t c (oh ph) (ow pw) -> b (oh t ow) (c ph pw)", "between rows and columns"),
+        ("b t c (ow pw) (oh ph) -> b (t oh ow) (c ph pw)", "height and width are exchanged"),
+        ("b t c (ph oh) (ow pw) -> b (t oh ow) (c ph pw)", "not those of the patches"),
     ],
 )
 def test_patch_tokens(pattern, match):
@@ -66,6 +70,14 @@ def over_queries(scores, holes):
     return scores.masked_fill(hidden(scores, holes), -math.inf).softmax(dim=1)
 
 
+def over_clips(scores, holes):
+    return scores.masked_fill(hidden(scores, holes), -math.inf).softmax(dim=0)
+
+
+def multiplied(scores, holes):
+    return (scores + hidden(scores, holes) * -math.inf).softmax(dim=-1)
+
+
 def nobody(scores, holes):
     return filled(-math.inf)(scores, holes).nan_to_num()
 
@@ -88,10 +100,20 @@ def test_masked_weights():
     caught(checks.masked_weights, behind, "behind the softmax")
     caught(checks.masked_weights, squared, "not the softmax over the keys")
     caught(checks.masked_weights, filled(-math.inf), "gives nan")
-    caught(checks.masked_weights, nobody, "should use all its keys")
+    caught(checks.masked_weights, nobody, "should ignore its mask")
+    caught(checks.masked_weights, filled(-1e9), "weighs all keys alike")
     caught(checks.masked_weights, all_clips_at_once, "ask for each clip")
     caught(checks.masked_weights, lambda s, h: sttn.weights(s, h)[:, :1], "has the shape")
     caught(checks.masked_weights, over_queries, "runs over the queries")
+    caught(checks.masked_weights, over_clips, "runs over the clips")
+    caught(checks.masked_weights, lambda s, h: sttn.weights(s, h).log(), "not `log_softmax`")
+    caught(checks.masked_weights, multiplied, "fill, do not multiply")
+
+
+def test_weights_that_are_not_finite():
+    for function in (filled(math.inf), lambda s, h: sttn.weights(s, h).nan_to_num() / 0):
+        with pytest.raises(Wrong, match=r"what forbids a key is \*minus\* infinity"):
+            checks.masked_weights(function)
 
 
 def tokens():
@@ -100,16 +122,18 @@ def tokens():
     return queries, keys, values, torch.tensor([[False, True, False, False, True, False]])
 
 
-def property_test(change, close, *, without=()):
+def property_test(change, close, *, without=(), shown=None):
     """A property test: what is in holes may change by `change`, what is outside must count, weights sum to 1."""
 
     def obeys_mask(attend):
         q, k, v, holes = tokens()
         inside = rearrange(holes.float(), "b n -> b n 1")
         before = attend(q, k, v, holes)
-        answers = [close(before, attend(q, k + change * inside, v + change * inside, holes))]
+        keys, values = (0 if part in without else change * inside for part in ("keys", "values"))
+        answers = [close(before, attend(q, k + keys, v + values, holes))]
         if "shown" not in without:
-            answers.append(not torch.allclose(before, attend(q, k, v + 1 - inside, holes)))
+            more = shown(attend, q, k, v, inside, holes) if shown else attend(q, k, v + 1 - inside, holes)
+            answers.append(not torch.allclose(before, more, atol=1e-4))
         if "ones" not in without:
             result = attend(q, k, torch.ones_like(v), holes)
             answers.append(close(result, torch.ones_like(result)))
@@ -136,6 +160,22 @@ def with_mask_and_without(attend):
     return not near(attend(q, k, v, holes), attend(q, k, v, torch.zeros_like(holes)))
 
 
+def like_the_library_s(attend):
+    """One formula instead of properties."""
+    return near(attend(*tokens()), patch_attention.attend(*tokens()))
+
+
+def all_in_holes(attend):
+    """Property 1 with nothing but holes."""
+    q, k, v, holes = tokens()
+    return near(attend(q, k, v, holes | True), attend(q, k + 50, v + torch.randn(v.shape), holes | True))
+
+
+def all_known_keys(attend, q, k, v, inside, holes):
+    """Property 2, by a change that is none."""
+    return attend(q, k + 3 * (1 - inside), v, holes)
+
+
 def test_obeys_mask():
     passes(checks.obeys_mask, property_test(50.0, near))
     caught(checks.obeys_mask, lambda attend: False, "fails your test")
@@ -146,3 +186,8 @@ def test_obeys_mask():
     caught(checks.obeys_mask, property_test(50.0, near, without=("ones",)), "bring zeros")
     caught(checks.obeys_mask, property_test(50.0, near, without=("shown",)), "ignores all keys")
     caught(checks.obeys_mask, lambda attend: 1, "bool is wanted")
+    caught(checks.obeys_mask, property_test(50.0, near, without=("values",)), "takes a little of the")
+    caught(checks.obeys_mask, property_test(50.0, near, without=("keys",)), "hears of the")
+    caught(checks.obeys_mask, like_the_library_s, "test the three properties")
+    caught(checks.obeys_mask, all_in_holes, "some keys be holes, not all")
+    caught(checks.obeys_mask, property_test(50.0, near, shown=all_known_keys), "the same added to all known keys")

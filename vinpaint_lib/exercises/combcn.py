@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib import comb_net, volume_net
-from vinpaint_lib.exercises.asking import ask, call, close, right, same_shape
+from vinpaint_lib.exercises.asking import ask, call, close, kind, right, same_shape, with_article
 from vinpaint_lib.layer_table import Row, TableNet
 from vinpaint_lib.models.combcn import blending
 
@@ -23,29 +23,47 @@ def sides(table: Sequence[Row], side: int) -> list[int]:
     return [x.shape[-1] for x in net.walk(picture, guide)]
 
 
+def walk(function: Callable[..., Any], table: Sequence[Row], side: int) -> list[int]:
+    """What the reader's function gives for a table: a whole number for each layer."""
+    found = call(function, list(table), side, returns=list)
+    ask(
+        len(found) == len(table),
+        f"{len(table)} layers have {len(table)} sizes, and {len(found)} came back: one for each row of the table.",
+    )
+    for n, value in enumerate(found, start=1):
+        ask(
+            type(value) is int,
+            f"layer {n} gives {value}, {with_article(kind(value))}: rows are counted by an int, and `//` keeps it one.",
+        )
+    return found
+
+
 def output_sides(function: Callable[..., Any]) -> None:
     """`function(table, side) -> list of int`: rows of cells behind each layer, for pictures of `side` rows."""
-    plain = [Row(1, kernel=5), Row(1), Row(1)]
-    found = call(function, plain, 37, returns=list)
-    ask(len(found) == 3, f"three layers have three sizes, and {len(found)} came back: one for each row of the table.")
+    found = walk(function, [Row(1, kernel=5), Row(1), Row(1)], 37)
+    ask(found != [36, 35, 34], "layers of stride 1 lose a row each: the + 1 behind the division is missing.")
     ask(found == [37] * 3, f"padded layers of stride 1 keep 37 rows, and {found} came back: is kernel 5 padded by 2?")
-    found = call(function, [Row(1, dilation=8)], 16, returns=list)
+    found = walk(function, [Row(1, dilation=8)], 16)
     ask(found == [16], f"a kernel of 3 with dilation 8 keeps 16 rows, and {found[0]} came back: the padding is p = 8.")
-    found = call(function, [Row(1, stride=2), Row(1, stride=2)], 37, returns=list)
-    ask(
-        found[0] == 19,
-        f"stride 2 makes 19 rows of 37, and {found[0]} came back: round down inside, then add 1.",
-    )
-    ask(found[1] == 10, f"the second layer reads the 19 rows of the first and gives 10, not {found[1]}.")
-    found = call(function, [Row(1, kernel=4, stride=2, up=True)], 10, returns=list)
-    ask(found == [20], f"`up` doubles: 10 rows become 20, and {found[0]} came back.")
-    found = call(function, [Row(1, kernel=3, stride=2, up=True)], 10, returns=list)
-    ask(found == [19], f"an `up` layer with kernel 3 makes 19 rows of 10, not {found[0]}: its kernel counts.")
-    for table, side in ((volume_net.TABLE, 64), (comb_net.TABLE, 128), (comb_net.TABLE, 52)):
+    for side in (37, 38):
+        found = walk(function, [Row(1, stride=2), Row(1, stride=2)], side)
         ask(
-            call(function, list(table), side, returns=list) == sides(table, side),
-            "a table of the library comes out wrong",
+            found[0] == 19,
+            f"stride 2 makes 19 rows of {side}, and {found[0]} came back: round down inside, then add 1.",
         )
+        ask(found[1] == 10, f"the second layer reads the 19 rows of the first and gives 10, not {found[1]}.")
+    found = walk(function, [Row(1, kernel=4, stride=2, up=True)], 10)
+    ask(found != [18], "an `up` layer with kernel 4 makes 20 rows of 10, not 18: p is (k - 1) // 2, and not k // 2.")
+    ask(found == [20], f"`up` doubles: 10 rows become 20, and {found[0]} came back.")
+    found = walk(function, [Row(1, kernel=3, stride=2, up=True)], 10)
+    ask(found == [19], f"an `up` layer with kernel 3 makes 19 rows of 10, not {found[0]}: its kernel counts.")
+    for name, table, side in (
+        ("3DCN", volume_net.TABLE, 64),
+        ("CombCN", comb_net.TABLE, 128),
+        ("CombCN", comb_net.TABLE, 52),
+    ):
+        for n, (one, wanted) in enumerate(zip(walk(function, table, side), sides(table, side), strict=True), start=1):
+            ask(one == wanted, f"layer {n} of {name} makes {wanted} rows of a picture of {side}, not {one}.")
     right("output_sides")
 
 
@@ -61,9 +79,17 @@ def shrink_clip(function: Callable[..., Any]) -> None:
         same_shape(found[0], wanted, "the small clip")
         same_shape(found[1], hole, "the small mask")
         small, mask = found
+        same_type(small, frames, "the small clip")
+        same_type(mask, masks, "the small mask")
         ask(
             ((mask == 0) | (mask == 1)).all(),
             "the small mask holds other values than 0 and 1: a cell is a hole or it is none, so its mean is no answer.",
+        )
+        ask(not torch.equal(mask, 1 - hole), "the small mask says 1 where all is known: here, too, 1 is the hole.")
+        apart = reduce(masks, "t 1 (fh h) (fw w) -> t 1 h w", "max", fh=factor, fw=factor)
+        ask(
+            not torch.equal(mask, apart),
+            "a cell collects pixels that lie far apart: in `(h fh)` the cell is the slow name, and comes first.",
         )
         ask(
             not (hole - mask > 0).any(),
@@ -90,16 +116,17 @@ def blend_volumes(function: Callable[..., Any]) -> None:
     alone = torch.rand(5, 3, 2, 4, generator=generator)
     found = call(function, [alone], [0], 5)
     same_shape(found, alone, "the clip")
+    same_type(found, alone, "the clip")
     close(found, alone, "one volume alone should come back as it is: divide by the sum of the weights")
     pair = [torch.rand(5, 3, 2, 4, generator=generator) for _ in range(2)]
     found, wanted = call(function, pair, [0, 3], 8), blended(pair, [0, 3], 8)
     same_shape(found, wanted, "the clip")
     single = [0, 1, 2, 5, 6, 7]
     close(found[single], wanted[single], "a frame of one volume only should be that volume's output")
-    for kind, other in {"the mean of both": (pair[0][3:] + pair[1][:2]) / 2, "the later one": pair[1][:2]}.items():
+    for taken, other in {"the mean of both": (pair[0][3:] + pair[1][:2]) / 2, "the later one": pair[1][:2]}.items():
         ask(
             not torch.allclose(found[3:5], other),
-            f"in the overlap you take {kind}: a frame counts by its distance from its volume's nearer end.",
+            f"in the overlap you take {taken}: a frame counts by its distance from its volume's nearer end.",
         )
     close(found, wanted, "the overlap is not weighted by min(n + 1, F - n)")
     several = [torch.rand(6, 3, 2, 4, generator=generator) for _ in range(3)]
@@ -108,20 +135,49 @@ def blend_volumes(function: Callable[..., Any]) -> None:
         blended(several, [0, 2, 4], 10),
         "where three volumes meet, all three count: add them up first and divide once",
     )
+    uneven = [torch.rand(f, 3, 2, 4, generator=generator) for f in (6, 4, 7)]
+    found, wanted = call(function, uneven, [0, 3, 5], 12), blended(uneven, [0, 3, 5], 12)
+    for sentence, weigh in {
+        "the weights of each volume are made to sum to 1": lambda f: blending(f) / blending(f).sum(),
+        "the weights of each volume are divided by its length": lambda f: blending(f) / f,
+        "all volumes get the weights of the first one's length": lambda f: ends(f, 6),
+        "all volumes get the weights of the shortest one's length": lambda f: ends(f, 4),
+    }.items():
+        other = blended(uneven, [0, 3, 5], 12, weigh)
+        ask(
+            not torch.allclose(found.nan_to_num(), other.nan_to_num(), atol=1e-5),
+            f"{sentence}: a frame has the weight min(n + 1, f - n), with the length f of its own volume.",
+        )
+    close(found, wanted, "volumes of different lengths come out wrong: each begins at its own entry of `starts`")
     right("blend_volumes")
 
 
 def blended(
-    outputs: Sequence[Float[Tensor, "f 3 h w"]], starts: Sequence[int], length: int
+    outputs: Sequence[Float[Tensor, "_ 3 h w"]],
+    starts: Sequence[int],
+    length: int,
+    weigh: Callable[[int], Tensor] = blending,
 ) -> Float[Tensor, "t 3 h w"]:
-    """What `inpaint.fill` makes of volumes with the weights of `models.combcn.blending`."""
+    """What `inpaint.fill` makes of volumes with the weights of `models.combcn.blending`, or with others."""
     total = torch.zeros(length, *outputs[0].shape[1:])
     count = torch.zeros(length)
     for output, start in zip(outputs, starts, strict=True):
-        weights = blending(len(output))
+        weights = weigh(len(output))
         total[start : start + len(output)] += output * rearrange(weights, "f -> f 1 1 1")
         count[start : start + len(output)] += weights
     return total / rearrange(count, "t -> t 1 1 1")
+
+
+def ends(count: int, length: int) -> Float[Tensor, " f"]:
+    """Weights of `count` frames by the length of another volume."""
+    n = torch.arange(count)
+    return torch.minimum(n + 1, length - n).float()
+
+
+def same_type(found: Tensor, given: Tensor, what: str) -> None:
+    """Raise Wrong unless a result has the numbers of what was given."""
+    names = [str(x.dtype).removeprefix("torch.") for x in (found, given)]
+    ask(names[0] == names[1], f"{what} is {names[0]}, and what went in is {names[1]}: keep its type of numbers.")
 
 
 def holed(factor: int, generator: torch.Generator) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:

@@ -1,7 +1,7 @@
 """Checks of notebook 13: patches become tokens, keys in holes get no weight, and a test that notices if they do."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from vinpaint_lib import patch_attention
 from vinpaint_lib.exercises import asking
 
 CHECKS = ("masked_weights", "obeys_mask", "patch_tokens")
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]  # queries, keys, values, holes
 
 
 def patch_tokens(function: Callable[..., Any]) -> None:
@@ -26,11 +28,17 @@ def patch_tokens(function: Callable[..., Any]) -> None:
         tuple(found.shape) != (2 * 3, 9, 5 * 2 * 4),
         "the frames went to the batch axis: tokens of all frames of a clip stand in one row, so that any may meet any.",
     )
-    asking.same_shape(found, wanted, "the tokens")
+    asking.same_shape(found, wanted, "the tensor of tokens")
     wrong = {
         "b t c (oh ph) (ow pw) -> b (oh ow t) (c ph pw)": "the tokens are right, but time runs fastest: t comes first.",
         "b t c (oh ph) (ow pw) -> b (t ow oh) (c ph pw)": "the patches run down the columns: rows come first, then "
         "columns.",
+        "b t c (oh ph) (ow pw) -> b (oh t ow) (c ph pw)": "time stands between rows and columns of patches: t comes "
+        "first.",
+        "b t c (oh ph) (ow pw) -> b (t oh ow) (c pw ph)": "inside of a patch the columns come before the rows: ph "
+        "comes before pw.",
+        "b t c (ow pw) (oh ph) -> b (t oh ow) (c ph pw)": "height and width are exchanged: h, the fourth axis, is the "
+        "one that splits into (oh ph).",
         "b t c (oh ph) (ow pw) -> b (t oh ow) (ph pw c)": "inside of a token the channel runs fastest: c comes first.",
         "b t c (ph oh) (pw ow) -> b (t oh ow) (c ph pw)": "a token collects places that lie far apart: in `(oh ph)` "
         "the patch is the slow number and the place inside of it the fast one.",
@@ -51,27 +59,41 @@ def masked_weights(function: Callable[..., Any]) -> None:
     holes[0, 1], holes[0, 2], holes[1, 0], holes[1, 5] = True, False, False, True
     some = scores[:2], holes[:2]
     found = asking.call(function, *some)
-    asking.same_shape(found, some[0], "the weights")
+    asking.same_shape(found, some[0], "the tensor of weights")
     hidden = rearrange(some[1], "b n -> b 1 n").expand_as(found)
+    banned = some[0].masked_fill(hidden, -math.inf)
+    for dim, sentence in (
+        (
+            0,
+            "the softmax runs over the clips of the batch: each query shares its weight among the keys, the last axis.",
+        ),
+        (1, "the softmax runs over the queries: each query shares its weight among the keys, the last axis."),
+    ):
+        other = banned.softmax(dim=dim).nan_to_num()
+        asking.ask(not torch.allclose(found.nan_to_num(), other, atol=1e-4), sentence)
     asking.ask(
-        not torch.allclose(found.nan_to_num(), some[0].softmax(dim=-1), atol=1e-4),
+        not torch.allclose(found.exp(), weights(*some), atol=1e-4),
+        "these are the logarithms of the weights: `softmax` is wanted, not `log_softmax`.",
+    )
+    asking.ask(
+        torch.isfinite(found).all(),
+        "some weights are nan or inf, although no clip is all hole: 0 times infinity is nan, so fill, do not multiply, "
+        "and what forbids a key is *minus* infinity.",
+    )
+    asking.ask(
+        not torch.allclose(found, some[0].softmax(dim=-1), atol=1e-4),
         "these are the weights without the mask: `masked_fill` returns a new tensor and leaves the old one as it is.",
     )
     asking.ask(
-        not torch.allclose(found.nan_to_num(), some[0].masked_fill(~hidden, -math.inf).softmax(dim=-1), atol=1e-4),
+        not torch.allclose(found, some[0].masked_fill(~hidden, -math.inf).softmax(dim=-1), atol=1e-4),
         "the weight lies in the holes: here True is a hole, and the others are the keys that may be taken.",
     )
     asking.ask(
-        not torch.allclose(found.nan_to_num(), some[0].masked_fill(hidden, 0).softmax(dim=-1), atol=1e-4),
+        not torch.allclose(found, some[0].masked_fill(hidden, 0).softmax(dim=-1), atol=1e-4),
         "a score of 0 is no ban: e^0 = 1. Which score has the exponential 0?",
     )
-    asking.ask(not found[hidden].nan_to_num().any(), "a key in a hole still has some weight: it must be exactly 0.")
-    over = found.nan_to_num().sum(dim=1)[~some[1]]
-    asking.ask(
-        not torch.allclose(over, torch.ones_like(over), atol=1e-4),
-        "the softmax runs over the queries: each query shares its weight among the keys, the last axis.",
-    )
-    total = found.nan_to_num().sum(dim=-1)
+    asking.ask(not found[hidden].any(), "a key in a hole still has some weight: it must be exactly 0.")
+    total = found.sum(dim=-1)
     asking.close(
         total, torch.ones_like(total), "the weights of a query do not sum to 1: is the mask applied behind the softmax?"
     )
@@ -82,7 +104,16 @@ def masked_weights(function: Callable[..., Any]) -> None:
         torch.isfinite(found[2]).all(),
         "a clip whose every key is a hole gives nan, a softmax of nothing but minus infinity: let all its keys count.",
     )
-    asking.close(found[2], scores[2].softmax(dim=-1), "a clip whose every key is a hole should use all its keys")
+    asking.ask(
+        not torch.allclose(found[2], torch.full_like(found[2], 1 / 6), atol=1e-4),
+        "a clip whose every key is a hole weighs all keys alike: one large number in the place of all scores wipes "
+        "them out, and here the scores should count as they are.",
+    )
+    asking.close(
+        found[2],
+        scores[2].softmax(dim=-1),
+        "a clip whose every key is a hole should ignore its mask, and be the plain softmax of its scores",
+    )
     asking.close(
         found[:2], weights(*some), "a clip with nothing but holes changes the others: ask for each clip, not for all"
     )
@@ -96,23 +127,40 @@ def weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"]) -> Float
 
 def obeys_mask(function: Callable[..., Any]) -> None:
     """`function(attend) -> bool`: whether attend(queries, keys, values, holes) obeys its mask."""
+    given: list[Inputs] = []
+
+    def witness(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+        given.append((queries.clone(), keys.clone(), values.clone(), holes.bool()))
+        return patch_attention.attend(queries, keys, values, holes)
+
+    asking.ask(asking.call(function, witness, returns=bool), f"an attention that obeys fails your test: {blame(given)}")
     for attend, obeys, sentence in (
-        (
-            patch_attention.attend,
-            True,
-            "an attention that obeys its mask fails your test: change nothing but holes there, and by finite numbers.",
-        ),
         (in_slices, True, "rounding alone is called a leak: allow a tolerance of about 1e-4 of what you put in."),
+        (doubled, True, "an attention that obeys fails because its scores are not the library's: test the three "
+         "properties, not one formula."),
         (dropped, False, "the released attention, which computes its mask and drops it, passes your test."),
         (turned, False, "an attention that takes from the holes *only* passes: put your change into the holes."),
         (lowered, False, "an attention passes that lowers the scores in holes by 4: a small leak wants a big change."),
         (emptied, False, "an attention passes whose holes bring zeros and still take weight: let all values be 1."),
         (uneven, False, "an attention passes whose weights do not sum to 1: let all values be 1."),
         (silent, False, "an attention that ignores all keys passes: it must also *use* what is outside of the holes."),
-    ):
+        (by_keys, False, "an attention passes that hears of the *keys* in holes: change keys there, not values alone."),
+        (by_values, False, "an attention passes that takes a little of the *values* in holes: change these too."),
+    ):  # fmt: skip
         found = asking.call(function, attend, returns=bool)
         asking.ask(found is obeys, sentence)
     asking.right("obeys_mask")
+
+
+def blame(given: Sequence[Inputs]) -> str:
+    """What is wrong with a test that accuses an attention that obeys, from what the test has put in."""
+    if any(holes.all(dim=1).any() for *_, holes in given):
+        return "where every key is a hole, all of them may count: let some keys be holes, not all."
+    outside = [keys[~holes] for _, keys, _, holes in given]
+    shifts = [x - outside[0] for x in outside if x.shape == outside[0].shape]
+    if any(x.any() and torch.allclose(x, x[:1].expand_as(x), atol=1e-4) for x in shifts):
+        return "the same added to all known keys changes no weight: for property 2 change values outside of the holes."
+    return "for property 1 change nothing but what stands in holes, and by finite numbers; for 2 and 3 change values."
 
 
 def in_slices(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
@@ -158,3 +206,18 @@ def uneven(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tens
 def silent(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
     """All ones: no key and no value counts."""
     return torch.ones(*queries.shape[:2], values.shape[-1], dtype=values.dtype)
+
+
+def doubled(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """As it should be, with scores of another scale."""
+    return patch_attention.attend(2 * queries, keys, values, holes)
+
+
+def by_keys(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """No weight in holes, but all keys are divided by a deviation to which those in holes belong."""
+    return patch_attention.attend(queries, keys / keys.std(dim=(1, 2), keepdim=True), values, holes)
+
+
+def by_values(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
+    """A twentieth of the weight goes to all values alike."""
+    return 0.95 * patch_attention.attend(queries, keys, values, holes) + 0.05 * values.mean(1, keepdim=True)
