@@ -34,7 +34,7 @@ CARD = ModelCard(
         "correlation and warps are torch's own; the released ones were compiled for one kind of GPU",
         "`small`: narrow, smaller windows of correlation, context networks at 1/8 alone, correlation of directions, no "
         "plane of ones, flows that start as no motion; its decoder begins with a guess (`aligned`) from the hole's "
-        "rim and the sources' pixels; trained with terms of ours as well, L_align, L_raw and L_psnr",
+        "rim and the sources' pixels; trained with terms of ours as well: L_align, L_flow, L_raw, L_psnr",
     ),
 )
 
