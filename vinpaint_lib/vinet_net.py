@@ -155,10 +155,11 @@ class Generator(nn.Module):
         masks: list[Tensor] = []
         flows: list[Tensor] = []
         mixed: list[Tensor] = []
+        start = self.camera(shown, mask, sources, previous) if config.camera else None
         for scale in (3, 2, 1):
             name = NAMES[scale]
             maps = torch.stack([tower[scale] for tower in towers], dim=1).float()
-            warped, flow = self.aligned(name, reference[scale], maps, flows[-1] if flows else None)
+            warped, flow = self.aligned(name, reference[scale], maps, flows[-1] if flows else None, start)
             gathered = self.get_submodule(f"st_agg{name}")(warped)
             m = self.get_submodule(f"masknet{name}")(reference[scale], gathered)
             mixed.append((1 - m) * reference[scale] + m * gathered)
@@ -179,19 +180,40 @@ class Generator(nn.Module):
         reference: Float[Tensor, "b c h w"],
         maps: Float[Tensor, "b 5 c h w"],
         coarse: Float[Tensor, "b 5 2 _ _"] | None,
+        first: Float[Tensor, "b 5 2 _ _"] | None,
     ) -> tuple[Float[Tensor, "b 5 c h w"], Float[Tensor, "b 5 2 h w"]]:
-        """All five towers' features of one scale, warped onto the reference, and the flows along which they were."""
+        """All five towers' features of one scale, warped onto the reference, and the flows along which they were.
+
+        `coarse` is the flow of the scale before, to be refined; without one the flow begins with `first`, if given.
+        """
         towers = maps.shape[1]
         net = self.get_submodule(f"flownet{name}")
         one = repeat(reference, "b c h w -> (b n) c h w", n=towers)
         flat = rearrange(maps, "b n c h w -> (b n) c h w")
-        if coarse is None:
+        if coarse is None and first is not None:
+            start = rearrange(first, "b n xy h w -> (b n) xy h w")
+            flow = start + net(one, zero_outside(flat, start))
+        elif coarse is None:
             flow = net(one, flat)
         else:
             start = doubled(rearrange(coarse, "b n xy h w -> (b n) xy h w"))
             flow = start + net(one, zero_outside(flat, start), start)
         warped = rearrange(zero_outside(flat, flow), "(b n) c h w -> b n c h w", n=towers)
         return warped, rearrange(flow, "(b n) xy h w -> b n xy h w", n=towers)
+
+    def camera(
+        self,
+        shown: Float[Tensor, "b 3 h w"],
+        mask: Float[Tensor, "b 1 h w"],
+        sources: Sequence[Maps],
+        previous: Float[Tensor, "b 3 h w"] | None,
+    ) -> Float[Tensor, "b 5 2 _ _"]:
+        """Flows at 1/8 of one affine map for each source and the previous output; no motion to a missing one."""
+        pictures = [source[0] for source in sources]
+        if previous is not None:
+            pictures.append(torch.cat([previous, torch.ones_like(mask)], dim=1))
+        flow = first_guess.camera_flows(torch.cat([shown, 1 - mask], dim=1), pictures, 8)
+        return flow if previous is not None else torch.cat([flow, torch.zeros_like(flow[:, :1])], dim=1)
 
     def guess(
         self,

@@ -29,6 +29,8 @@ class Config:
     cosine       features are correlated by direction, not by length
     aligned      the decoder's last layers see, and begin with, a first guess: the hole continued from its rim, and the
                  sources' pixels under the feature flow; they choose between the two and correct them
+    camera       the flows at 1/8 begin with the motion of the camera, one affine map for each source, fitted to pixels
+                 (`robust_affine`); off: with no motion
     double       the released network for 512 x 512: the first layer halves, the decoder doubles once more
     memory       the ConvLSTM's state goes from frame to frame (h_t of eq. 2); off: every frame begins with zeros
     recurrence   the previous output is a source, and is blended into the result (eq. 6); off: as for a first frame
@@ -46,6 +48,7 @@ class Config:
     ones: bool = True
     cosine: bool = False
     aligned: bool = False
+    camera: bool = False
     double: bool = False
     memory: bool = True
     recurrence: bool = True
@@ -79,6 +82,7 @@ CONFIGS = {
         ones=False,
         cosine=True,
         aligned=True,
+        camera=True,
         start="short",
     ),
     "tiny": Config(

@@ -155,7 +155,9 @@ class RecurrentTask(VolumeTask):
     The recipe has `target_places(preset, stage)`, the numbers of the consecutive targets within a sample, and
     `compute_losses(model, batch, weights, stage)`. It may have `choose(preset, rng, step)`, a stage with more in it.
     Batches also hold motion, estimated between true frames: "flow" (b n-1 2 h w) from each target but the first to the
-    target before, and "first_flow" (b n-2 2 h w) from each but the first two to the first; pixels, channel 0 = x.
+    target before, and "first_flow" (b n-2 2 h w) from each but the first two to the first; pixels, channel 0 = x. A
+    recipe with `source_pairs(stage)`, pairs of frames of a sample, also finds "source_flow" (b p 2 h w) there, from the
+    first of each pair to the second.
     """
 
     def __init__(self, preset: Any, system: System, recipe: Any) -> None:
@@ -172,6 +174,7 @@ class RecurrentTask(VolumeTask):
     def example(self, device: torch.device) -> tuple[Batch, Stage]:
         last, batch = self.preset.stages[-1], self.preset.batch
         steps = {"flow": last.targets - 1, "first_flow": max(0, last.targets - 2)}
+        steps |= {"source_flow": len(pairs)} if (pairs := self.source_pairs(last)) else {}
         shapes = {"truth": self.frames_of_a_step(3), "mask": self.frames_of_a_step(1)}
         shapes |= {name: (batch, count, 2) for name, count in steps.items()}
         return grey(shapes, self.preset.spec.size, device), last
@@ -181,7 +184,14 @@ class RecurrentTask(VolumeTask):
 
     def with_motion(self, batch: Batch, stage: Stage) -> Batch:
         """`batch` with the motion between the targets of `stage`."""
-        return batch | motion_between(self.targets_of(batch["truth"], stage))
+        found = motion_between(self.targets_of(batch["truth"], stage))
+        pairs = self.source_pairs(stage)
+        return batch | found | ({"source_flow": motions(batch["truth"], pairs)} if pairs else {})
+
+    def source_pairs(self, stage: Stage) -> list[tuple[int, int]]:
+        """Pairs of frames between which the recipe wants to know the motion, besides targets."""
+        own = getattr(self.recipe, "source_pairs", None)
+        return own(stage) if own is not None else []
 
     def targets_of(self, frames: Float[Tensor, "b t c h w"], stage: Stage) -> Float[Tensor, "b n c h w"]:
         return frames[:, list(self.recipe.target_places(self.preset, stage))]
@@ -214,18 +224,18 @@ class RecurrentTask(VolumeTask):
 
 def motion_between(frames: Float[Tensor, "b n 3 h w"]) -> dict[str, Float[Tensor, "b _ 2 h w"]]:
     """DIS flow between frames in a row: "flow" to the frame before, "first_flow" to the first from the third on."""
-    clips, (height, width) = list(frames), frames.shape[-2:]
-    none = torch.zeros(0, 2, height, width)
-
-    def motion(clip: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
-        return torch.stack([flow.dis(clip[a], clip[b]) for a, b in pairs]) if pairs else none
-
     count = frames.shape[1]
-    before, first = [(k, k - 1) for k in range(1, count)], [(k, 0) for k in range(2, count)]
     return {
-        "flow": torch.stack([motion(clip, before) for clip in clips]),
-        "first_flow": torch.stack([motion(clip, first) for clip in clips]),
+        "flow": motions(frames, [(k, k - 1) for k in range(1, count)]),
+        "first_flow": motions(frames, [(k, 0) for k in range(2, count)]),
     }
+
+
+def motions(frames: Float[Tensor, "b n 3 h w"], pairs: list[tuple[int, int]]) -> Float[Tensor, "b p 2 h w"]:
+    """DIS flow from the first to the second frame of each pair, given by number."""
+    if not pairs:
+        return frames.new_zeros(len(frames), 0, 2, *frames.shape[-2:])
+    return torch.stack([torch.stack([flow.dis(clip[a], clip[b]) for a, b in pairs]) for clip in frames])
 
 
 def fill_by_telea(truth: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 3 h w"]:

@@ -1,7 +1,7 @@
 """How VINet is trained: data, losses and schedule in stages, as data.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour and a quarter on one CPU core; for weights small enough to ship
+           laptop  about an hour on one CPU core; for weights small enough to ship
            gpu     the paper's network and losses, smaller frames and fewer steps
            paper   the released description's order: one source and one target, four sources, recurrence; what is not
                    known of it is marked below
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vinpaint_lib import losses, temporal_losses, warp
+from vinpaint_lib.feature_flow import clamped
 from vinpaint_lib.recipes import Losses
 from vinpaint_lib.recipes.schedule import Schedule, Stage
 from vinpaint_lib.temporal_losses import FlowTerms
@@ -28,7 +29,7 @@ SINGLE_WEIGHTS = {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0}
 PAPER_WEIGHTS = SINGLE_WEIGHTS | {"L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
 # Our additions: L_psnr, the logarithm of the hole's squared error, and L_align, true frames under the feature flows.
 # Flow errors are pixels, the others are shares of the range of pictures; ten times them would drown a short training.
-OURS = {"L_psnr": 0.1, "L_align": 1.0, "L_raw": 1.0}
+OURS = {"L_psnr": 0.1, "L_align": 1.0, "L_flow": 0.1, "L_raw": 1.0}
 FIRST_WEIGHTS = {"L_1": 1.0, "L_ssim": 0.2, "L_hole": 1.0} | OURS
 FIDELITY_WEIGHTS = FIRST_WEIGHTS | {"L_F": 0.1, "L_st": 0.2, "L_lt": 0.2}
 
@@ -40,13 +41,13 @@ class Preset(Schedule):
     spec   samples: as many frames as the longest stage needs
     """
 
-    steps: int = 3400
+    steps: int = 1350
     peak: float = 8e-4
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     stages: tuple[Stage, ...] = (
-        Stage(1700, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
-        Stage(2900, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
-        Stage(3400, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
+        Stage(700, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
+        Stage(1200, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
+        Stage(1350, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
     )
     spec: VolumeSpec = field(
         default_factory=lambda: VolumeSpec(crop=128, hole=(0.05, 0.35), frames="consecutive", count=16)
@@ -119,6 +120,11 @@ def target_places(preset: Preset, stage: Stage) -> tuple[int, ...]:
     return tuple(range(REACH, REACH + stage.targets))
 
 
+def source_pairs(stage: Stage) -> list[tuple[int, int]]:
+    """Each target with its sources, in order."""
+    return [(t, t + shift) for t in range(REACH, REACH + stage.targets) for shift in SHIFTS[stage.sources]]
+
+
 def compute_losses(
     model: nn.Module, batch: dict[str, Float[Tensor, "b _ c h w"]], weights: dict[str, float], stage: Stage
 ) -> Losses:
@@ -128,7 +134,7 @@ def compute_losses(
 
     L_1 (eq. 8) over the frame, L_hole the same in the hole, L_ssim = 1 - SSIM (eq. 9 as a loss), L_raw as L_hole before
     the previous output is blended in; L_F (eq. 11 and the released third part), L_st (eq. 12) and L_lt (eq. 13, from
-    the third target on) are means over the targets that have a previous one; L_psnr, L_align: ours.
+    the third target on) are means over the targets that have a previous one; L_psnr, L_align, L_flow: ours.
     """
     truth, mask = batch["truth"], batch["mask"]
     places = list(range(REACH, REACH + stage.targets))
@@ -148,6 +154,8 @@ def compute_losses(
         terms["L_psnr"] = losses.log_error(output, known, hole)
     if weights.get("L_align"):
         terms["L_align"] = alignment_loss(made, truth, places, stage.sources)
+    if weights.get("L_flow"):
+        terms["L_flow"] = source_flow_loss(made.flows, truth, places, stage.sources, batch["source_flow"])
     completed = open_ * made.frames + (1 - open_) * true
     if len(places) > 1:
         terms |= between_targets(made.frames, made.flow, true, batch, weights)
@@ -195,8 +203,9 @@ def alignment_loss(
 ) -> Float[Tensor, ""]:
     """L_align (ours): mean |Y_t - W^(Y_s)| of true frames shrunk to 1/2, 1/4 and 1/8 under the flows of that scale.
 
-    Over the sources and, behind the first target, the previous frame; summed over scales. Positions whose source lies
-    outside of the frame do not count. It teaches flows also inside of holes, where no features tell them.
+    Over the sources and, behind the first target, the previous frame; summed over scales. Beyond its border a frame
+    goes on as its last pixels, and the way beyond, as a share of the frame, is added: a loss without those positions
+    would teach flows to leave the frame. It teaches flows also inside of holes, where no features tell them.
     """
     shifts = (*SHIFTS[sources], -1)
     total = truth.new_zeros(())
@@ -210,10 +219,43 @@ def alignment_loss(
             flow = of_frames(flows[:, [k for k, _ in chosen], n])
             now = of_frames(small[:, [t for _, t in chosen]])
             other = of_frames(small[:, [t + shift for _, t in chosen]])
-            inside = warp.by_flow(torch.ones_like(other[:, :1]), flow)
-            gap = inside * (now - warp.by_flow(other, flow)).abs()
-            total = total + gap.mean() / len(shifts)
+            gap = (now - clamped(other, flow)).abs().mean()
+            total = total + (gap + beyond(flow)) / len(shifts)
     return total
+
+
+def source_flow_loss(
+    found: tuple[Float[Tensor, "b k 5 2 _ _"], ...],
+    truth: Float[Tensor, "b t 3 h w"],
+    places: list[int],
+    sources: int,
+    pseudo: Float[Tensor, "b p 2 h w"],
+) -> Float[Tensor, ""]:
+    """L_flow (ours): mean |W^_s - W| of the flows to the four sources, in pixels of each scale, summed over scales.
+
+    The paper supervises the flow to the previous frame alone, at the finest scale (L_F); a short training does not find
+    the others by itself. Where the pseudo-true flow does not explain the true frames it does not count.
+    """
+    pairs = [(t, t + shift) for t in places for shift in SHIFTS[sources]]
+    now, other = (of_frames(truth[:, [pair[n] for pair in pairs]]) for n in (0, 1))
+    wanted = of_frames(pseudo)
+    trusted = temporal_losses.flow_confidence(now, temporal_losses.warp_back(other, wanted))
+    total = truth.new_zeros(())
+    for flows in found:
+        factor = truth.shape[-1] // flows.shape[-1]
+        flat = rearrange(flows[:, :, :-1], "b k n xy h w -> (b k n) xy h w")
+        small, weight = (functional.avg_pool2d(x, factor) for x in (trusted * wanted / factor, trusted))
+        gap = (weight * flat - small).abs()
+        total = total + gap.sum() / (2 * weight.sum().clamp(min=1))
+    return total
+
+
+def beyond(flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, ""]:
+    """Mean way by which `flow` points out of the frame, as a share of the frame's sides."""
+    height, width = flow.shape[-2:]
+    at = flow + warp.pixel_grid(height, width, flow.device)
+    size = rearrange(torch.tensor([width, height], device=flow.device), "xy -> xy 1 1")
+    return ((at.neg().clamp(min=0) + (at - (size - 1)).clamp(min=0)) / size).mean()
 
 
 def make_critic(preset: Preset) -> nn.Module | None:
