@@ -65,3 +65,37 @@ def test_gradients_reach_the_flow():
     flows = torch.full((1, 1, 2, 6, 8), 0.3, requires_grad=True)
     first_guess.seen_elsewhere(pictures, torch.ones(1, 1, 1, 6, 8), flows, torch.ones(1))[0].sum().backward()
     assert flows.grad.abs().sum() > 0
+
+
+def test_the_camera_s_motion_is_found_in_spite_of_a_hole():
+    """Frames cut out of one picture: what lies at x in the target lies at x - shift in the other."""
+    wide = torch.nn.functional.interpolate(torch.rand(1, 3, 30, 30), scale_factor=6, mode="bicubic").clamp(0, 1)
+    known = torch.ones(1, 1, 96, 128)
+    known[..., 30:70, 40:90] = 0
+
+    def cut(x, y):
+        return wide[..., 20 + y : 116 + y, 20 + x : 148 + x] * 2 - 1
+
+    shifts = [(0, 0), (6, -4), (-10, 8)]
+    others = [torch.cat([cut(x, y), torch.ones_like(known)], dim=1) for x, y in shifts]
+    target = torch.cat([cut(0, 0) * known, known], dim=1)
+    flows = first_guess.camera_flows(target, others, 8)
+    assert flows.shape == (1, 3, 2, 12, 16)
+    for flow, (x, y) in zip(flows[0], shifts, strict=True):
+        wanted = torch.tensor([-x / 8, -y / 8]).reshape(2, 1, 1).expand_as(flow)
+        torch.testing.assert_close(flow, wanted, atol=0.05, rtol=0)
+
+
+def test_without_anything_in_common_there_is_no_motion():
+    known = torch.zeros(1, 1, 32, 32)
+    known[..., :16] = 1
+    target, other = (torch.cat([torch.rand(1, 3, 32, 32) * x, x], dim=1) for x in (known, 1 - known))
+    assert first_guess.camera_flows(target, [other], 8).abs().max() == 0
+
+
+def test_a_picture_at_half_size_is_hole_where_any_pixel_is():
+    known = torch.ones(1, 1, 6, 4)
+    known[..., 3, 1] = 0
+    picture, hole = first_guess.halved(torch.full((1, 3, 6, 4), 0.5) * known, known)
+    assert hole.nonzero().tolist() == [[0, 0, 1, 0]]
+    torch.testing.assert_close(picture, (1 - hole).expand(1, 3, 3, 2) * 0.75)

@@ -33,8 +33,9 @@ CARD = ModelCard(
         "the thirty reversed frames that the released demo puts before a clip are left out",
         "correlation and warps are torch's own; the released ones were compiled for one kind of GPU",
         "`small`: narrow, smaller windows of correlation, context networks at 1/8 alone, correlation of directions, no "
-        "plane of ones, flows that start as no motion; its decoder begins with a guess (`aligned`) from the hole's "
-        "rim and the sources' pixels; trained with terms of ours as well: L_align, L_flow, L_raw, L_psnr",
+        "plane of ones; its flows begin with the camera's motion (`camera`), one affine map a source fitted to "
+        "pixels, since a short training finds no motion by itself; its decoder begins with a guess (`aligned`) from "
+        "the hole's rim and the sources' pixels; trained with terms of ours as well: L_align, L_flow, L_raw, L_psnr",
     ),
 )
 

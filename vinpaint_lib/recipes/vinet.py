@@ -27,7 +27,8 @@ from vinpaint_lib.volumes import VolumeSpec
 # Released description: L_R = L_1 - SSIM, five times L_1 in the hole; w_ST = w_LT = 1, w_Flow = 10.
 SINGLE_WEIGHTS = {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0}
 PAPER_WEIGHTS = SINGLE_WEIGHTS | {"L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
-# Our additions: L_psnr, the logarithm of the hole's squared error, and L_align, true frames under the feature flows.
+# Our additions: L_psnr, the logarithm of the squared error in the hole; L_align, true frames under the feature flows;
+# L_flow, those flows against the estimated motion of true frames.
 # Flow errors are pixels, the others are shares of the range of pictures; ten times them would drown a short training.
 OURS = {"L_psnr": 0.1, "L_align": 1.0, "L_flow": 0.1, "L_raw": 1.0}
 FIRST_WEIGHTS = {"L_1": 1.0, "L_ssim": 0.2, "L_hole": 1.0} | OURS
