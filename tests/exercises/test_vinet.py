@@ -1,0 +1,160 @@
+"""The checks of notebook 11 accept the library's functions and tell planted mistakes apart."""
+
+import pytest
+import torch
+from einops import rearrange
+from torch.nn import functional
+
+from exercises.planted import caught, passes
+from vinpaint_lib import checks, sampling
+from vinpaint_lib.correlation import correlate
+from vinpaint_lib.feature_flow import doubled, zero_outside
+
+SHIFTS = (-6, -3, 0, 3, 6)
+
+
+def window(rule, shifts=SHIFTS):
+    return lambda t, length: tuple(rule(t + shift, length) for shift in shifts)
+
+
+def once(i, length):
+    i = abs(i)
+    return i if i < length else 2 * length - 2 - i
+
+
+def repeated(i, length):
+    return -1 - i if i < 0 else 2 * length - 1 - i if i >= length else i
+
+
+def test_source_window():
+    passes(checks.source_window, sampling.vinet_window)
+    passes(checks.source_window, lambda t, length: list(sampling.vinet_window(t, length)))
+    caught(checks.source_window, window(sampling.reflected, (-6, -3, 3, 6)), "the target itself is missing")
+    caught(checks.source_window, window(sampling.reflected, (-2, -1, 0, 1, 2)), "three frames apart")
+    caught(checks.source_window, window(sampling.reflected, (6, 3, 0, -3, -6)), "turned round")
+    caught(checks.source_window, window(sampling.reflected, (-4, -2, 0, 2, 4)), "14, 17, 20, 23, 26, not 16")
+    caught(checks.source_window, window(lambda i, length: i), "do not exist")
+    caught(checks.source_window, window(lambda i, length: min(max(i, 0), length - 1)), "clamped at the ends")
+    caught(checks.source_window, window(lambda i, length: i % length), "round the clock")
+    caught(checks.source_window, window(repeated), "end frame repeated")
+    caught(
+        checks.source_window, window(lambda i, length: once(i, length) if length > 5 else 0), "one reflection is not"
+    )
+    caught(checks.source_window, window(lambda i, length: float(sampling.reflected(i, length))), "no whole number")
+
+
+def volume(*, sign=1, mode="constant", swapped=False, cells=None, total=False):
+    """A correlation by slices with one thing wrong."""
+
+    def cost_volume(first, second, radius):
+        height, width = first.shape[-2:]
+        if swapped:
+            first, second = second, first
+        wide = functional.pad(second, (radius,) * 4, mode=mode) if radius == 2 else None
+        if wide is None:
+            return correlate(first, second, radius)
+        steps = range(2 * radius + 1) if cells is None else range(cells)
+        steps = list(steps)[::sign]
+        parts = [first * wide[..., y : y + height, x : x + width] for y in steps for x in steps]
+        return torch.stack([part.sum(dim=1) if total else part.mean(dim=1) for part in parts], dim=1)
+
+    return cost_volume
+
+
+def columns_first(first, second, radius):
+    return rearrange(correlate(first, second, radius), "b (p q) h w -> b (q p) h w", p=2 * radius + 1)
+
+
+def with_channels(first, second, radius):
+    return first[:, None] * second[:, None].expand(-1, 25, -1, -1, -1)
+
+
+def normalised(first, second, radius):
+    return correlate(functional.normalize(first, dim=1), functional.normalize(second, dim=1), radius)
+
+
+def always_two(first, second, radius):
+    return correlate(first, second, 2)
+
+
+def small_maps_fail(first, second, radius):
+    return correlate(first, second, radius) * (radius == 2)
+
+
+def test_cost_volume():
+    passes(checks.cost_volume, correlate)
+    passes(checks.cost_volume, volume())
+    caught(checks.cost_volume, volume(cells=4), "too small")
+    caught(checks.cost_volume, with_channels, "axis of channels")
+    caught(checks.cost_volume, volume(total=True), "products are added")
+    caught(checks.cost_volume, columns_first, "down the columns")
+    caught(checks.cost_volume, volume(sign=-1), "sign of the displacement")
+    caught(checks.cost_volume, volume(mode="circular"), "comes in on the other")
+    caught(checks.cost_volume, volume(mode="replicate"), "border is repeated")
+    caught(checks.cost_volume, volume(swapped=True), "`second` stays")
+    caught(checks.cost_volume, normalised, "not the mean product")
+    caught(checks.cost_volume, always_two, "has the shape")
+    caught(checks.cost_volume, small_maps_fail, "larger than the map")
+
+
+def finer(start=doubled, warp=zero_outside, add=lambda start, rest: start + rest, order=(0, 1, 2), calls=1):
+    """One step from coarse to fine with one thing wrong."""
+
+    def refined_flow(coarse, reference, source, estimate):
+        begin = start(coarse)
+        given = (reference, warp(source, begin), begin)
+        for _ in range(calls):
+            rest = estimate(*(given[i] for i in order))
+        return add(begin, rest)
+
+    return refined_flow
+
+
+def enlarged(coarse):
+    return doubled(coarse) / 2
+
+
+def repeated_cells(coarse):
+    return 2 * functional.interpolate(coarse, scale_factor=2, mode="nearest")
+
+
+def corners(coarse):
+    return 2 * functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def reference_warped(coarse, reference, source, estimate):
+    start = doubled(coarse)
+    return start + estimate(zero_outside(reference, start), zero_outside(source, 0 * start + 1), start)
+
+
+def two_given(coarse, reference, source, estimate):
+    start = doubled(coarse)
+    return start + estimate(reference, zero_outside(source, start))
+
+
+@pytest.mark.parametrize(
+    "mistake, match",
+    [
+        ({"start": enlarged}, "enlarged but not doubled"),
+        ({"start": repeated_cells}, "repeating cells"),
+        ({"start": corners}, "third argument"),
+        ({"warp": lambda source, flow: source}, "source as it is"),
+        ({"warp": lambda source, flow: zero_outside(source, -flow)}, "against the flow"),
+        ({"warp": lambda source, flow: zero_outside(source, flow / 2)}, "along the doubled flow"),
+        ({"warp": lambda source, flow: zero_outside(source, 3 * flow)}, "second argument"),
+        ({"add": lambda start, rest: rest}, "only the rest"),
+        ({"add": lambda start, rest: start}, "is not added"),
+        ({"add": lambda start, rest: start - rest}, "start \\+ rest"),
+        ({"order": (1, 0, 2)}, "first argument"),
+        ({"calls": 2}, "called 2 times"),
+    ],
+)
+def test_refined_flow_with_one_mistake(mistake, match):
+    caught(checks.refined_flow, finer(**mistake), match)
+
+
+def test_refined_flow():
+    passes(checks.refined_flow, finer())
+    caught(checks.refined_flow, lambda coarse, reference, source, estimate: doubled(coarse), "never called")
+    caught(checks.refined_flow, reference_warped, "reference is warped")
+    caught(checks.refined_flow, two_given, "takes three things")
