@@ -77,8 +77,8 @@ def masked_weights(function: Callable[..., Any]) -> None:
     )
     asking.ask(
         torch.isfinite(found).all(),
-        "some weights are nan or inf, although no clip is all hole: 0 times infinity is nan, so fill, do not multiply, "
-        "and what forbids a key is *minus* infinity.",
+        "some weights are nan or inf, although no clip is all hole: 0 times infinity is nan (fill, do not multiply), "
+        "what forbids a key is *minus* infinity, and e^s of a large s is inf.",
     )
     asking.ask(
         not torch.allclose(found, some[0].softmax(dim=-1), atol=1e-4),
@@ -130,7 +130,7 @@ def obeys_mask(function: Callable[..., Any]) -> None:
     given: list[Inputs] = []
 
     def witness(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-        given.append((queries.clone(), keys.clone(), values.clone(), holes.bool()))
+        given.append((queries.clone(), keys.clone(), values.clone(), holes.clone().bool()))
         return patch_attention.attend(queries, keys, values, holes)
 
     asking.ask(asking.call(function, witness, returns=bool), f"an attention that obeys fails your test: {blame(given)}")
