@@ -125,8 +125,14 @@ def test_every_source_is_encoded_once_and_old_features_are_dropped():
 
 def test_frames_that_were_written_back_are_encoded_anew():
     model, clip = build(), a_clip(11)
+    counted = []
+    model.net.encoder2.register_forward_hook(lambda module, args, result: counted.append(len(args[0])))
     plain = fill_clip(model, clip)
+    once = sum(counted)
     again = fill_clip(model, clip, feedback=True)
+    # Every earlier frame of a window, whenever it is asked for: t-6 and t-3, and those reflected beyond the end.
+    earlier = [{i for i in sampling.vinet_window(t, 11) if i < t} for t in range(11)]
+    assert sum(counted) - once >= once + sum(len(found) for found in earlier) - 11
     assert torch.isfinite(again.frames).all()
     assert not torch.allclose(plain.frames, again.frames, atol=1e-5)
 
