@@ -66,7 +66,9 @@ def looks(
     shares: bool = True,
 ) -> None:
     """For each row the target with the asking position, then the references that give most (see `looks_figure`)."""
-    viz.show(looks_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True)
+    viz.show(
+        looks_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True
+    )
 
 
 def looks_figure(
@@ -82,8 +84,8 @@ def looks_figure(
     """The figure behind `looks`.
 
     rows: name -> weights (sum 1 over everything) and the asking position in their grid. In each row the largest weight
-    is darkest; above a picture stands, with `shares`, the share of the weight that its frame has. `numbers` are the references' frames.
-    A cross is where `truth` says the content is.
+    is darkest; above a picture stands, with `shares`, the share of the weight that its frame has. `numbers` are the
+    references' frames. A cross is where `truth` says the content is.
     """
     (picture, hole), (frames, masks) = target, references
     height, width = picture.shape[-2:]
