@@ -150,7 +150,8 @@ class PatchExplorer:
 
     def figure(self, block: int, head: int, place: tuple[int, int, int]) -> Figure:
         """Six frames of the window, navy where content is taken from; the query patch has an orange frame."""
-        row = {f"block {block}": (self.weights(block, head, place), self.query(head, place))}
+        name = f"{PARTS[head]} x {PARTS[head]}, block {block}"
+        row = {name: (self.weights(block, head, place), self.query(head, place))}
         return viz_sttn.looks_figure(row, self.frames, self.masks, self.numbers)
 
     def still(self, block: int, head: int, place: tuple[int, int, int], alt: str) -> None:

@@ -103,7 +103,7 @@ def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
             pools={"train": SimpleNamespace(batch=lambda *given: SamplePool.batch(pool, *given))},
         )
         with pytest.raises(Asked) as asked:
-            train.Trainer.batch(trainer)
+            train.Trainer.batch(trainer, (2, False))
         assert asked.value.args == (sample(5, step, 2, 13),)
 
 
