@@ -42,7 +42,7 @@ def moved_in(
     and its motion. Raises ValueError unless the columns lie within the frames.
     """
     wide = frames.shape[-1]
-    if not (0 <= left and 1 <= width and left + width <= wide):
+    if not (left >= 0 and width >= 1 and left + width <= wide):
         raise ValueError(f"columns {left} to {left + width} are not within the {wide} of the frames")
     result = background[..., left : left + width].clone()
     reach = extent(objects)

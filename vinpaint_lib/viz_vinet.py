@@ -5,6 +5,7 @@ Made and shown as in `viz.py`. Flow is in pixels of the frame (multiply that of 
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from einops import rearrange, repeat
@@ -60,6 +61,7 @@ def flows_figure(
     fields = [[None if flow is None else enlarged(flow, size) for flow in row] for row in rows.values()]
     pictures = [[None if flow is None else viz.outlined(coloured(flow, top), hole) for flow in row] for row in fields]
     figure = viz.grid(pictures, list(rows), columns)
+    figure.set_size_inches(*(0.75 * figure.get_size_inches()))  # such fields are smooth
     ys, xs = (torch.arange(every // 2, side, every) for side in size)
     for axis, flow in zip(figure.axes, [flow for row in fields for flow in row], strict=False):
         if flow is None:
@@ -120,7 +122,8 @@ def windows_figure(
     """Left the picture with its `places` (letter -> row, column); right, for each kind of feature (a row) and each
     place, the correlations of its window: dark is low, light is high, and a cross is the true displacement (dx, dy)."""
     figure = viz.blank(viz.WIDTH, 1.55 * len(costs) + 0.1)
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.6))
+    parts: Any = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.6))
+    left, right = parts[0]
     axis = left.subplots()
     viz.bare(axis)
     axis.imshow(viz.to_rgb(picture), interpolation="nearest")
