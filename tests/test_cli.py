@@ -271,12 +271,12 @@ def test_evaluate_hands_everything_on(monkeypatch, tmp_path):
             "--device",
             "cpu",
         ]
-        + ["--weights", "w.safetensors"]
+        + ["--weights", "w.safetensors", "--ablation", "align_attend"]
     )
     assert seen == {
         "models": ["tgfnet", "telea"], "data": "davis:a", "masks": "fvi:b", "protocol": "paper", "size": (32, 64),
         "limit": 7, "seed": 4, "out": Path("t.json"), "weights": Path("w.safetensors"), "clips": ["dog", "cows"],
-        "device": "cpu",
+        "device": "cpu", "ablate": "align_attend",
     }  # fmt: skip
     cli.main(["evaluate", "--data", "davis:a", "--limit", "None"])
     assert seen["models"] == ["tgfnet", "telea", "median", "flow"]
