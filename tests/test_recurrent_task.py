@@ -91,10 +91,6 @@ def test_the_stage_of_a_step():
 
 def test_a_run_goes_through_its_stages_and_ends_bit_identical_when_resumed(system, tmp_path, monkeypatch):
     monkeypatch.setenv("VINPAINT_CACHE", str(tmp_path / "cache"))
-    # The critic is lazy: it must see frames before its parameters can be counted.
-    monkeypatch.setattr(
-        RECIPE, "make_critic", lambda preset: nn.Sequential(nn.Flatten(), nn.Linear(3 * 3 * 48 * 48, 1))
-    )
     options = {"device": "cpu", "workers": 0, "held_back": ("coffee",)}
     train.train("painter", "tiny", "toy", tmp_path / "a", **options)
     steps = [name for name, shapes in SEEN if shapes["truth"][0] == PRESET.batch]

@@ -5,7 +5,7 @@ The affine estimator is trained before and alone (`affine_correlation.py`) and t
 synthesis, then everything with recursions that grow longer.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about 80 minutes on one CPU core; what the shipped weights were trained with. No discriminators
+           laptop  about 75 minutes on two busy CPU cores; what the shipped weights were trained with. No discriminators
            gpu     the paper's network and losses, shorter recursions and fewer steps
            paper   recursions of 6, 12, 18 and 24 targets; the note counts in epochs of unknown length, ours is marked
 """

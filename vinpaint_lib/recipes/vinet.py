@@ -1,7 +1,7 @@
 """How VINet is trained: data, losses and schedule in stages, as data.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour on one CPU core; for weights small enough to ship
+           laptop  about 40 minutes on two busy CPU cores; what the shipped weights were trained with
            gpu     the paper's network and losses, smaller frames and fewer steps
            paper   the released description's order: one source and one target, four sources, recurrence; what is not
                    known of it is marked below
@@ -257,11 +257,6 @@ def beyond(flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, ""]:
     at = flow + warp.pixel_grid(height, width, flow.device)
     size = rearrange(torch.tensor([width, height], device=flow.device), "xy -> xy 1 1")
     return ((at.neg().clamp(min=0) + (at - (size - 1)).clamp(min=0)) / size).mean()
-
-
-def make_critic(preset: Preset) -> nn.Module | None:
-    """None: VINet has no adversarial loss."""
-    return None
 
 
 def of_frames(x: Float[Tensor, "b n c h w"]) -> Float[Tensor, "bn c h w"]:
