@@ -21,8 +21,8 @@ PAPER_WEIGHTS = {"L_py": 1.0, "L_perc": 0.01, "L_style": 24.0, "L_tv": 0.1, "L_a
 
 
 def composite(
-    output: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
-) -> Float[Tensor, "b c h w"]:
+    output: Float[Tensor, "*b c h w"], truth: Float[Tensor, "*b c h w"], mask: Float[Tensor, "*b 1 h w"]
+) -> Float[Tensor, "*b c h w"]:
     """Y_comp = M * output + (1 - M) * input; in training the input's known pixels are the truth's."""
     return mask * output + (1 - mask) * truth
 

@@ -112,7 +112,7 @@ def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]
         terms["L_local"] = losses.masked_l1(output, known, open_)
     if weights.get("L_psnr"):
         terms["L_psnr"] = losses.log_error(*(of_frames(x) for x in (made.frames, truth, mask)))
-    return Losses(terms, mask * made.frames + (1 - mask) * truth)
+    return Losses(terms, losses.composite(made.frames, truth, mask))
 
 
 def of_clip(x: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b c th w"]:

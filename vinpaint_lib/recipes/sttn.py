@@ -94,7 +94,7 @@ def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]
     """
     truth, mask = batch["truth"], batch["mask"]
     output = model(truth * (1 - mask), mask)
-    completed = mask * output + (1 - mask) * truth
+    completed = losses.composite(output, truth, mask)
     # Each clip as one tall picture: the mean is taken over its whole hole.
     tall = [rearrange(x, "b t c h w -> b c (t h) w") for x in (output * 2 - 1, truth * 2 - 1, mask)]
     terms: dict[str, Tensor] = {}

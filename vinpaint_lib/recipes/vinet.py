@@ -157,7 +157,7 @@ def compute_losses(
         terms["L_align"] = alignment_loss(made, truth, places, stage.sources)
     if weights.get("L_flow"):
         terms["L_flow"] = source_flow_loss(made.flows, truth, places, stage.sources, batch["source_flow"])
-    completed = open_ * made.frames + (1 - open_) * true
+    completed = losses.composite(made.frames, true, open_)
     if len(places) > 1:
         terms |= between_targets(made.frames, made.flow, true, batch, weights)
     return Losses(terms, completed)
