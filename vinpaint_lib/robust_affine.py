@@ -131,22 +131,10 @@ def best_shifts(
     """
     b, _, height, width = target.shape
     reach = (height // 2, width // 2)
-    window = (2 * reach[0] + 1, 2 * reach[1] + 1)
-
-    def shifted(x: Tensor) -> Tensor:
-        padded = functional.pad(x, (reach[1], reach[1], reach[0], reach[0]))
-        # Cut out (h w) at each of the window's places: candidate j shows reference(x + shift_j).
-        return rearrange(functional.unfold(padded, (height, width)), "b i j -> b j i")
-
-    flat, flat_seen = (rearrange(x, "b 1 h w -> b 1 (h w)") for x in (target, seen))
-    common = shifted(reference_seen) * flat_seen
-    count = common.sum(-1, keepdim=True).clamp(min=1)
-    gap = shifted(reference) - flat
-    gap = gap - (gap * common).sum(-1, keepdim=True) / count
-    cost = rearrange((gap.abs() * common).sum(-1, keepdim=True) / count, "b j 1 -> b j")
-    y, x = torch.meshgrid(torch.arange(window[0]) - reach[0], torch.arange(window[1]) - reach[1], indexing="ij")
+    cost, count = shift_costs(target, seen, reference, reference_seen, reach)
+    y, x = torch.meshgrid(*(torch.arange(-r, r + 1) for r in reach), indexing="ij")
     shift = rearrange(torch.stack([x * 2 / width, y * 2 / height], -1), "y x xy -> (y x) xy").to(target)
-    enough = rearrange(count, "b j 1 -> b j") >= OVERLAP * flat_seen.sum(-1).clamp(min=4)
+    enough = count >= OVERLAP * reduce(seen, "b 1 h w -> b 1", "sum").clamp(min=4)
     still = (shift == 0).all(-1)
     cost = ((cost + FLOOR) * (1 + 0.5 * shift.norm(dim=-1))).masked_fill(~(enough | still), torch.inf)
     found = []
@@ -156,6 +144,34 @@ def best_shifts(
         apart = (shift - rearrange(best, "b xy -> b 1 xy")).abs() * shift.new_tensor([width / 2, height / 2])
         cost = cost.masked_fill(apart.amax(-1) < 1.5, torch.inf)
     return torch.stack(found)
+
+
+def shift_costs(
+    target: Float[Tensor, "b 1 h w"],
+    seen: Float[Tensor, "b 1 h w"],
+    reference: Float[Tensor, "b 1 h w"],
+    reference_seen: Float[Tensor, "b 1 h w"],
+    reach: tuple[int, int],
+) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
+    """Mean |reference(x + shift) - target(x)| on common pixels after its mean there, and their number, at least 1.
+
+    For every whole shift up to `reach` (rows, columns), j = (y x), the most negative first. One row of shifts at a time
+    stays in the processor's cache: all at once took 7 to 25 times as long.
+    """
+    height, width = target.shape[-2:]
+    flat, flat_seen = (rearrange(x, "b 1 h w -> b 1 (h w)") for x in (target, seen))
+    wide = [functional.pad(x[:, 0], (reach[1], reach[1], reach[0], reach[0])) for x in (reference, reference_seen)]
+    costs, counts = [], []
+    for top in range(2 * reach[0] + 1):
+        rows = (x[:, top : top + height].unfold(2, width, 1) for x in wide)
+        moved, moved_seen = (rearrange(x, "b h j w -> b j (h w)") for x in rows)
+        common = moved_seen * flat_seen
+        count = common.sum(-1).clamp(min=1)
+        gap = moved - flat
+        gap = gap - rearrange((gap * common).sum(-1) / count, "b j -> b j 1")
+        costs.append((gap.abs() * common).sum(-1) / count)
+        counts.append(count)
+    return torch.cat(costs, dim=1), torch.cat(counts, dim=1)
 
 
 def refine(

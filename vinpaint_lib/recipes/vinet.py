@@ -42,13 +42,13 @@ class Preset(Schedule):
     spec   samples: as many frames as the longest stage needs
     """
 
-    steps: int = 1350
+    steps: int = 4200
     peak: float = 8e-4
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     stages: tuple[Stage, ...] = (
-        Stage(700, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
-        Stage(1200, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
-        Stage(1350, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
+        Stage(1800, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
+        Stage(3200, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
+        Stage(4200, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
     )
     spec: VolumeSpec = field(
         default_factory=lambda: VolumeSpec(crop=128, hole=(0.05, 0.35), frames="consecutive", count=16)
