@@ -70,7 +70,6 @@ class Preset(Schedule):
 
     steps: int = 6000
     peak: float = 1e-3
-    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     spec: VolumeSpec = field(
         default_factory=lambda: VolumeSpec(
             crop=128, height=(128, 240), hole=(0.05, 0.35), frames="align_attend", count=REFERENCES_SHOWN + 3
@@ -104,7 +103,6 @@ PRESETS = {
         steps=60000,
         batch=8,
         peak=2e-4,
-        weights=dict(PAPER_WEIGHTS),
         spec=VolumeSpec(
             crop=192, height=(192, 272), hole=(0.05, 0.35), frames="align_attend", count=REFERENCES_SHOWN + 8
         ),
@@ -128,7 +126,6 @@ PRESETS = {
         warmup=0,
         average=0.0,
         clip_gradient=1e9,
-        weights=dict(PAPER_WEIGHTS),
         precision="float32",
         spec=VolumeSpec(
             crop=256, height=(256, 272), length=60, crops=1, hole=None, speed=(3.0, 3.0), frames="align_attend",

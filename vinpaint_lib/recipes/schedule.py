@@ -16,7 +16,7 @@ class Schedule:
     drops          steps behind which the rate is a tenth of what it was, in place of the cosine
     average        decay of the running average of the weights, which is what is kept; 0: the weights themselves
     clip_gradient  largest norm of a step's gradient
-    weights        of the terms of the loss, by their symbols
+    weights        of the terms of the loss, by their symbols; recurrent systems: those of each `Stage`
     precision      "auto": bf16 where the machine has fast bf16, else float32
     blocks         of prepared samples
     growth         step 0 draws from the first 8 blocks, and every 8 steps one more joins

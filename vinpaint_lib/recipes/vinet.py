@@ -44,7 +44,6 @@ class Preset(Schedule):
 
     steps: int = 4200
     peak: float = 8e-4
-    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     stages: tuple[Stage, ...] = (
         Stage(1800, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
         Stage(3200, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
@@ -80,7 +79,6 @@ PRESETS = {
         steps=60000,
         batch=8,
         peak=1e-4,
-        weights=dict(PAPER_WEIGHTS),
         stages=(
             Stage(20000, targets=1, weights=SINGLE_WEIGHTS, name="many to one"),
             Stage(60000, targets=4, weights=PAPER_WEIGHTS, name="recurrence"),
@@ -101,7 +99,6 @@ PRESETS = {
         warmup=0,
         average=0.0,
         clip_gradient=1e9,
-        weights=dict(PAPER_WEIGHTS),
         precision="float32",
         stages=(
             Stage(160000, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one"),
