@@ -137,27 +137,6 @@ def test_frames_that_were_written_back_are_encoded_anew():
     assert not torch.allclose(plain.frames, again.frames, atol=1e-5)
 
 
-def test_what_is_under_the_hole_does_not_reach_the_output():
-    clip = a_clip(7)
-    other = replace(clip, frames=torch.where(clip.masks > 0, torch.rand_like(clip.frames), clip.frames))
-    model = build()
-    assert torch.equal(fill_clip(model, clip).frames, fill_clip(model, other).frames)
-
-
-def test_frames_that_are_missing_whole_empty_masks_and_borders():
-    clip = a_clip(10)
-    clip.masks[2:6] = 1
-    clip.masks[7] = 0
-    clip.masks[8, :, :, :5] = 1
-    filled = fill_clip(build(), clip)
-    assert torch.isfinite(filled.frames).all()
-    assert torch.equal(filled.frames[7], clip.frames[7])
-    with pytest.raises(UserError, match="every pixel"):
-        fill_clip(build(), replace(clip, masks=torch.ones_like(clip.masks)))
-    untouched = fill_clip(build(), replace(clip, masks=torch.zeros_like(clip.masks)))
-    assert torch.equal(untouched.frames, clip.frames)
-
-
 class Endless:
     """A short clip played in a circle; holds only its few frames."""
 

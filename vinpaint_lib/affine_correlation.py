@@ -8,13 +8,13 @@ Shared   Encoder, robust fit and the second look are TGF-Net's aligner's (`align
 Theta    maps target positions to reference positions, in corner coordinates (`affine.py`).
 """
 
-from einops import einsum, rearrange, repeat
-from jaxtyping import Float
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from vinpaint_lib import affine
 from vinpaint_lib.alignment import LearnedAffine
-from vinpaint_lib.matching import NEVER, Matches, believe, peak, take, unit, visible_share
+from vinpaint_lib.matching import NEVER, Matches, unit
 
 HEADS = ("fit", "regress")
 
@@ -65,26 +65,19 @@ class AffineCorrelation(LearnedAffine):
         if head == "regress":
             self.regressor = Regressor(size[0] // 8, size[1] // 8)
 
-    def first_look(
+    def cosine(
         self,
         coarse: Float[Tensor, "b c h w"],
         other: Float[Tensor, "b c h w"],
-        mask: Float[Tensor, "b 1 hh ww"],
-        other_mask: Float[Tensor, "b 1 hh ww"],
-    ) -> Matches:
-        """Every target cell at 1/8 against every reference cell. `mask`, `other_mask` at the working size."""
-        rows, cols = coarse.shape[-2:]
-        seen, other_seen = visible_share(mask, 8), visible_share(other_mask, 8)
-        place = affine.cell_centres(rows, cols, coarse)
-        cosine = masked_cosine(coarse, other, seen, other_seen)
-        apart = (rearrange(place, "i xy -> i 1 xy") - place) * place.new_tensor([cols / 2, rows / 2])
-        logits = self.temperature[0].exp() * cosine - self.shrink.exp() * apart.square().sum(-1)
-        logits = logits.masked_fill(rearrange(other_seen <= 0, "b j -> b 1 j"), NEVER)
-        end, sure, best = peak(logits, place, rows, cols)
-        back = logits.masked_fill(rearrange(seen <= 0, "b i -> b i 1"), NEVER).logsumexp(dim=1)
-        mutual = take(logits, best) - back.gather(1, best)
-        confidence = believe(self.evidence[0], sure, mutual, take(cosine, best)) * other_seen.gather(1, best)
-        return Matches(repeat(place, "i xy -> b i xy", b=len(coarse)), end, confidence, seen, logits)
+        seen: Float[Tensor, "b i"],
+        other_seen: Float[Tensor, "b j"],
+    ) -> Float[Tensor, "b i j"]:
+        """`masked_cosine`."""
+        return masked_cosine(coarse, other, seen, other_seen)
+
+    def hidden(self, share: Float[Tensor, "b i"]) -> Bool[Tensor, "b i"]:
+        """Cells without any known pixel; the paper's visible cells are all the others."""
+        return share <= 0
 
     def fit(self, matches: Matches, first: bool) -> Float[Tensor, "b 2 3"]:
         """The affine map, in edge coordinates, that the matches say; second looks always by least squares."""

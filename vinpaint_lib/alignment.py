@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -140,14 +140,28 @@ class LearnedAffine(nn.Module):
         place = affine.cell_centres(rows, cols, coarse)
         half = place.new_tensor([cols / 2, rows / 2])
         far = ((rearrange(place, "i xy -> i 1 xy") - place) * half).square().sum(-1)
-        cosine = einsum(unit(coarse, seen), unit(other, other_seen), "b i c, b j c -> b i j")
+        cosine = self.cosine(coarse, other, seen, other_seen)
         logits = self.temperature[0].exp() * cosine - self.shrink.exp() * far
-        logits = logits.masked_fill(rearrange(other_seen < 0.5, "b j -> b 1 j"), NEVER)
+        logits = logits.masked_fill(rearrange(self.hidden(other_seen), "b j -> b 1 j"), NEVER)
         end, sure, best = peak(logits, place, rows, cols)
-        back = logits.masked_fill(rearrange(seen < 0.5, "b i -> b i 1"), NEVER).logsumexp(dim=1)
+        back = logits.masked_fill(rearrange(self.hidden(seen), "b i -> b i 1"), NEVER).logsumexp(dim=1)
         mutual = take(logits, best) - back.gather(1, best)
         confidence = believe(self.evidence[0], sure, mutual, take(cosine, best)) * other_seen.gather(1, best)
         return Matches(repeat(place, "i xy -> b i xy", b=len(coarse)), end, confidence, seen, logits)
+
+    def cosine(
+        self,
+        coarse: Float[Tensor, "b c h w"],
+        other: Float[Tensor, "b c h w"],
+        seen: Float[Tensor, "b i"],
+        other_seen: Float[Tensor, "b j"],
+    ) -> Float[Tensor, "b i j"]:
+        """How alike each target cell and each reference cell are, in [-1, 1]; `seen`: their shares of known pixels."""
+        return einsum(unit(coarse, seen), unit(other, other_seen), "b i c, b j c -> b i j")
+
+    def hidden(self, share: Float[Tensor, "b i"]) -> Bool[Tensor, "b i"]:
+        """Cells that are neither found nor asked back, by their share of known pixels: those with less than half."""
+        return share < 0.5
 
     def second_look(
         self,
