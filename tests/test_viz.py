@@ -114,6 +114,20 @@ def test_titles_on_top_are_not_cut(count, columns, size):
     assert max(ends) < figure.bbox.height - 2  # pixels; what matplotlib measures is a little less than what it draws
 
 
+def test_a_row_whose_first_place_is_free_has_its_name_below_the_others():
+    picture = torch.rand(3, 24, 40)
+    figure = viz.grid([[picture, picture], [None, picture], [None, None]], ["one", "two"], ["a", "b"])
+    viz.encoded(figure, photo=True)
+    first, _, below, _, unnamed, _ = figure.axes
+    assert below.get_ylabel() == "two"
+    assert [axis.get_visible() for axis in (below, unnamed)] == [True, False]
+    assert not below.images
+    assert not below.patch.get_visible()
+    boxes = [axis.yaxis.label.get_window_extent(figure.canvas.get_renderer()) for axis in (first, below)]
+    assert abs(boxes[0].x0 - boxes[1].x0) < 1  # pixels
+    assert boxes[1].y1 < boxes[0].y0
+
+
 def test_a_tinted_hole_shows_nothing_of_what_it_hides():
     frames, masks = clip(), torch.stack([hole()] * 5)
     other = torch.where(masks > 0, torch.rand_like(frames), frames)

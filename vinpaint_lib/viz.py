@@ -94,7 +94,7 @@ def to_rgb(picture: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:
 
 def grid(rows: Sequence[Sequence[Tensor | None]], names: Sequence[str], titles: Sequence[str]) -> Figure:
     """Pictures (3 h w) in rows; `names` left of the rows, `titles` above the columns, or above every picture if there
-    are that many. None leaves a place free."""
+    are that many. None leaves a place free; the name of a row that begins with one stands where the others' do."""
     columns = max(len(row) for row in rows)
     first = next(picture for picture in rows[0] if picture is not None)
     each = (WIDTH - 0.3) / columns
@@ -107,7 +107,11 @@ def grid(rows: Sequence[Sequence[Tensor | None]], names: Sequence[str], titles: 
             axis = axes[r, c]
             bare(axis)
             if picture is None:
-                axis.set_visible(False)
+                named = c == 0 and r < len(names)
+                axis.set_visible(named)
+                if named:  # the row's name hangs on this place: it gets the first picture's shape and stays empty
+                    axis.patch.set_visible(False)
+                    axis.set(xlim=(0, first.shape[-1]), ylim=(0, first.shape[-2]), aspect="equal")
                 continue
             axis.imshow(to_rgb(picture), interpolation="nearest")
             if r * columns + c < len(titles):
