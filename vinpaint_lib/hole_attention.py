@@ -4,7 +4,8 @@ No layer is learned. Queries and keys are features of unit length, values are th
 
     A = softmax(scale * Q K^T) V,    Q positions of the hole, K and V visible positions of all references
 
-in space and time at once. The note gives no temperature: `scale` is ours.
+in space and time at once. The formula is rebuilt from the note's sentences. That K and V come from references that are
+not aligned is our reading of "reference frame stack"; `scale` is ours, the note gives no temperature.
 """
 
 import torch
@@ -13,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
+
+from vinpaint_lib.matching import NEVER
 
 MATCHINGS = ("hole", "entire")
 CHUNK = 2**24  # scores that are held at a time (64 MB); more only needs more memory
@@ -59,6 +62,25 @@ def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: flo
         cosine = functional.normalize(some, dim=-1, eps=1e-6) @ keys.T
         parts.append((scale * cosine).softmax(dim=-1) @ shown)
     return torch.cat(parts)
+
+
+def weights(
+    target: Float[Tensor, "b c y x"],
+    references: Float[Tensor, "b r c h w"],
+    keys: Float[Tensor, "b r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "b y x r h w"]:
+    """What each position of the target takes from each position of the references: sum 1, and 0 where `keys` is 0.
+
+    All of them at once, for figures and lessons: memory grows with the product of positions. `attend` needs few.
+    Without a key everything is 0.
+    """
+    asked, shown = rearrange(target, "b c y x -> b (y x) c"), rearrange(references, "b r c h w -> b (r h w) c")
+    one, other = (functional.normalize(x.float(), dim=-1, eps=1e-6) for x in (asked, shown))
+    barred = rearrange(keys == 0, "b r 1 h w -> b 1 (r h w)")
+    found = (scale * one @ other.mT).masked_fill(barred, NEVER).softmax(dim=-1).masked_fill(barred, 0.0)
+    (y, x), (h, w) = target.shape[-2:], references.shape[-2:]
+    return rearrange(found, "b (y x) (r h w) -> b y x r h w", y=y, x=x, h=h, w=w)
 
 
 def matched(

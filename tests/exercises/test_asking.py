@@ -112,3 +112,14 @@ def test_planted_mistakes_need_messages_of_their_own():
     caught(half, lambda x: x[:2], "shape")
     with pytest.raises(AssertionError, match="another mistake got the same message"):
         caught(half, lambda x: x / 3, "half")
+
+
+def test_values_are_compared_in_double_precision_whatever_their_type():
+    values = torch.tensor([1.0, 2.0])
+    assert asking.precise(values, "the result").dtype == torch.float64
+    assert asking.alike(values, values.double() + 1e-6)
+    assert not asking.alike(values, values + 1e-3)
+    assert not asking.alike(values, values[:1])
+    for other in (values.half(), values.int(), values.bool()):
+        with pytest.raises(Wrong, match=r"the result is of type .*: float32 is wanted"):
+            asking.precise(other, "the result")

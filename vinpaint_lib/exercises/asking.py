@@ -87,6 +87,18 @@ def close(found: Any, wanted: Any, sentence: str, atol: float | int = 1e-5, rtol
         raise Wrong(f"{sentence} (largest difference: {largest:.2g})")
 
 
+def precise(found: Tensor, what: str) -> Tensor:
+    """The values in double precision, for comparisons. Raises Wrong for a type that cannot hold them."""
+    name = str(found.dtype).removeprefix("torch.")
+    ask(found.dtype in (torch.float32, torch.float64), f"{what} is of type {name}: float32 is wanted.")
+    return found.detach().cpu().double()
+
+
+def alike(found: Tensor, other: Tensor) -> bool:
+    """Whether all values are near each other, whatever their types; another shape is not alike."""
+    return found.shape == other.shape and torch.allclose(found.double(), other.double(), atol=1e-5)
+
+
 def right(name: str) -> None:
     """The one line that a check prints in the end."""
     print(f"right: {name}")
