@@ -8,6 +8,7 @@ import torch
 
 from vinpaint_lib import ablation, checkpoints, cli, evaluate
 from vinpaint_lib.ablation import ABLATIONS
+from vinpaint_lib.align_attend_net import Parts
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.models.align_attend import CONFIGS, AlignAttend
 
@@ -47,6 +48,13 @@ def test_the_paper_s_numbers_are_those_of_its_tables():
         None,
     ]  # fmt: skip
     assert min(row.published for row in ABOUT.rows if row.published) == ABOUT.rows[7].published
+
+
+def test_the_notes_name_the_row_that_was_never_trained():
+    """Training leaves parts out; it never changes the matching."""
+    assert set(Parts._fields) == set(ABOUT.switches)
+    (note,) = [note for note in ABOUT.notes if "never trained" in note]
+    assert "but `entire-entire`" in note
 
 
 def test_systems_have_the_options_of_their_rows_and_the_same_weights(weights):

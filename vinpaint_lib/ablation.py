@@ -12,7 +12,7 @@ from vinpaint_lib.models import Inpainter, registry
 
 
 class Row(NamedTuple):
-    """One row: what the configuration changes, and the FID that the paper prints for it (standard deviation)."""
+    """One row: what the configuration changes, and the FID that the paper prints for it (number in brackets)."""
 
     name: str
     options: dict[str, Any]
@@ -58,12 +58,14 @@ ABLATIONS = {
         heading="FID in the paper",
         notes=(
             "measured here: one network, parts switched off at test time. It was trained with parts left out at "
-            "random (half of the steps use all), so that every row is a case it knows.",
+            "random (half of the steps use all), so that every row but `entire-entire` is a case it knows. That one "
+            "was never trained: part of what it loses is the decoder's surprise.",
             "all rows but the last show the picture of the paper's network; `as it ships` merges copied pixels into "
             "it, which is ours and has no row in the paper.",
-            "FID in the paper: Woo et al., Tables 2a and 2b, mean (standard deviation) of five trials on 20 DAVIS "
-            "clips of 64 frames with other clips' masks; lower is better. Another measure, of other networks, on other "
-            "clips: compare the order of the rows, never a number with a number of the other columns.",
+            "FID in the paper: Woo et al., Tables 2a and 2b, mean of five trials on 20 DAVIS clips of 64 frames with "
+            "other clips' masks, in brackets presumably the standard deviation; lower is better. Another measure, of "
+            "other networks, on other clips: compare the order of the rows, never a number with a number of the other "
+            "columns.",
             "which row of Table 2a is which is an inference: our source lost the columns of the ticks, and their "
             "number by row (0, 1, 1, 2, 1, 2, 2, 3) is that of binary counting of align, refine, flow.",
             "`entire-entire` is Table 2b: every position matched with every position, not the hole with what is "

@@ -79,8 +79,9 @@ def aggregate(
     """One map of all aligned references (sec. 3.1.2), the weights over references, and their distances.
 
     d_r is the Euclidean distance of target and reference r over the positions that both show (root of the mean square);
-    position x takes softmax_r(-sharpness d_r) over the references that show x. The note prints the softmax without the
-    minus sign, which would prefer the worst. Positions that no reference shows are 0, with weights 0. A reference that
+    position x takes softmax_r(-sharpness d_r) over the references that show x. The note's formulas are lost; its
+    sentence names no minus sign, and read literally it would prefer the worst. That d is measured on features is our
+    reading of "aligned reference frames". Positions that no reference shows are 0, with weights 0. A reference that
     shares nothing with the target is as far as the farthest.
     """
     both = visible * rearrange(known, "b 1 h w -> b 1 1 h w")

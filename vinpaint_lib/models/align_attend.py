@@ -22,19 +22,29 @@ CARD = ModelCard(
     "BMVC 2020",
     sections="3.1-3.5",
     choices=(
-        "softmax over references of minus the distance; the note prints it without the sign; a reference that does not "
-        "show a position has no weight there",
-        "distance: root of the mean square over what both show; its factor is learned, from 10",
+        "cosines of the estimator: each side's features less their mean over what is seen; between like cells the "
+        "nearer wins, by a learned deduction for distance; the softmax runs over the reference (the note has lost over "
+        "which side)",
+        "softmax over references of minus the distance; the note's formula is lost, and its sentence names no sign; a "
+        "reference that does not show a position has no weight there",
+        "distance: on features (the note: frames), root of the mean square over what both show; its factor is learned, "
+        "from 10",
+        "a position, or a pixel, of an aligned reference counts as visible from 0.99 on",
         "encoder, residual path, decoder: after CPNet; kernels, channels and image sizes are not in the note",
         "encoder of the inpainter not shared with the estimator's, which is frozen",
-        "attention: features of unit length times a fixed factor; the note has no temperature",
+        "attention: its formula is lost and rebuilt from the text; features of unit length times a fixed factor, the "
+        "note has no temperature; the references in it are not aligned (the note: reference frame stack)",
         "queries: positions of the hole that alignment filled; the whole hole where it filled none or is switched off",
         "the flow estimator is shown the target too; the note feeds the two outputs before it alone",
         "at the second frame the one output there is stands for both; at the first there is no flow part",
         "carried to the next frame: the output inside of the hole, given pixels outside (`previous`); no gradient",
-        "weights of the losses: not in the note, one to one where it has them",
-        "parts are dropped at random in training (half of the steps use all), so that one network serves all rows of "
-        "the ablation; the paper does not say, and probably trained one network for each row",
+        "composition mask: begins at about an eighth of the output before (a logit of -2); which of the two it weighs "
+        "is lost",
+        "weights of the losses: not in the note, one to one in `gpu` and `paper`, but 0.01 for the adversarial terms; "
+        "in `laptop` L_rec 1, L_F 0.05, L_W 0.5 and three of ours: L_psnr 0.1, L_raw 0.05, L_own 1",
+        "parts are dropped at random in training (half of the steps use all), so that one network serves the rows "
+        "of the ablation (but for entire-entire matching, which no step used); the paper does not say, and probably "
+        "trained one network for each row",
         "`small`: every fifth frame, at most eight within 60; a robust fit with two second looks in place of the "
         "regressor; the decoder's picture is merged with the aligned pixels, or a smooth continuation where there are "
         "none, and is also taught alone; the camera's motion begins the flow; narrow; no adversarial loss",
