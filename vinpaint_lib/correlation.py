@@ -6,7 +6,8 @@ the same function: a mean over channels, zeros outside of the map, no normalisat
 Work      tiles of 8 x 8 positions are multiplied, as one matrix product, with the 16 x 16 positions that their
           windows cover; the 81 of 256 products that are wanted are then picked. That is three times the products of
           a loop over displacements, but matrix products are faster than sums over channels by more than that.
-Memory    256 numbers a position instead of 81. Tiles are taken in chunks, so that what is not the result stays small.
+Memory    256 products a position instead of 81, in chunks of tiles, so that they stay few; and the windows of the
+          second map, which overlap: four times as many numbers as it has.
 """
 
 import torch
@@ -24,8 +25,8 @@ def correlate(
 ) -> Float[Tensor, "b d h w"]:
     """out[dy, dx](x) = mean over channels of first(x) * second(x + d), d from -radius to radius, dy outer, dx inner.
 
-    (2 radius + 1)^2 channels, float32 also where autocast is on; `second` is 0 outside of itself. `chunk` bounds the
-    memory, not the result.
+    (2 radius + 1)^2 channels, float32 also where autocast is on; `second` is 0 outside of itself. `chunk`, tiles at
+    a time, bounds the memory of the products, not the result.
     """
     height, width = first.shape[-2:]
     below, right = -height % TILE, -width % TILE

@@ -1,6 +1,7 @@
 """Feature flow: how the features of one frame lie on those of another, scale by scale, and the warp along it.
 
-VINet sec. 3.2.1. Flow in pixels of its own scale, channel 0 = x, from the reference to the source; float32 throughout.
+VINet sec. 3.2.1. Flow in pixels of its own scale, channel 0 = x, from the reference to the source.
+Correlations and warps are float32; autocast rounds the convolutions, and so the flows that they give, to bf16.
 Modules are named as in the released weights.
 """
 

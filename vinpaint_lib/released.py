@@ -42,7 +42,7 @@ def read_sttn(path: Path) -> Inpainter:
 
 
 def read_vinet(path: Path) -> Inpainter:
-    """VINet's generator (key `state_dict`), in the released behaviour.
+    """VINet's generator (key `state_dict`), in the released behaviour; inside of it blue is the first colour.
 
     The files for frames of 256 and of 512 hold the same names and shapes, and the latter's network halves its frames:
     one with 512 in its name, as in `save_agg_rec_512.pth`, is read as that.
@@ -50,7 +50,7 @@ def read_vinet(path: Path) -> Inpainter:
     from vinpaint_lib.models.vinet import Config, VINet  # here, because models read their weights with `checkpoints`
 
     tensors = read_tensors(path, "state_dict")
-    model = VINet(Config(as_released=True, double="512" in path.name))
+    model = VINet(Config(as_released=True, bgr=True, double="512" in path.name))
     check_same(path, tensors, model.net.state_dict())
     model.net.load_state_dict(tensors)
     return model.eval()

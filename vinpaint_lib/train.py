@@ -26,7 +26,7 @@ from vinpaint_lib.blocks import BlockPool
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.models import Inpainter
 from vinpaint_lib.recipes import tasks
-from vinpaint_lib.recipes.schedule import learning_rate
+from vinpaint_lib.recipes.schedule import learning_rate, of_length
 from vinpaint_lib.recipes.task import Task
 
 STATE = "state.pt"
@@ -77,7 +77,7 @@ def train(
         raise UserError(f"unknown preset {preset!r}: choose one of {', '.join(presets)}")
     chosen = replace(presets[preset], **(overrides or {}))
     if steps is not None:
-        chosen = replace(chosen, steps=steps)
+        chosen = of_length(chosen, steps)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[ddp])
     run = Run(model, preset, chosen, data, tuple(held_back), seed, accelerator.num_processes)

@@ -18,8 +18,9 @@ from torch.nn import functional
 from vinpaint_lib import first_guess
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.feature_flow import FlowNet, MaskNet, clamped, doubled, zero_outside
-from vinpaint_lib.gated import Aggregator, ConvLSTM, GatedConv, GatedUpConv
-from vinpaint_lib.vinet_towers import CONFIGS, Bottleneck, Config, Decoder, Encoder, Maps, start_gated
+from vinpaint_lib.gated import Aggregator, ConvLSTM
+from vinpaint_lib.vinet_start import initialise
+from vinpaint_lib.vinet_towers import CONFIGS, Bottleneck, Config, Decoder, Encoder, Maps
 
 REACH = 6  # frames to the farthest source
 SOURCES = 4
@@ -81,7 +82,7 @@ class Generator(nn.Module):
             self.add_module(f"masknet{name}", MaskNet(width))
             if name != NAMES[0]:
                 self.add_module(f"st_agg{name}", Aggregator(width, SOURCES + 1))
-        initialise(self)
+        initialise(self, config)
 
     def forward(
         self,
@@ -108,7 +109,7 @@ class Generator(nn.Module):
         for t in targets:
             places = [used.index(t + shift) for shift in SHIFTS[sources]]
             maps = [tuple(scale[place] for scale in encoded) for place in places]
-            painted.append(self.paint(shown[:, t], masks[:, t], maps, previous, memory))
+            painted.append(self.paint(shown[:, t], masks[:, t], maps, previous, memory, masks[:, t - 1]))
             previous = self.fed_back(painted[-1].output.detach(), shown[:, t], masks[:, t])
             memory = painted[-1].memory
         nothing = frames.new_zeros(batch, 0, 2, *frames.shape[-2:])
@@ -137,19 +138,24 @@ class Generator(nn.Module):
         sources: Sequence[Maps],
         previous: Float[Tensor, "b 3 h w"] | None,
         memory: Memory | None,
+        previous_mask: Float[Tensor, "b 1 h w"] | None = None,
     ) -> Painted:
         """Fill one frame. `sources`: what `as_source` gave for t-6, t-3, t+3, t+6.
 
         `previous` is what `fed_back` made of the last output, `memory` what the last frame left; both None for a
-        first frame, whose previous picture is the frame itself with its hole.
+        first frame, whose previous picture is the frame itself with its hole. `previous_mask`, the last frame's, is
+        asked for where `Config.double`.
         """
         config = self.config
         if not config.recurrence:
             previous = None
         reference = self.encoder1(self.with_planes(shown, mask))
         first = previous is None
-        # The released weights for 512 were trained with half of the mask beside the previous output.
-        beside = mask if first else mask / 2 if config.double else torch.zeros_like(mask)
+        beside = mask if first else torch.zeros_like(mask)
+        if config.double and not first:
+            # The released demo for 512 puts half of the last frame's mask beside the last output.
+            assert previous_mask is not None
+            beside = previous_mask / 2
         before = self.encode_source(shown if previous is None else previous, beside)
         towers = [*sources, before]
         masks: list[Tensor] = []
@@ -271,28 +277,3 @@ class Generator(nn.Module):
             )
         planes = [torch.ones_like(mask)] if self.config.ones else []
         return torch.cat([shown, *planes, mask], dim=1)
-
-
-def initialise(net: Generator) -> None:
-    """Weights as `Config.start` says."""
-    for part in net.modules():
-        if isinstance(part, nn.Conv2d | nn.Conv3d):
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-            nn.init.kaiming_normal_(part.weight, a=0.1 if part.bias is not None else 0.0, mode="fan_out")
-    if net.config.start == "released":
-        return
-    with torch.no_grad():
-        for part in net.modules():
-            if isinstance(part, GatedConv | GatedUpConv | Aggregator):
-                start_gated(part)
-            elif isinstance(part, FlowNet):
-                part.flow_estimator.start_still()
-            elif isinstance(part, MaskNet):
-                nn.init.zeros_(part.last.weight)
-        # Grey, or the first guess as it is, and not noise.
-        net.decoder.dc6.weight.mul_(0.01 if net.config.aligned else 0.1)
-        # What the memory holds stays there for some frames.
-        keep = net.config.widths[-1]
-        assert net.convlstm.Gates.bias is not None
-        net.convlstm.Gates.bias[keep : 2 * keep] = 1.0

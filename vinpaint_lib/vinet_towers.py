@@ -37,6 +37,7 @@ class Config:
     previous     what is fed back: "completed", the output in the hole and the given pixels elsewhere, or "output"
     as_released  the released demo: no memory, previous "output" and not clamped, and the last composition mask is
                  judged from features that were warped before their flow was refined
+    bgr          blue comes first inside of the network, as in the pictures that the released demo reads and writes
     start        "released", or "short" for short training: layers keep the size of signals in spite of their gates,
                  and every flow starts as no motion
     """
@@ -54,6 +55,7 @@ class Config:
     recurrence: bool = True
     previous: str = "completed"
     as_released: bool = False
+    bgr: bool = False
     start: str = "released"
 
     def __post_init__(self) -> None:
@@ -63,8 +65,9 @@ class Config:
             raise UserError(f"previous {self.previous!r}: is not known; choose completed or output")
         if self.start not in ("released", "short"):
             raise UserError(f"start {self.start!r}: is not known; choose released or short")
-        if self.aligned and self.double:
-            raise UserError("aligned True: is not for a network whose double is True; choose one of the two")
+        for name in ("aligned", "camera"):
+            if getattr(self, name) and self.double:
+                raise UserError(f"{name} True: is not for a network whose double is True; choose one of the two")
 
     @property
     def multiple(self) -> int:
@@ -164,13 +167,3 @@ class Decoder(nn.Module):
         made = self.dc6(self.dc5(torch.cat([x, *guess], dim=1))).float()
         chosen = seen * torch.sigmoid(made[:, 3:])
         return smooth + chosen * (aligned - smooth) + made[:, :3]
-
-
-def start_gated(part: nn.Module) -> None:
-    """A sigmoid near 0 halves what it lets through: painting weights are twice as large, gates start half open."""
-    (weight,) = list(part.parameters())
-    phi, gate = weight.chunk(2, dim=0)
-    nn.init.kaiming_normal_(phi, mode="fan_in")
-    phi.mul_(2)
-    nn.init.kaiming_normal_(gate, mode="fan_in")
-    gate.mul_(0.5)

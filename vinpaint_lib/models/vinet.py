@@ -28,6 +28,8 @@ CARD = ModelCard(
         "without gradient; the released demo feeds the output as it is (`as_released`)",
         "m_1 is judged from features under the refined flow; the released network takes the unrefined one "
         "(`as_released`)",
+        "gradients of later frames go through the memory; the released training cuts them at every frame",
+        "released weights get blue first, as their demo's pictures have it (`bgr`); everything else has red first",
         "the first frame has no previous output: the frame itself with its hole stands for it, and eq. 6 is left out",
         "five planes go in, one of them ones, because the released weights have five; the note has frame and mask",
         "the thirty reversed frames that the released demo puts before a clip are left out",
@@ -72,12 +74,15 @@ class VINet(Inpainter):
         device = next(self.parameters()).device
         place = window.indices.index(target)
         frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
-        shown = (frame * 2 - 1) * (1 - mask)
+        shown = (self.colours(frame) * 2 - 1) * (1 - mask)
         order = slots(target, window.indices)
         sources = [self.source(window, i, state, device) for i in (*order[:2], *order[3:])]
-        painted = self.net.paint(shown, mask, sources, state.get("previous"), state.get("memory"))
+        painted = self.net.paint(
+            shown, mask, sources, state.get("previous"), state.get("memory"), state.get("previous_mask")
+        )
         state["previous"] = self.net.fed_back(painted.output, shown, mask)
-        state["memory"] = painted.memory
+        state["memory"], state["previous_mask"] = painted.memory, mask
+        painted = painted._replace(output=self.colours(painted.output), raw=self.colours(painted.raw))
         features = state["features"]
         for i in [i for i in features if i <= target - REACH]:
             del features[i]
@@ -90,8 +95,12 @@ class VINet(Inpainter):
         # A frame that was written back changes from step to step.
         if index not in cache or bool(window.filled[place].any()):
             frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
-            cache[index] = self.net.as_source((frame * 2 - 1) * (1 - mask), mask)
+            cache[index] = self.net.as_source((self.colours(frame) * 2 - 1) * (1 - mask), mask)
         return cache[index]
+
+    def colours(self, picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        """From the order of the colours outside of the network to that inside, and back."""
+        return picture.flip(1) if self.config.bgr else picture
 
 
 def slots(target: int, indices: tuple[int, ...]) -> tuple[int, ...]:

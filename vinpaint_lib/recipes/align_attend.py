@@ -136,6 +136,7 @@ PRESETS = {
             *recursions([10850, 13020, 15190, 17360], [6, 12, 18, 24], PAPER_WEIGHTS),
         ),
         blocks=20000,
+        growth=(3471, 1),  # with fewer, most of the blocks would never be drawn
         validate=2000,
         checkpoint=500,
     ),

@@ -1,7 +1,8 @@
 """What the presets of all recipes have in common, and the learning rate of a step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,16 @@ class Stage:
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
     """The stage that `step` belongs to: the first that has not ended; behind all of them the last."""
     return next((stage for stage in stages if step < stage.until), stages[-1])
+
+
+def of_length(preset: Schedule, steps: int) -> Any:
+    """`preset` with another number of steps; its stages, and the drops of its rate, at the same shares of them."""
+    share = steps / preset.steps
+    changes: dict[str, Any] = {"steps": steps, "drops": tuple(round(at * share) for at in preset.drops)}
+    stages: Sequence[Stage] = getattr(preset, "stages", ())
+    if stages:
+        changes["stages"] = tuple(replace(stage, until=round(stage.until * share)) for stage in stages)
+    return replace(preset, **changes)
 
 
 def learning_rate(preset: Schedule, step: int) -> float:
