@@ -32,6 +32,11 @@ def test_curves_carry_their_words_and_a_fixed_size(shown):
     assert Image.open(io.BytesIO(chart["image/png"])).width == viz.WIDTH * viz.DPI
 
 
+def test_ticks_stand_where_they_are_asked_for():
+    (axis,) = viz_curves.figure_of([panel(ticks=(0, 0.7, 2))], 1, 2.0).axes
+    assert axis.get_xticks().tolist() == [0, 0.7, 2]
+
+
 def test_one_legend_for_panels_of_the_same_lines():
     same = viz_curves.figure_of([panel(), panel()], 2, 2.0)
     assert len(same.legends) == 1

@@ -21,7 +21,8 @@ MARKERS = "os^Dv"
 class Panel(NamedTuple):
     """One plot: title, labels of both axes, and lines (name -> (x values, y values)) in a fixed order.
 
-    log: which axes are logarithmic, "", "x", "y" or "xy". floor: lowest value of y, if it is to be a fixed one.
+    log: which axes are logarithmic, "", "x", "y" or "xy". floor: lowest value of y, if it is to be a fixed one. ticks:
+    x values with a tick, if they are to be fixed ones.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Panel(NamedTuple):
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     log: str = ""
     floor: float | None = None
+    ticks: Sequence[float] | None = None
 
 
 def curves(
@@ -93,5 +95,7 @@ def draw(axis, panel: Panel) -> None:
         else:
             locate.set_major_locator(MaxNLocator(6, integer=side == "x" and whole))
             axis.ticklabel_format(axis=side, scilimits=(-3, 4), useMathText=True)
+    if panel.ticks is not None:
+        axis.set_xticks(panel.ticks)
     if panel.floor is not None:
         axis.set_ylim(bottom=panel.floor)
