@@ -381,3 +381,74 @@ def test_one_source_stands_in_all_four_places():
         assert not torch.equal(net(frames, masks, [6]).frames, net(changed, masks, [6]).frames)
         changed[:, 3] = 1 - changed[:, 3]
         assert not torch.equal(net(frames, masks, [6], 1).frames, net(changed, masks, [6], 1).frames)
+
+
+def small_and_sample(**changes):
+    """The shipped network's switches in a tiny network whose flow estimators add nothing, and an unfilled sample."""
+    net = Generator(replace(TINY, aligned=True, camera=True, **changes))  # start="short": last layers are zero
+    frames, masks = a_sample(1, height=64, width=64)
+    scene = functional.interpolate(torch.rand(1, 3, 24, 24), size=(96, 96), mode="bicubic").clamp(0, 1)
+    for t in range(frames.shape[1]):  # the camera moves 1 pixel right and down a frame
+        frames[0, t] = scene[0, :, t : t + 64, t : t + 64]
+    masks.zero_()
+    masks[..., 24:36, 24:36] = 1
+    return net, towers(net, frames, masks, REACH), frames
+
+
+def test_flows_begin_with_the_motion_of_the_camera():
+    net, inputs, frames = small_and_sample()
+    with torch.no_grad():
+        painted = net.paint(*inputs, frames[:, REACH - 1] * 2 - 1, None)
+    for flow, factor in zip(painted.flows, (2, 4, 8)):
+        for n, shift in enumerate((*SHIFTS[4], -1)):
+            # Frame t + s shows at x - s what frame t shows at x.
+            found = flow[0, n, :, 2:-2, 2:-2] * factor
+            torch.testing.assert_close(found, torch.full_like(found, -shift), atol=0.15, rtol=0)
+
+
+def test_the_guess_is_the_sources_pixels_nearer_ones_twice_and_only_in_the_hole():
+    net, (shown, mask, maps), frames = small_and_sample()
+    flow = torch.stack([torch.full((1, 2, 32, 32), -shift / 2) for shift in (*SHIFTS[4], -1)], dim=1)
+    _, aligned, seen = net.guess(shown, mask, maps, flow)
+    inner = (slice(None), slice(None), slice(26, 34), slice(26, 34))
+    # Three frames off, the hole shows its lower right (or upper left) part; six frames off, more of it.
+    assert torch.equal(seen * (1 - mask), torch.zeros_like(seen))
+    rows = torch.arange(64)
+    total, weight = torch.zeros(3), torch.zeros(1)
+    y = x = 34
+    for shift, share, picture in zip(SHIFTS[4], (0.5, 1.0, 1.0, 0.5), maps):
+        known = picture[0][0, 3, rows[y - shift], rows[x - shift]]
+        total += share * known * picture[0][0, :3, y - shift, x - shift]
+        weight += share * known
+    torch.testing.assert_close(aligned[0, :, y, x], total / weight, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen[0, :, y, x], weight.clamp(max=1), atol=1e-4, rtol=0)
+    truth = frames[:, REACH] * 2 - 1
+    where = (seen > 0.4).expand_as(truth)[inner]
+    assert where.any()
+    torch.testing.assert_close(aligned[inner][where], truth[inner][where], atol=1e-3, rtol=0)
+
+
+def test_correlation_of_directions_finds_a_shifted_copy():
+    net = feature_flow.FlowNet(16, 2, 2, refines=False, cosine=True, context=False)
+    seen = []
+    net.flow_estimator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    one = torch.randn(1, 16, 9, 9)
+    net(one, 7 * one.roll((1, -2), dims=(2, 3)))  # the copy lies 1 row down and 2 columns left, and is longer
+    costs = seen[0][0, 16:, 3:-3, 3:-3]
+    assert (costs.argmax(0) == 3 * 5 + 0).all()  # dy = 1, dx = -2
+    torch.testing.assert_close(costs.amax(0), torch.ones(3, 3), atol=1e-4, rtol=0)
+
+
+def test_a_short_start_remembers_and_a_released_start_is_drawn_otherwise():
+    bias = Generator(TINY).convlstm.Gates.bias
+    assert torch.equal(bias, torch.cat([torch.zeros(8), torch.ones(8), torch.zeros(16)]))  # in, forget, out, new
+    torch.manual_seed(0)
+    net = Generator(replace(CONFIGS["paper"], widths=(8, 16, 32, 64)))
+    estimator = net.flownet.flow_estimator
+    for layer in (estimator.conv1, estimator.convs[2][0]):
+        fans = 9 * (layer.weight.shape[0] + layer.weight.shape[1])
+        assert abs(layer.weight.std().item() / (2 / fans) ** 0.5 - 1) < 0.1  # Xavier
+        assert layer.bias.min() >= 0
+    assert estimator.convs[2][0].bias.std() > 0.2  # uniform over [0, 1]
+    gate = net.encoder1.ec5.conv.weight
+    assert abs(gate.std().item() / (2 / (9 * gate.shape[0])) ** 0.5 - 1) < 0.1  # Kaiming, fan out

@@ -29,7 +29,7 @@ def test_the_paper_s_network_comes_back_from_a_file_like_the_released_one(tmp_pa
     torch.save({"state_dict": OrderedDict((f"module.{k}", v) for k, v in tensors.items()), "epoch": 6}, path)
     model = checkpoints.read_released("vinet", path)
     assert isinstance(model, VINet)
-    assert model.config == Config(as_released=True)
+    assert model.config == Config(as_released=True, bgr=True)
     assert not model.training
     assert all(torch.equal(value, tensors[name]) for name, value in model.net.state_dict().items())
 
