@@ -415,7 +415,7 @@ def test_the_guess_is_the_sources_pixels_nearer_ones_twice_and_only_in_the_hole(
     assert torch.equal(seen * (1 - mask), torch.zeros_like(seen))
     rows = torch.arange(64)
     total, weight = torch.zeros(3), torch.zeros(1)
-    y = x = 34
+    y = x = 30  # only the frame six before shows this place
     for shift, share, picture in zip(SHIFTS[4], (0.5, 1.0, 1.0, 0.5), maps):
         known = picture[0][0, 3, rows[y - shift], rows[x - shift]]
         total += share * known * picture[0][0, :3, y - shift, x - shift]

@@ -155,7 +155,7 @@ def test_the_model_of_released_weights_is_the_released_network(double):
                 tensor.mul_(2.0)  # so that what is deep inside can be seen in the result
             if name.endswith("bias"):
                 tensor.uniform_(-0.1, 0.3)
-    height, width = (32, 48) if double else (16, 32)
+    height, width = (32, 160) if double else (16, 80)  # wider than the largest dilation at 1/8, or 1/16
     frames = torch.rand(LENGTH, 3, height, width)
     masks = torch.zeros(LENGTH, 1, height, width)
     for t in range(LENGTH):
