@@ -151,7 +151,7 @@ def test_the_model_of_released_weights_is_the_released_network(double):
     model = VINet(Config(**narrow, as_released=True, bgr=True, double=double)).eval()
     with torch.no_grad():
         for name, tensor in model.net.named_parameters():
-            if "decoder" in name or "encoder" in name or "st_agg" in name:
+            if name.startswith(("encoder", "st_agg", "bottleneck", "convlstm", "decoder")):
                 tensor.mul_(2.0)  # so that what is deep inside can be seen in the result
             if name.endswith("bias"):
                 tensor.uniform_(-0.1, 0.3)
