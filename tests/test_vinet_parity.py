@@ -151,8 +151,9 @@ def test_the_model_of_released_weights_is_the_released_network(double):
     model = VINet(Config(**narrow, as_released=True, bgr=True, double=double)).eval()
     with torch.no_grad():
         for name, tensor in model.net.named_parameters():
-            if name.startswith(("encoder", "st_agg", "bottleneck", "convlstm", "decoder")):
-                tensor.mul_(2.0)  # so that what is deep inside can be seen in the result
+            # So that what is deep inside can be seen in the result.
+            tensor.mul_(2.0 if name.startswith(("encoder", "st_agg", "decoder")) else 1.0)
+            tensor.mul_(4.0 if name.startswith(("bottleneck", "convlstm", "decoder.dc0", "decoder.dc1")) else 1.0)
             if name.endswith("bias"):
                 tensor.uniform_(-0.1, 0.3)
     height, width = (32, 160) if double else (16, 80)  # wider than the largest dilation at 1/8, or 1/16
@@ -166,6 +167,9 @@ def test_the_model_of_released_weights_is_the_released_network(double):
         list(fill(model, clip, on_step=lambda _, output: steps.append(output.frames[0])))
         expected = Written(model.net.state_dict(), double).clip(frames, masks).clamp(0, 1)
     found = torch.stack(steps)
+    with torch.no_grad():
+        cut = {k: 0 * x if k.startswith("bottleneck") else x for k, x in model.net.state_dict().items()}
+        assert (Written(cut, double).clip(frames, masks) - expected).abs().max() > 1e-2, "the bottleneck counts"
     spread = rearrange(found, "t c h w -> (t c h w)").std()
     assert spread > 0.01, "a flat result would hide differences"
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
