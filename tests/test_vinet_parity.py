@@ -153,7 +153,7 @@ def test_the_model_of_released_weights_is_the_released_network(double):
         for name, tensor in model.net.named_parameters():
             # So that what is deep inside can be seen in the result.
             tensor.mul_(2.0 if name.startswith(("encoder", "st_agg", "decoder")) else 1.0)
-            tensor.mul_(4.0 if name.startswith(("bottleneck", "convlstm", "decoder.dc0", "decoder.dc1")) else 1.0)
+            tensor.mul_(5.0 if name.startswith(("bottleneck", "convlstm", "decoder.dc0", "decoder.dc1")) else 1.0)
             if name.endswith("bias"):
                 tensor.uniform_(-0.1, 0.3)
     height, width = (32, 160) if double else (16, 80)  # wider than the largest dilation at 1/8, or 1/16
@@ -169,7 +169,7 @@ def test_the_model_of_released_weights_is_the_released_network(double):
     found = torch.stack(steps)
     with torch.no_grad():
         cut = {k: 0 * x if k.startswith("bottleneck") else x for k, x in model.net.state_dict().items()}
-        assert (Written(cut, double).clip(frames, masks) - expected).abs().max() > 1e-2, "the bottleneck counts"
+        assert (Written(cut, double).clip(frames, masks) - expected).abs().max() > 1e-3, "the bottleneck counts"
     spread = rearrange(found, "t c h w -> (t c h w)").std()
     assert spread > 0.01, "a flat result would hide differences"
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
