@@ -54,7 +54,7 @@ def test_the_notes_name_the_row_that_was_never_trained():
     """Training leaves parts out; it never changes the matching."""
     assert set(Parts._fields) == set(ABOUT.switches)
     (note,) = [note for note in ABOUT.notes if "never trained" in note]
-    assert "but `entire-entire`" in note
+    assert "Entire matching" in note
 
 
 def test_systems_have_the_options_of_their_rows_and_the_same_weights(weights):

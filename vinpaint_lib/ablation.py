@@ -58,10 +58,12 @@ ABLATIONS = {
         heading="FID in the paper",
         notes=(
             "measured here: one network, parts switched off at test time. It was trained with parts left out at "
-            "random (half of the steps use all), so that every row but `entire-entire` is a case it knows. That one "
-            "was never trained: part of what it loses is the decoder's surprise.",
-            "all rows but the last show the picture of the paper's network; `as it ships` merges copied pixels into "
-            "it, which is ours and has no row in the paper.",
+            "random (half of the steps use all), so that it knows each choice of align, refine and flow. Entire "
+            "matching was never trained: part of what that row loses is the decoder's surprise.",
+            "all rows but the last show the picture of the paper's network, and go on from it to the next frame, which "
+            "training did not; `as it ships` merges copied pixels into it, which is ours and has no row in the paper.",
+            "flow begins with the camera's motion as the affine estimator finds it (ours), also where align is off: "
+            "part of what flow brings there is that map's.",
             "FID in the paper: Woo et al., Tables 2a and 2b, mean of five trials on 20 DAVIS clips of 64 frames with "
             "other clips' masks, in brackets presumably the standard deviation; lower is better. Another measure, of "
             "other networks, on other clips: compare the order of the rows, never a number with a number of the other "

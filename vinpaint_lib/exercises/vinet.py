@@ -97,18 +97,6 @@ def told(indices: Sequence[int]) -> str:
     return ", ".join(map(str, indices))
 
 
-def precise(found: Tensor, what: str) -> Tensor:
-    """The values in double precision, for a comparison. Raises Wrong for a type that cannot hold them."""
-    kind = str(found.dtype).removeprefix("torch.")
-    asking.ask(found.dtype in (torch.float32, torch.float64), f"{what} is of type {kind}: float32 is wanted.")
-    return found.detach().cpu().double()
-
-
-def alike(found: Tensor, other: Tensor) -> bool:
-    """Whether all values are near each other, whatever their types; another shape is not alike."""
-    return found.shape == other.shape and torch.allclose(found.double(), other.double(), atol=1e-5)
-
-
 def cost_volume(function: Callable[..., Any]) -> None:
     """`function(first b c h w, second b c h w, radius) -> b d h w`: mean products, zeros outside, dy outer."""
     generator = torch.Generator().manual_seed(1)
@@ -124,20 +112,21 @@ def cost_volume(function: Callable[..., Any]) -> None:
         "there is still an axis of channels: the products are averaged over it.",
     )
     asking.same_shape(found, wanted, "the correlation")
-    found = precise(found, "the correlation")
+    found = asking.precise(found, "the correlation")
     for sentence, wrong in MISTAKES.items():
-        asking.ask(not alike(found, wrong(first, second)), sentence)
+        asking.ask(not asking.alike(found, wrong(first, second)), sentence)
     asking.ask(
-        alike(found, wanted) or not alike(found[0], wanted[0]),
+        asking.alike(found, wanted) or not asking.alike(found[0], wanted[0]),
         "the second sample of the batch is wrong, the first is right: is only one of them filled?",
     )
     asking.close(found, wanted, "not the mean product over channels for each displacement")
     first, second = torch.randn(2, 2, 5, 5, 9, generator=generator)
     wide, wanted = asking.call(function, first, second, 4), correlate(first, second, 4)
     asking.same_shape(wide, wanted, "the correlation of radius 4")
-    wide = precise(wide, "the correlation")
+    wide = asking.precise(wide, "the correlation")
     asking.ask(
-        not alike(wide, wanted * 5 / 3), "maps of 5 channels are divided by 3: divide by the number that there are."
+        not asking.alike(wide, wanted * 5 / 3),
+        "maps of 5 channels are divided by 3: divide by the number that there are.",
     )
     asking.close(wide, wanted, "wrong for a window larger than the map")
     asking.right("cost_volume")
@@ -215,19 +204,19 @@ def refined_flow(function: Callable[..., Any]) -> None:
     asking.ask(bool(asked), "`estimate` is never called: the rest of the flow is its answer.")
     start = doubled(coarse)
     asking.same_shape(found, start, "the finer flow")
-    found = precise(found, "the finer flow")
+    found = asking.precise(found, "the finer flow")
     asking.ask(len(asked) == 1, f"`estimate` is called {len(asked)} times: once a scale is enough.")
     asking.ask(len(asked[0]) == 3, "`estimate` takes three things: reference, warped source, and the start.")
-    asking.ask(not alike(found, rest), "only the rest is returned: the coarse flow is still to be added.")
+    asking.ask(not asking.alike(found, rest), "only the rest is returned: the coarse flow is still to be added.")
     asking.ask(
-        not alike(found, start / 2 + rest),
+        not asking.alike(found, start / 2 + rest),
         "the flow was enlarged but not doubled: a cell of the finer scale is half as wide, so the same motion is twice "
         "as many cells.",
     )
     what_was_asked(asked[0], coarse, *images)
-    asking.ask(not alike(found, start), "the answer of `estimate` is not added.")
+    asking.ask(not asking.alike(found, start), "the answer of `estimate` is not added.")
     asking.ask(
-        not alike(found, start + 2 * rest),
+        not asking.alike(found, start + 2 * rest),
         "the rest was doubled too: `estimate` answers in pixels of the finer scale already.",
     )
     asking.close(found, start + rest, "the finer flow should be start + rest")
@@ -249,21 +238,21 @@ def what_was_asked(given: list[Any], coarse: Tensor, reference: Tensor, source: 
             f"the {place} argument of `estimate` has the shape {tuple(x.shape)}, and {tuple(wanted.shape)} of the "
             f"{what} is wanted: {hint}",
         )
-    one, other, begin = (precise(x, f"the {place} argument of `estimate`") for place, x in zip(hints, given))
+    one, other, begin = (asking.precise(x, f"the {place} argument of `estimate`") for place, x in zip(hints, given))
     asking.ask(
-        not alike(one, zero_outside(reference, start)),
+        not asking.alike(one, zero_outside(reference, start)),
         "the reference is warped: it is the source that moves onto the reference.",
     )
     asking.ask(
-        not (alike(one, source) or alike(one, zero_outside(source, start))),
+        not (asking.alike(one, source) or asking.alike(one, zero_outside(source, start))),
         "the source comes first: the order is reference, warped source, start.",
     )
     asking.close(one, reference, "the first argument of `estimate` should be the reference as it is")
     for sentence, wrong in STARTS.items():
-        asking.ask(not alike(begin, wrong(coarse)), sentence)
+        asking.ask(not asking.alike(begin, wrong(coarse)), sentence)
     asking.close(begin, start, "the third argument of `estimate` should be the enlarged and doubled coarse flow")
     for sentence, warped in WARPS.items():
-        asking.ask(not alike(other, warped(source, start)), sentence)
+        asking.ask(not asking.alike(other, warped(source, start)), sentence)
     asking.close(other, zero_outside(source, start), "the second argument should be the source, warped by the start")
 
 
