@@ -12,6 +12,7 @@ from vinpaint_lib.models.vinet import CONFIGS, VINet
 from vinpaint_lib.recipes import tasks
 from vinpaint_lib.recipes import vinet as recipe
 from vinpaint_lib.recipes.schedule import Stage, stage_at
+from vinpaint_lib.recipes.vinet_released import released_terms
 from vinpaint_lib.toy import toy_clip
 from vinpaint_lib.vinet_net import SHIFTS, Unrolled
 
@@ -171,6 +172,24 @@ def test_terms_without_weight_or_without_a_frame_before_are_left_out():
     assert set(some) == {"L_hole", "L_st"}
 
 
+def test_a_released_stage_has_the_released_terms_that_have_a_weight():
+    batch, made = a_batch(), made_up(2, 3, 32)
+    stage = Stage(1, targets=3, weights=recipe.PAPER_WEIGHTS, released=True)
+    found = recipe.compute_losses(Given(made), batch, stage.weights, stage)
+    truth, mask = batch["truth"][:, 6:9], batch["mask"][:, 6:9]
+    expected = released_terms(made, truth, mask, batch)
+    assert set(found.terms) == set(expected) == set(recipe.PAPER_WEIGHTS)
+    assert all(torch.equal(found.terms[name], value) for name, value in expected.items())
+    torch.testing.assert_close(found.completed, mask * made.frames + (1 - mask) * truth)
+    ours = recipe.compute_losses(Given(made), batch, stage.weights, replace(stage, released=False)).terms
+    assert not any(torch.isclose(ours[name], value, rtol=0.01) for name, value in expected.items())
+    some = recipe.compute_losses(Given(made), batch, {"L_hole": 5.0, "L_st": 1.0, "L_1": 0.0}, stage).terms
+    assert set(some) == {"L_hole", "L_st"}
+    # Nothing asks for the motion to the sources, which takes long to estimate.
+    assert recipe.source_pairs(stage) == []
+    assert len(recipe.source_pairs(replace(stage, released=False))) == 12
+
+
 def test_a_network_without_recurrence_has_no_l_f():
     torch.manual_seed(0)
     net = VINet(replace(CONFIGS["tiny"], recurrence=False)).net
@@ -188,12 +207,21 @@ def test_presets():
         assert preset.spec.count == 12 + max(stage.targets for stage in preset.stages)
         assert [stage.until for stage in preset.stages] == sorted(stage.until for stage in preset.stages)
         assert preset.stages[-1].until == preset.steps
-        assert all(stage.weights.keys() <= ALL.keys() for stage in preset.stages)
+        for stage in preset.stages:
+            assert stage.weights.keys() <= (recipe.PAPER_WEIGHTS if stage.released else ALL).keys()
         json.dumps(asdict(preset), allow_nan=False)
         assert tasks.make("vinet", preset).critic() is None
     paper = recipe.PRESETS["paper"]
     assert paper.stages[-1].weights == {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0, "L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
     assert paper.spec.size == (256, 256)
+    # Its weights are for the released terms.
+    released = {name: [stage.released for stage in preset.stages] for name, preset in recipe.PRESETS.items()}
+    assert released == {
+        "tiny": [True, False, False, True],
+        "laptop": [False] * 3,
+        "gpu": [True] * 2,
+        "paper": [True] * 3,
+    }
 
 
 def test_the_paper_s_stages_come_in_its_order():

@@ -46,11 +46,12 @@ class Schedule:
 class Stage:
     """Part of a schedule of a recurrent system, which fills frame after frame from its own outputs.
 
-    until    the step with which the next stage begins
-    targets  frames of a sample that are filled in a row, each after the one before
-    sources  other frames that each of them is filled from
-    weights  of the terms of the loss, by their symbols
-    name     for logs and tables
+    until     the step with which the next stage begins
+    targets   frames of a sample that are filled in a row, each after the one before
+    sources   other frames that each of them is filled from
+    weights   of the terms of the loss, by their symbols
+    name      for logs and tables
+    released  terms as the authors' released training code has them, where a recipe knows them besides ours (VINet)
     """
 
     until: int
@@ -58,6 +59,7 @@ class Stage:
     sources: int = 4
     weights: dict[str, float] = field(default_factory=dict)
     name: str = ""
+    released: bool = False
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:

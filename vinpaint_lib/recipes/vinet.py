@@ -2,9 +2,11 @@
 
 Presets    tiny    seconds, a test of the machinery
            laptop  about 40 minutes on two busy CPU cores; what the shipped weights were trained with
-           gpu     the paper's network and losses, smaller frames and fewer steps
+           gpu     the paper's network and the released losses, smaller frames and fewer steps
            paper   the released description's order: one source and one target, four sources, recurrence; what is not
                    known of it is marked below
+A stage that is `released` has the terms of the released training code (`vinet_released.py`): all of `gpu` and `paper`
+are, none of `laptop`, and some of `tiny`. The others have ours.
 A sample is consecutive frames: six before the first target, the targets, six behind the last.
 """
 
@@ -20,11 +22,12 @@ from vinpaint_lib import losses, temporal_losses, warp
 from vinpaint_lib.feature_flow import clamped
 from vinpaint_lib.recipes import Losses
 from vinpaint_lib.recipes.schedule import Schedule, Stage
+from vinpaint_lib.recipes.vinet_released import released_terms
 from vinpaint_lib.temporal_losses import FlowTerms
 from vinpaint_lib.vinet_net import REACH, SHIFTS, Unrolled
 from vinpaint_lib.volumes import VolumeSpec
 
-# Released description: L_R = L_1 - SSIM, five times L_1 in the hole; w_ST = w_LT = 1, w_Flow = 10.
+# Released training code, for its own terms: L_R = L_1 - SSIM, five times L_hole; w_ST = w_LT = 1, w_Flow = 10.
 SINGLE_WEIGHTS = {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0}
 PAPER_WEIGHTS = SINGLE_WEIGHTS | {"L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
 # Our additions: L_psnr, the logarithm of the squared error in the hole; L_align, true frames under the feature flows;
@@ -62,9 +65,10 @@ PRESETS = {
         warmup=2,
         precision="float32",
         stages=(
-            Stage(2, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one"),
-            Stage(4, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
-            Stage(6, targets=3, weights=FIDELITY_WEIGHTS | {"L_F": 1.0}, name="recurrence"),
+            Stage(2, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one", released=True),
+            Stage(3, targets=1, weights=FIRST_WEIGHTS, name="many to one"),
+            Stage(4, targets=3, weights=FIDELITY_WEIGHTS | {"L_F": 1.0}, name="recurrence"),
+            Stage(6, targets=3, weights=PAPER_WEIGHTS, name="recurrence, released", released=True),
         ),
         spec=VolumeSpec(
             crop=32, height=(64, 64), length=16, crops=1, hole=(0.05, 0.15), frames="consecutive", count=15
@@ -80,15 +84,16 @@ PRESETS = {
         batch=8,
         peak=1e-4,
         stages=(
-            Stage(20000, targets=1, weights=SINGLE_WEIGHTS, name="many to one"),
-            Stage(60000, targets=4, weights=PAPER_WEIGHTS, name="recurrence"),
+            Stage(20000, targets=1, weights=SINGLE_WEIGHTS, name="many to one", released=True),
+            Stage(60000, targets=4, weights=PAPER_WEIGHTS, name="recurrence", released=True),
         ),
         spec=VolumeSpec(crop=192, height=(192, 272), hole=(0.05, 0.35), frames="consecutive", count=16),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
     ),
-    # Known: the order of the stages, four sources three frames apart, clips of 13 and of 16 frames, weights, 256 x 256.
+    # Known: the order of the stages, four sources three frames apart, clips of 13 and of 16 frames, terms and their
+    # weights, 256 x 256. Pseudo-true flow is DIS's here, FlowNet2's there.
     # Rate, batch and steps are not: STTN's number of steps, a third of them for each stage.
     "paper": Preset(
         config="paper",
@@ -101,9 +106,9 @@ PRESETS = {
         clip_gradient=1e9,
         precision="float32",
         stages=(
-            Stage(160000, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one"),
-            Stage(320000, targets=1, weights=SINGLE_WEIGHTS, name="many to one"),
-            Stage(480000, targets=4, weights=PAPER_WEIGHTS, name="recurrence"),
+            Stage(160000, targets=1, sources=1, weights=SINGLE_WEIGHTS, name="one to one", released=True),
+            Stage(320000, targets=1, weights=SINGLE_WEIGHTS, name="many to one", released=True),
+            Stage(480000, targets=4, weights=PAPER_WEIGHTS, name="recurrence", released=True),
         ),
         spec=VolumeSpec(crop=256, height=(256, 320), crops=1, hole=None, frames="consecutive", count=16),
         blocks=20000,
@@ -119,7 +124,9 @@ def target_places(preset: Preset, stage: Stage) -> tuple[int, ...]:
 
 
 def source_pairs(stage: Stage) -> list[tuple[int, int]]:
-    """Each target with its sources, in order."""
+    """Each target with its sources, in order; none for the released terms, which do not ask for that motion."""
+    if stage.released:
+        return []
     return [(t, t + shift) for t in range(REACH, REACH + stage.targets) for shift in SHIFTS[stage.sources]]
 
 
@@ -130,14 +137,20 @@ def compute_losses(
 
     Batch: truth b t 3 h w in [0, 1], mask b t 1 h w, flow (b n-1 2 h w) and first_flow (b n-2 2 h w) between targets.
 
-    L_1 (eq. 8) over the frame, L_hole the same in the hole, L_ssim = 1 - SSIM (eq. 9 as a loss), L_raw as L_hole before
-    the previous output is blended in; L_F (eq. 11 and the released third part), L_st (eq. 12) and L_lt (eq. 13, from
-    the third target on) are means over the targets that have a previous one; L_psnr, L_align, L_flow: ours.
+    A stage that is `released` has the terms of `vinet_released.released_terms`. All others have ours, of pictures in
+    [0, 1]: L_1 (eq. 8) over the frame, L_hole the same as a mean over the hole, L_ssim = 1 - SSIM (eq. 9 as a loss),
+    L_raw as L_hole before the previous output is blended in; L_F (eq. 11 and a third part: `temporal_losses.FlowTerms`
+    has it), L_st (eq. 12) and L_lt (eq. 13, from the third target on) are means over the targets that have a previous
+    one; L_psnr, L_align, L_flow are in neither the paper nor the released code.
     """
     truth, mask = batch["truth"], batch["mask"]
     places = list(range(REACH, REACH + stage.targets))
     made: Unrolled = model(truth * (1 - mask), mask, places, stage.sources)
     true, open_ = truth[:, places], mask[:, places]
+    completed = losses.composite(made.frames, true, open_)
+    if stage.released:
+        found = released_terms(made, true, open_, batch)
+        return Losses({name: term for name, term in found.items() if weights.get(name)}, completed)
     output, raw, known, hole = (of_frames(x) for x in (made.frames, made.raw, true, open_))
     terms: dict[str, Tensor] = {}
     if weights.get("L_1"):
@@ -154,7 +167,6 @@ def compute_losses(
         terms["L_align"] = alignment_loss(made, truth, places, stage.sources)
     if weights.get("L_flow"):
         terms["L_flow"] = source_flow_loss(made.flows, truth, places, stage.sources, batch["source_flow"])
-    completed = losses.composite(made.frames, true, open_)
     if len(places) > 1:
         terms |= between_targets(made.frames, made.flow, true, batch, weights)
     return Losses(terms, completed)
@@ -167,7 +179,7 @@ def between_targets(
     batch: dict[str, Tensor],
     weights: dict[str, float],
 ) -> dict[str, Float[Tensor, ""]]:
-    """L_F, L_st and L_lt for targets in a row. A network without recurrence estimates no flow, and has no L_F."""
+    """Our L_F, L_st and L_lt for targets in a row. A network without recurrence estimates no flow, and has no L_F."""
     pseudo, terms = batch["flow"], {}
     now, before = of_frames(truth[:, 1:]), of_frames(truth[:, :-1])
     output = of_frames(frames[:, 1:])
@@ -201,9 +213,10 @@ def alignment_loss(
 ) -> Float[Tensor, ""]:
     """L_align (ours): mean |Y_t - W^(Y_s)| of true frames shrunk to 1/2, 1/4 and 1/8 under the flows of that scale.
 
-    Over the sources and, behind the first target, the previous frame; summed over scales. Beyond its border a frame
-    goes on as its last pixels, and the way beyond, as a share of the frame, is added: a loss without those positions
-    would teach flows to leave the frame. It teaches flows also inside of holes, where no features tell them.
+    A fifth of the sum over the four sources and, behind the first target, the previous frame: a fifth also where only
+    the four sources count, with one target. Summed over scales. Beyond its border a frame goes on as its last pixels,
+    and the way beyond, as a share of the frame, is added: a loss without those positions would teach flows to leave the
+    frame. It teaches flows also inside of holes, where no features tell them.
     """
     shifts = (*SHIFTS[sources], -1)
     total = truth.new_zeros(())
