@@ -2,7 +2,9 @@
 
 Shapes    frames b 3 h w in [0, 1]; flow b 2 h w in pixels, channel 0 = x, from frame t to frame t-1, so that
           frame t-1 pulled back along it lies on frame t. Everything is computed in float32.
-Weights   the true frames tell where a flow can be trusted; both rules are those of the released code.
+Weights   the true frames tell where a flow can be trusted. Both rules and their numbers, 50 and 0.02, are those of the
+          released code; but there pictures are in [-1, 1], which makes the numbers four times as strict. Here they
+          apply to pictures in [0, 1]. `recipes/vinet_released.py` has them as released.
 Norms     are means over all pixels, so that the weights of the terms do not depend on the crop.
 What the note prints and what it must say: eq. 9 repeats one frame in its denominator; eq. 10 adds the similarity, but
 a loss must take it away (L_R = L_1 - SSIM); eqs 12 and 13 warp true frames, not outputs.
@@ -25,11 +27,15 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 class FlowTerms(NamedTuple):
-    """The parts of L_F (eq. 11) for one frame, and the released code's third.
+    """The parts of L_F (eq. 11) for one frame, and a third that is not in eq. 11.
 
     flow    ||W - W^||_1, the estimated flow against the pseudo-truth, where that can be trusted
     truth   ||Y_t - W^(Y_{t-1})||_1, true frames under the estimated flow
-    output  ||Y^_t - W^(Y^_{t-1})||_1, outputs under the estimated flow; in the released code, not in eq. 11
+    output  ||Y^_t - W^(Y^_{t-1})||_1, outputs under the estimated flow
+
+    The released code has three parts too. Ours differ: we trust pixels by the true frames in the first part alone, the
+    code in all three; beyond its border a frame is 0 here, its last pixels there; our third part teaches the flow and
+    Y^_{t-1} too, the code's Y^_t alone.
     """
 
     flow: Float[Tensor, ""]
@@ -43,17 +49,19 @@ def warp_back(previous: Float[Tensor, "b c h w"], flow: Float[Tensor, "b 2 h w"]
 
 
 def occlusion_weight(now: Float[Tensor, "b c h w"], warped: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
-    """O_{t -> t'} of eqs 12 and 13: exp(-50 d^2), d = the sum over colours of now - warped [code].
+    """O_{t -> t'} of eqs 12 and 13: exp(-50 d^2), d = the sum over colours of now - warped [code, frames in [-1, 1]].
 
-    Both are true frames. Colours are added before they are squared, so differences of opposite sign cancel.
+    Both are true frames, in [0, 1] or, as released, in [-1, 1]: 50 is not scaled to the range. Colours are added before
+    they are squared, so differences of opposite sign cancel.
     """
     return torch.exp(-OCCLUSION * reduce(now.float() - warped.float(), "b c h w -> b 1 h w", "sum") ** 2)
 
 
 def flow_confidence(now: Float[Tensor, "b c h w"], warped: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
-    """1 where the pseudo-true flow explains the true frames: the sum over colours of d^2 is below 0.02 [code]; else 0.
+    """1 where the pseudo-true flow explains the true frames: the sum over colours of d^2 is below 0.02; else 0.
 
-    A pixel whose source lies outside of the earlier frame was warped to black, and rarely passes.
+    Frames in [0, 1] or, as in the released code, in [-1, 1]: 0.02 is not scaled to the range. A pixel whose source lies
+    outside of the earlier frame rarely passes where that was warped to black (`warp_back`).
     """
     return (reduce((now.float() - warped.float()) ** 2, "b c h w -> b 1 h w", "sum") < CONFIDENT).float()
 
@@ -82,7 +90,7 @@ def flow_losses(
 ) -> FlowTerms:
     """The parts of L_F for frame t, from the network's flow and the pseudo-truth, both t -> t-1.
 
-    Gradients go through `estimated` and both outputs.
+    Gradients go through `estimated` and both outputs; `FlowTerms` says what the released code does.
     """
     trusted = flow_confidence(truth, warp_back(truth_previous, pseudo))
     return FlowTerms(
