@@ -31,8 +31,8 @@ CARD = ModelCard(
         "from 10",
         "a position, or a pixel, of an aligned reference counts as visible from 0.99 on",
         "encoder, residual path, decoder: after CPNet; kernels, channels and image sizes are not in the note",
-        "encoder of the inpainter not shared with the estimator's, which is frozen, and not of the same layers, which the "
-        "note says it is",
+        "encoder of the inpainter not shared with the estimator's, which is frozen; nor has it the same layers, though "
+        "the note says so",
         "attention: its formula is lost and rebuilt from the text; features of unit length times a fixed factor, the "
         "note has no temperature; the references in it are not aligned (the note: reference frame stack)",
         "queries: positions of the hole that alignment filled; the whole hole where it filled none or is switched off",
