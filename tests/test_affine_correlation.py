@@ -1,5 +1,6 @@
 """Align-and-Attend's estimator: correlation and softmax against loops, both heads, its losses, its pretraining."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from data_scripts import pretrain_align_attend
 from vinpaint_lib import affine, checkpoints
 from vinpaint_lib.affine_correlation import AffineCorrelation, masked_cosine, softmax_over_reference
 from vinpaint_lib.align_attend_net import CONFIGS
+from vinpaint_lib.alignment import LearnedAffine
+from vinpaint_lib.matching import NEVER
 from vinpaint_lib.models.align_attend import AlignAttend
 from vinpaint_lib.recipes import affine as matching_losses
 from vinpaint_lib.recipes import affine_correlation as recipe
@@ -78,8 +81,66 @@ def test_the_regressor_starts_with_the_identity_and_reads_the_shares():
     pair = a_pair()
     theta = net(pair.target, pair.target_mask, pair.reference[:, None], pair.reference_mask[:, None])
     assert torch.allclose(theta[:, 0], affine.identity(2, theta), atol=1e-6)
-    recipe.losses(net, pair, torch.Generator().manual_seed(0))["coarse grid"].backward()
-    assert net.regressor.last.weight.grad.abs().sum() > 0
+    terms = recipe.losses(net, pair, torch.Generator().manual_seed(0))
+    for name in ("grid", "parameters"):
+        (gradient,) = torch.autograd.grad(terms[name], net.regressor.last.weight, retain_graph=True)
+        assert gradient.abs().sum() > 0, name
+    assert net.only_identity()
+    net.regressor.last.weight.data.normal_(std=0.05)
+    assert not net.only_identity()
+    assert not estimator("fit").only_identity()
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3, -0.3])
+@pytest.mark.parametrize("head", ["fit", "regress"])
+def test_without_second_looks_the_losses_judge_the_map_that_the_network_gives(head, bias):
+    net, pair = estimator(head, looks=0), a_pair()
+    if head == "regress":
+        net.regressor.last.bias.data.fill_(bias)
+    terms = recipe.losses(net, pair, torch.Generator().manual_seed(0))
+    assert set(terms) == {"grid", "cells", "belief", "parameters"}
+    theta = net(pair.target, pair.target_mask, pair.reference[:, None], pair.reference_mask[:, None])
+    theta = affine.corners_to_edges(theta[:, 0], *SIZE)
+    gaps = (theta - matching_losses.fit_known(pair.motion, SIZE)).abs()
+    assert terms["parameters"].item() == pytest.approx(gaps.mean().item(), rel=1e-4)
+    far = matching_losses.distance(theta, pair.motion, SIZE).tolist()
+    assert terms["grid"].item() == pytest.approx(sum(math.log1p(gap / 10) for gap in far) / len(far), rel=1e-4)
+
+
+def test_with_a_second_look_the_losses_judge_that():
+    """A pair whose first look is near enough to go on from: "grid" is of the second, "coarse grid" of the first."""
+    net, pair = estimator(looks=1), a_pair()
+    still = pair._replace(reference=pair.target, reference_mask=pair.target_mask, motion=torch.eye(3).repeat(2, 1, 1))
+    terms = matching_losses.losses(net, still, torch.Generator().manual_seed(0))
+    assert set(terms) == set(matching_losses.WEIGHTS)
+    for looks, name, scale in ((1, "grid", 10), (0, "coarse grid", 20)):
+        net.looks = looks
+        theta = net(still.target, still.target_mask, still.reference[:, None], still.reference_mask[:, None])
+        far = matching_losses.distance(affine.corners_to_edges(theta[:, 0], *SIZE), still.motion, SIZE).tolist()
+        assert max(far) < 12
+        expected = sum(math.log1p(gap / scale) for gap in far) / len(far)
+        assert terms[name].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", [AffineCorrelation, LearnedAffine])
+def test_cells_with_less_than_half_of_their_pixels_are_hidden(kind):
+    torch.manual_seed(0)
+    net = kind(size=SIZE, channels=(4, 8, 8))
+    hidden = torch.zeros(1, 1, *SIZE)
+    hidden[..., 0:5, 0:8] = 1  # three rows of eight of cell 0 are left
+    hidden[..., 0:4, 8:16] = 1  # four of cell 1
+    none, features = torch.zeros_like(hidden), torch.randn(2, 1, 8, 4, 7)
+    net.evidence.data[0] = torch.tensor([0.0, 1.0, 0.0, 0.0])  # confidence is what the way back says
+    not_found = net.first_look(*features, none, hidden)
+    assert (not_found.logits[0, :, 0] == NEVER).all()
+    assert (not_found.logits[0, :, 1:] > NEVER).all()
+    no_vote = net.first_look(*features, hidden, none)
+    assert no_vote.visible[0, :3].tolist() == [0, 0.5, 1]
+    for i in range(1, 28):  # a match is asked back among all target cells but the hidden one
+        best = no_vote.logits[0, i].argmax()
+        rivals = torch.stack([no_vote.logits[0, k, best] for k in range(1, 28)])
+        share = rivals[i - 1].exp() / rivals.exp().sum()
+        assert no_vote.confidence[0, i].item() == pytest.approx((share / (1 + share)).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("hidden", ["target", "reference"])

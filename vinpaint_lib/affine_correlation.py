@@ -4,12 +4,12 @@ Paper    One encoder for target and reference; cosines between all visible cells
          the reference for each cell of the target; a network that reads six affine parameters from it. Trained alone
          on synthetic pairs (`recipes/affine_correlation.py`), then frozen. Its layers are not in the note.
 Shared   Encoder, robust fit and the second look are TGF-Net's aligner's (`alignment.LearnedAffine`), in a smaller size
-         and with weights of its own.
+         and with weights of its own; so is what counts as a visible cell: one with at least half of its pixels known.
 Theta    maps target positions to reference positions, in corner coordinates (`affine.py`).
 """
 
 from einops import einsum, rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib import affine
@@ -75,9 +75,9 @@ class AffineCorrelation(LearnedAffine):
         """`masked_cosine`."""
         return masked_cosine(coarse, other, seen, other_seen)
 
-    def hidden(self, share: Float[Tensor, "b i"]) -> Bool[Tensor, "b i"]:
-        """Cells without any known pixel; the paper's visible cells are all the others."""
-        return share <= 0
+    def only_identity(self) -> bool:
+        """Whether every map of the first look is the identity: a regressor that was never trained."""
+        return self.head == "regress" and not any(p.any() for p in self.regressor.last.parameters())
 
     def fit(self, matches: Matches, first: bool) -> Float[Tensor, "b 2 3"]:
         """The affine map, in edge coordinates, that the matches say; second looks always by least squares."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, repeat
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -82,7 +82,7 @@ class LearnedAffine(nn.Module):
         super().__init__()
         if size[0] % 8 or size[1] % 8:
             raise ValueError(f"the working size {size} must divide by 8")
-        self.size, self.looks = size, looks
+        self.size, self.looks, self.channels = size, looks, channels
         self.encoder = MatchEncoder(channels)
         # Logits are temperature * cosine - shrink * distance^2: far matches need better evidence.
         self.temperature = nn.Parameter(torch.tensor([2.5, 2.5]))  # of both looks, as logarithm
@@ -134,7 +134,11 @@ class LearnedAffine(nn.Module):
         mask: Float[Tensor, "b 1 hh ww"],
         other_mask: Float[Tensor, "b 1 hh ww"],
     ) -> Matches:
-        """Every target cell at 1/8 (features `coarse`) against every reference cell (features `other`)."""
+        """Every target cell at 1/8 (features `coarse`) against every reference cell (features `other`).
+
+        Cells with less than half of their pixels known count as hidden: those of the reference are not found, those of
+        the target neither vote nor are asked back.
+        """
         rows, cols = coarse.shape[-2:]
         seen, other_seen = visible_share(mask, 8), visible_share(other_mask, 8)
         place = affine.cell_centres(rows, cols, coarse)
@@ -142,9 +146,9 @@ class LearnedAffine(nn.Module):
         far = ((rearrange(place, "i xy -> i 1 xy") - place) * half).square().sum(-1)
         cosine = self.cosine(coarse, other, seen, other_seen)
         logits = self.temperature[0].exp() * cosine - self.shrink.exp() * far
-        logits = logits.masked_fill(rearrange(self.hidden(other_seen), "b j -> b 1 j"), NEVER)
+        logits = logits.masked_fill(rearrange(other_seen == 0, "b j -> b 1 j"), NEVER)
         end, sure, best = peak(logits, place, rows, cols)
-        back = logits.masked_fill(rearrange(self.hidden(seen), "b i -> b i 1"), NEVER).logsumexp(dim=1)
+        back = logits.masked_fill(rearrange(seen == 0, "b i -> b i 1"), NEVER).logsumexp(dim=1)
         mutual = take(logits, best) - back.gather(1, best)
         confidence = believe(self.evidence[0], sure, mutual, take(cosine, best)) * other_seen.gather(1, best)
         return Matches(repeat(place, "i xy -> b i xy", b=len(coarse)), end, confidence, seen, logits)
@@ -156,12 +160,8 @@ class LearnedAffine(nn.Module):
         seen: Float[Tensor, "b i"],
         other_seen: Float[Tensor, "b j"],
     ) -> Float[Tensor, "b i j"]:
-        """How alike each target cell and each reference cell are, in [-1, 1]; `seen`: their shares of known pixels."""
+        """How alike each target cell and each reference cell are, in [-1, 1]; `seen` as `visible_share` gives it."""
         return einsum(unit(coarse, seen), unit(other, other_seen), "b i c, b j c -> b i j")
-
-    def hidden(self, share: Float[Tensor, "b i"]) -> Bool[Tensor, "b i"]:
-        """Cells that are neither found nor asked back, by their share of known pixels: those with less than half."""
-        return share < 0.5
 
     def second_look(
         self,

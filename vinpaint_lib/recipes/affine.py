@@ -30,7 +30,11 @@ def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str,
 def terms_and_map(
     net: LearnedAffine, pair: Pair, jitter: torch.Generator
 ) -> tuple[dict[str, Tensor], Float[Tensor, "b 2 3"]]:
-    """The terms, and the map (edge coordinates) behind one first and one second look."""
+    """The terms, and the map (edge coordinates) that they judge: behind one first and one second look.
+
+    Of a network without second looks (`looks=0`) the first is the answer: "grid" judges that, and the terms of the
+    second look are left out.
+    """
     exact = torch.autocast(pair.target.device.type, enabled=False)
     mask, other_mask = pair.target_mask, pair.reference_mask
     fine, coarse = net.encoder(pair.target, mask)
@@ -38,6 +42,10 @@ def terms_and_map(
     with exact:
         first = net.first_look(coarse, others, mask, other_mask)
         rough = net.fit(first, first=True)
+        if not net.looks:
+            cells, belief = first_terms(first, pair, net.size)
+            grid = saturated(distance(rough, pair.motion, net.size), 10.0)
+            return {"grid": grid, "cells": cells, "belief": belief}, rough
         known = fit_known(pair.motion, net.size)
         # The second look learns from where the first one leaves it, and near the truth as long as that is nowhere.
         near = affine.compose(shaken(len(known), jitter), known)

@@ -5,7 +5,8 @@
 the mean distance of the two sampling grids and the direct L1 of the six parameters, on synthetic pairs with irregular
 holes (`affine_pairs.py`). Ours: the logarithm of the grid distance in place of the distance, so that a pair that is
 lost altogether does not decide the step; and the matches are taught themselves, as in `affine.py`, which saves most of
-the steps. Pairs whose true motion is a homography have no true theta: there the nearest affine map stands in.
+the steps. Both terms judge the map that the network ends with: of its second look, or of the first where it has no
+other. Pairs whose true motion is a homography have no true theta: there the nearest affine map stands in.
 """
 
 import torch
