@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -115,7 +116,8 @@ def pretrain(
     """Train, save to `out` with its provenance, and return the network.
 
     `teach` gives the terms on synthetic pairs by name, `weights` weighs them. Every step draws from its own seeded
-    generator, so a run that was killed and continued ends where it would have.
+    generator, so a run that was killed and continued ends where it would have. UserError where the checkpoint is one of
+    another plan or another network.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     net.gate.data.fill_(1.0)
@@ -126,12 +128,15 @@ def pretrain(
     # Temperatures and evidence are a dozen numbers of size 1: they may move faster than weights.
     groups = [{"params": parts["encoder"], "factor": 1.0}, {"params": parts["rest"], "factor": 4.0}]
     optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), weight_decay=1e-3)
-    state_file = out.with_suffix(".checkpoint.pt")
+    state_file, described = out.with_suffix(".checkpoint.pt"), describe(plan) | describe_network(net)
     step, spent = 0, 0.0
     if state_file.exists():
         state = checkpoints.load_state(state_file)
-        if state["plan"] != describe(plan):
-            raise UserError(f"{state_file}: belongs to a run with other options; repeat those, or delete it")
+        if other := differences(state["plan"], described):
+            raise UserError(
+                f"{state_file}: belongs to a run with other options ({other}); repeat those, choose another --out, "
+                "or delete it to begin anew"
+            )
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["spent"]
@@ -149,7 +154,7 @@ def pretrain(
         if time.monotonic() - saved > plan.save_every or step == last:
             saved = time.monotonic()
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-            checkpoints.save_state(state_file, state | {"spent": spent + saved - began, "plan": describe(plan)})
+            checkpoints.save_state(state_file, state | {"spent": spent + saved - began, "plan": described})
     bar.close()
     if step == plan.steps:
         minutes = round((spent + time.monotonic() - began) / 60, 1)
@@ -161,6 +166,19 @@ def pretrain(
 def describe(plan: Plan) -> dict[str, float]:
     """What decides the result."""
     return {name: getattr(plan, name) for name in ("steps", "batch", "rate", "seed", "real_from")}
+
+
+def describe_network(net: LearnedAffine) -> dict[str, Any]:
+    """What a checkpoint must agree with besides: another network cannot go on from it, whether its tensors fit or
+    not."""
+    settings = {name: getattr(net, name) for name in ("size", "looks", "channels", "head") if hasattr(net, name)}
+    return {"network": type(net).__name__} | settings
+
+
+def differences(stored: dict[str, Any], given: dict[str, Any]) -> str:
+    """Which entries differ, and how; empty where none does."""
+    names = [name for name in {**given, **stored} if stored.get(name) != given.get(name)]
+    return ", ".join(f"{name}: {stored.get(name)} there, {given.get(name)} here" for name in names)
 
 
 def warmth(step: int, steps: int) -> float:

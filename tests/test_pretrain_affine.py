@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are 
 from data_scripts import pretrain_affine
 from data_scripts.pretrain_affine import Plan, pretrain
 from vinpaint_lib import checkpoints
+from vinpaint_lib.affine_correlation import AffineCorrelation
 from vinpaint_lib.alignment import LearnedAffine, align, mutually_visible
 from vinpaint_lib.clips import read_clip
 from vinpaint_lib.errors import UserError
@@ -62,8 +63,39 @@ def test_training_moves_everything_but_the_gate(tmp_path):
 
 def test_a_checkpoint_of_other_options_is_refused(tmp_path):
     run(tmp_path / "weights.safetensors", stop_at=1)
-    with pytest.raises(UserError, match="other options"):
+    with pytest.raises(UserError, match=r"other options \(seed: 0 there, 1 here\)"):
         run(tmp_path / "weights.safetensors", seed=1)
+
+
+def going_on(folder: Path, net: LearnedAffine, **more) -> None:
+    pretrain(net, pictures(), [pictures()], folder / "w.safetensors", Plan(steps=2, batch=2, stop_at=1), False, **more)
+
+
+@pytest.mark.parametrize(("head", "settings", "difference"), [
+    ("fit", {"channels": (4, 4, 4)}, r"channels: \(4, 8, 8\) there, \(4, 4, 4\) here"),
+    ("fit", {"size": (64, 64)}, "size: .* there"),
+    ("fit", {"looks": 0}, "looks: 1 there, 0 here"),
+    ("regress", {}, "head: fit there, regress here"),
+    (None, {}, "network: AffineCorrelation there, LearnedAffine here"),
+])  # fmt: skip
+def test_a_checkpoint_of_another_network_is_refused_by_what_differs(tmp_path, head, settings, difference):
+    same = {"size": (32, 56), "channels": (4, 8, 8), "looks": 1}
+    going_on(tmp_path, AffineCorrelation(**same))
+    other = LearnedAffine(**same | settings) if head is None else AffineCorrelation(**same | settings, head=head)
+    before = {name: value.clone() for name, value in other.state_dict().items() if name != "gate"}
+    with pytest.raises(UserError, match=rf"w.checkpoint.pt: .*{difference}.*another --out"):
+        going_on(tmp_path, other)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in before.items())
+    going_on(tmp_path, AffineCorrelation(**same))
+
+
+def test_a_checkpoint_that_does_not_name_its_network_is_refused(tmp_path):
+    run(tmp_path / "weights.safetensors", stop_at=1)
+    file = tmp_path / "weights.checkpoint.pt"
+    state = checkpoints.load_state(file)
+    checkpoints.save_state(file, state | {"plan": {"steps": 4}})
+    with pytest.raises(UserError, match="network: None there, LearnedAffine here"):
+        run(tmp_path / "weights.safetensors")
 
 
 def test_folders_without_pictures_are_refused(tmp_path):
