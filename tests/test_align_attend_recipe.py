@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from vinpaint_lib import sampling, temporal_losses
+from vinpaint_lib import checkpoints, sampling, temporal_losses, train
 from vinpaint_lib.align_attend_net import CONFIGS, Filled, Net, Parts
 from vinpaint_lib.discriminators import ImageAndVideo, ImagePatchDiscriminator, critic_hinge, generator_hinge
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.models.align_attend import AlignAttend
 from vinpaint_lib.recipes import align_attend as recipe
+from vinpaint_lib.recipes import tasks
 from vinpaint_lib.recipes.schedule import learning_rate, stage_at
 from vinpaint_lib.volumes import RULES, check
 
@@ -141,6 +143,45 @@ def test_the_paper_s_numbers():
     rates = [learning_rate(paper, step) for step in (0, ends[0], ends[1], ends[2], ends[3])]
     assert rates == pytest.approx([2e-4, 2e-4, 2e-5, 2e-6, 2e-7])
     assert all(set(s.weights) == {"L_rec", "L_F", "L_W", "L_adv"} for s in paper.stages[1:])
+
+
+def test_training_from_an_estimator_that_knows_only_the_identity_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("VINPAINT_CACHE", str(tmp_path / "cache"))
+    config = replace(CONFIGS["tiny"], head="regress", looks=0)
+    monkeypatch.setitem(CONFIGS, "regressing", config)
+    out, start = tmp_path / "run", tmp_path / "start.safetensors"
+
+    def run(**options):
+        options |= {"device": "cpu", "workers": 0, "overrides": {"config": "regressing", "checkpoint": 1}}
+        return train.train("align_attend", "tiny", "toy", out, **options)
+
+    sentence = "--start, weights that `python -m data_scripts.pretrain_align_attend --config regressing` writes"
+    with pytest.raises(UserError, match=sentence):
+        run()
+    model = AlignAttend(config)
+    checkpoints.save_weights(model, start, {})
+    with pytest.raises(UserError, match=sentence):
+        run(start=start)
+    model.net.estimator.regressor.last.weight.data.normal_(std=0.01)
+    checkpoints.save_weights(model, start, {})
+    run(start=start, stop_after=1)
+    state = out / train.STATE
+    with pytest.raises(UserError, match=sentence):
+        run(resume=False)
+    assert checkpoints.load_state(state)["step"] == 1, "a call that is refused removes nothing"
+    run(stop_after=1)  # the state holds the weights that the run began with
+    assert checkpoints.load_state(state)["step"] == 2
+
+
+@pytest.mark.parametrize("name", recipe.PRESETS)
+def test_presets_whose_estimator_begins_with_the_identity_need_a_start(name):
+    preset = recipe.PRESETS[name]
+    task = tasks.make("align_attend", preset)
+    if name in ("tiny", "laptop"):
+        task.check_start(task.network())
+    else:
+        with pytest.raises(UserError, match="pretrain_align_attend --config paper"):
+            task.check_start(task.network())
 
 
 def test_targets_stand_behind_the_references_of_a_sample():

@@ -70,7 +70,8 @@ def train(
     for the scores in the log. `resume` goes on from the state in `out` if there is one; `start` begins from given
     weights. `workers` processes make training samples beside the run (0: it makes them itself). `stop_after` ends
     the process after so many steps without finishing the schedule (for tests). `overrides` replaces fields of the
-    preset. Raises UserError: unknown model or preset, wrong data, a state of another run, losses that stay NaN.
+    preset. Raises UserError: unknown model or preset, wrong data, a state of another run, weights that the task
+    cannot begin with, losses that stay NaN.
     """
     presets = tasks.presets(model)
     if preset not in presets:
@@ -233,10 +234,12 @@ class Trainer:
 
     def begin(self, resume: bool) -> None:
         """Go on from the stored state if `resume`, else begin anew. The log is cut back to the step that is begun with,
-        and a state of a run that is not gone on with is removed: a later call would take it for this run's."""
+        and a state of a run that is not gone on with is removed: a later call would take it for this run's. Raises
+        UserError, with nothing removed, where the task cannot train these weights."""
         path, main = self.out / STATE, self.accelerator.is_main_process
         if resume and path.exists():
             self.load(path)
+        self.task.check_start(self.plain)
         self.accelerator.wait_for_everyone()
         if main and not resume:
             path.unlink(missing_ok=True)

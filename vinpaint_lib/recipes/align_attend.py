@@ -1,8 +1,8 @@
 """How Align-and-Attend's inpainter is trained: stages, losses, parts dropped at random, as data.
 
 The affine estimator is trained before and alone (`affine_correlation.py`) and takes no gradient here:
-`data_scripts/pretrain_align_attend.py` writes the weights to give as `--start`. Stages follow the paper: pure
-synthesis, then everything with recursions that grow longer.
+`data_scripts/pretrain_align_attend.py` writes the weights to give as `--start`, without which gpu and paper refuse to
+begin. Stages follow the paper: pure synthesis, then everything with recursions that grow longer.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  about 75 minutes on two busy CPU cores; what the shipped weights were trained with. No discriminators
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vinpaint_lib import losses, temporal_losses
 from vinpaint_lib.align_attend_net import Filled, Parts
 from vinpaint_lib.discriminators import ImageAndVideo, critic_hinge
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.recipes import Losses
 from vinpaint_lib.recipes.schedule import Schedule, Stage, stage_at
 from vinpaint_lib.sampling import REFERENCES_SHOWN
@@ -141,6 +142,16 @@ PRESETS = {
         checkpoint=500,
     ),
 }  # fmt: skip
+
+
+def check_start(preset: Preset, model: Any) -> None:
+    """UserError where nothing could ever be aligned: no step here changes the estimator, and without training the
+    paper's says the identity to every pair."""
+    if model.net.estimator.only_identity():
+        raise UserError(
+            "the affine estimator is untrained, and this training keeps it as it is: give --start, weights that "
+            f"`python -m data_scripts.pretrain_align_attend --config {preset.config}` writes"
+        )
 
 
 def choose(preset: Preset, rng: np.random.Generator, step: int) -> Stage:

@@ -44,6 +44,13 @@ class Task:
         """The part of `model` that a step calls and trains, in place."""
         raise NotImplementedError
 
+    def check_start(self, model: Inpainter) -> None:
+        """Before the first step of a call, with all weights in place: UserError if training cannot go on from them. A
+        recipe may have a `check_start(preset, model)` of its own."""
+        own = getattr(self.recipe, "check_start", None)
+        if own is not None:
+            own(self.preset, model)
+
     def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Adam, as the preset says."""
         return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas)
