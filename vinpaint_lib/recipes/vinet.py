@@ -1,7 +1,7 @@
 """How VINet is trained: data, losses and schedule in stages, as data.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about 40 minutes on two busy CPU cores; what the shipped weights were trained with
+           laptop  about 90 minutes on two busy CPU cores; what the shipped weights were trained with
            gpu     the paper's network and the released losses, smaller frames and fewer steps
            paper   the released description's order: one source and one target, four sources, recurrence; what is not
                    known of it is marked below
