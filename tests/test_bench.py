@@ -1,9 +1,13 @@
 """The benchmark's forms agree with each other; its clip has the length it says. No time is looked at."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 
-from vinpaint_lib import bench, benchforms
+from vinpaint_lib import bench, benchforms, benchmemory
 
 
 def test_forms_that_are_compared_compute_the_same():
@@ -47,3 +51,18 @@ def test_forms_of_the_attention_layer_compute_the_same():
     with torch.inference_mode():
         plain, library = (form(layer, maps, masks) for form in benchforms.ATTENTION_FORMS.values())
     torch.testing.assert_close(library, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_the_peak_of_a_process_is_its_own():
+    """A small process that a large one starts has a small peak."""
+    ballast = np.ones(1 << 26)  # 512 MiB
+    command = [sys.executable, "-c", "from vinpaint_lib.benchmemory import peak; print(peak())"]
+    child = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert benchmemory.peak() > ballast.nbytes / 2**20
+    assert 1 < child < 200
+
+
+def test_the_peak_where_there_is_no_status_file(monkeypatch, tmp_path):
+    here = benchmemory.peak()
+    monkeypatch.setattr(benchmemory, "STATUS", tmp_path / "none")
+    assert 0.9 * here < benchmemory.peak() < 50 * here  # that of the process which started this one may be larger

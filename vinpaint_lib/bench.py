@@ -9,7 +9,6 @@ the same thing.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib import bench_vinet, benchforms, masks
+from vinpaint_lib.benchmemory import peak
 from vinpaint_lib.fusion_net import CONFIGS
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.models.tgfnet import TGFNet
@@ -125,7 +125,7 @@ def peak_memory(frames: int, threads: int) -> float:
 def memory_of(frames: int) -> float:
     for _ in fill(a_model(), Loop(frames, SIZES["240x432"])):
         pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak()
 
 
 def attention_cost(frames: int, threads: int) -> dict[str, float]:
@@ -146,10 +146,10 @@ def attention_of(form: str, frames: int) -> tuple[float, float]:
     """Seconds, and how far the peak of this process rises above what holds input and layer."""
     layer, maps, masks = benchforms.attention_layer(256, (60, 108), frames)
     run = benchforms.ATTENTION_FORMS[form]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     with torch.inference_mode():
         seconds = timed(lambda: run(layer, maps, masks), 2)
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return seconds, peak() - before
 
 
 def shared_work(frames: int) -> dict[str, float]:

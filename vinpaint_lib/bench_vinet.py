@@ -6,7 +6,6 @@
 Each measurement is a process of its own, as peak memory never falls in one; `bench` calls them.
 """
 
-import resource
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from vinpaint_lib.benchmemory import peak
 from vinpaint_lib.correlation import correlate
 from vinpaint_lib.vinet_net import CONFIGS, Generator
 
@@ -80,11 +80,6 @@ def network_of(size: tuple[int, int], config: str = "paper") -> tuple[float, flo
         began = time.perf_counter()
         net(frames, holes, (6, 7))
         return (time.perf_counter() - began) / 2, peak()
-
-
-def peak() -> float:
-    """Peak memory of this process in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(*words: object) -> tuple[float, float]:
