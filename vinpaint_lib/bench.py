@@ -119,9 +119,8 @@ def watch_method(owner: nn.Module, method: str, name: str, spent: dict[str, floa
 def peak_memory(frames: int, threads: int) -> float:
     """Peak memory in MiB of a process that fills `frames` frames at 240x432.
 
-    It creeps up with the length although nothing more is kept: freed memory is not all given back, since what is still
-    in use lies between. (The tensors alive, and the memory in use behind `malloc_trim`, are the same at frames 30 and
-    300.)
+    That creeps up with the length although no more tensors are alive: freed memory is not all given back, since what
+    is still in use lies between.
     """
     command = [sys.executable, "-m", "vinpaint_lib.bench", "--memory-of", str(frames), "--threads", str(threads)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
