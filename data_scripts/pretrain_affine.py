@@ -25,11 +25,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from vinpaint_lib import checkpoints
-from vinpaint_lib.alignment import LearnedAffine
-from vinpaint_lib.datasets import PhotoMotion, VideoFolder
+from vinpaint_lib.alignment.learned import LearnedAffine
+from vinpaint_lib.alignment.pair_losses import REAL_WEIGHT, WEIGHTS, align_loss, losses
+from vinpaint_lib.alignment.pairs import Pair, blob, chance, make_pairs
+from vinpaint_lib.datasets.parse import PhotoMotion, VideoFolder
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.recipes.affine import REAL_WEIGHT, WEIGHTS, align_loss, losses
-from vinpaint_lib.recipes.affine_pairs import Pair, blob, chance, make_pairs
 
 PICTURE = (256, 384)  # photographs are kept at this size: views of half of it fill the working size
 FRAME = (160, 288)  # frames of clips, for real pairs

@@ -19,11 +19,11 @@ import torch
 
 from data_scripts.pretrain_affine import APART, Plan, describe, pretrain, read_all, residual
 from vinpaint_lib import checkpoints
-from vinpaint_lib.affine_correlation import AffineCorrelation
-from vinpaint_lib.align_attend_net import CONFIGS, Config, build_estimator
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.models.align_attend import AlignAttend
-from vinpaint_lib.recipes import affine_correlation
+from vinpaint_lib.systems.align_attend import estimator_losses
+from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
+from vinpaint_lib.systems.align_attend.model import AlignAttend
+from vinpaint_lib.systems.align_attend.network import CONFIGS, Config, build_estimator
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = CONFIGS[options.config]
     net = make(config, plan.seed)
     single = options.out.with_suffix(".estimator.safetensors")
-    pretrain(net, photos, clips, single, plan, teach=affine_correlation.losses, weights=affine_correlation.WEIGHTS)
+    pretrain(net, photos, clips, single, plan, teach=estimator_losses.losses, weights=estimator_losses.WEIGHTS)
     torch.manual_seed(plan.seed)
     model = AlignAttend(config)
     model.net.estimator.load_state_dict(net.state_dict())

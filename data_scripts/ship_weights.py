@@ -17,9 +17,9 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from vinpaint_lib.datasets.parse import without_places
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.models.registry import SHIPPED, build
-from vinpaint_lib.train import without_places
+from vinpaint_lib.systems.registry import SHIPPED, build
 
 PART = "affine."
 LARGEST = 20_000_000  # bytes of a file that ships

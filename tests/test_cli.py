@@ -14,12 +14,13 @@ import torch
 from einops import rearrange, repeat
 from PIL import Image
 
-from vinpaint_lib import cli, clips, evaluate
+from vinpaint_lib import cli, evaluate
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.models import Inpainter, ModelCard, Output
-from vinpaint_lib.models import Step as PlannedStep
-from vinpaint_lib.models.classical import Telea
+from vinpaint_lib.interface import Inpainter, ModelCard, Output
+from vinpaint_lib.interface import Step as PlannedStep
 from vinpaint_lib.options import choose_device, parse_rate, parse_size
+from vinpaint_lib.systems.baselines import Telea
+from vinpaint_lib.video.clip import read_clip, write_video
 
 
 class Grey(Inpainter):
@@ -45,9 +46,9 @@ def grey(monkeypatch):
             raise UserError(f"--model {name}: there is no such model; choose grey")
         return Grey()
 
-    monkeypatch.setattr("vinpaint_lib.models.registry.build", build)
-    monkeypatch.setattr("vinpaint_lib.models.registry.MODELS", ("grey",))
-    monkeypatch.setattr("vinpaint_lib.models.registry.BASELINES", {"grey": Grey})
+    monkeypatch.setattr("vinpaint_lib.systems.registry.build", build)
+    monkeypatch.setattr("vinpaint_lib.systems.registry.MODELS", ("grey",))
+    monkeypatch.setattr("vinpaint_lib.systems.registry.BASELINES", {"grey": Grey})
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_inpaint_options_reach_the_clip(folder):
 def test_inpaint_video_keeps_rate_size_and_sound(folder):
     video, out = folder / "in.mp4", folder / "out.mp4"
     ramp = repeat(torch.linspace(0, 1, 64), "w -> t 3 h w", t=12, h=48)
-    silent = clips.write_video(folder / "silent.mp4", iter(ramp), Fraction(24000, 1001))
+    silent = write_video(folder / "silent.mp4", iter(ramp), Fraction(24000, 1001))
     add_sound(silent, video)
     Image.fromarray(np.pad(np.full((16, 16), 255, np.uint8), ((16, 16), (24, 24)))).save(folder / "one.png")
     cli.main(["inpaint", str(video), "--mask", f"{folder}/one.png", "--out", str(out), "--model", "grey"])
@@ -292,8 +293,8 @@ def test_inpaint_removes_the_object_of_a_real_clip(davis, tmp_path):
     )
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == [f"{path.stem}.png" for path in sorted(frames.iterdir())[:3]]
-    clip = clips.read_clip(frames, holes, size=(120, 216), limit=3)
-    result = clips.read_clip(tmp_path / "out")
+    clip = read_clip(frames, holes, size=(120, 216), limit=3)
+    result = read_clip(tmp_path / "out")
     assert 0.01 < clip.masks.mean() < 0.5
     assert torch.allclose(result.frames * (1 - clip.masks), clip.masked, atol=0.6 / 255)  # rounded to 8 bits
     change = (result.frames - clip.frames).abs() * clip.masks

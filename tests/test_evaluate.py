@@ -12,10 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from vinpaint_lib import evaluate, masks, metrics, protocols, toy
-from vinpaint_lib.datasets import parse_source
+from vinpaint_lib import evaluate
+from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.models import Inpainter, ModelCard, Output, Step, Window, registry
+from vinpaint_lib.holes import masks
+from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.scoring import metrics, protocols
+from vinpaint_lib.scoring.table import table
+from vinpaint_lib.systems import registry
+from vinpaint_lib.toy.clip import toy_clip
 
 SIZE = (40, 56)
 
@@ -72,7 +77,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three short clips with annotations in the layout of DAVIS; the third has no object."""
     root = tmp_path_factory.mktemp("davis")
     for number, (name, length) in enumerate({"ant": 3, "bee": 5, "cat": 4}.items()):
-        made = toy.toy_clip("coffee", length=length, size=(48, 64), objects=1, seed=number, speed=1.0)
+        made = toy_clip("coffee", length=length, size=(48, 64), objects=1, seed=number, speed=1.0)
         for kind in ("JPEGImages", "Annotations"):
             (root / kind / "480p" / name).mkdir(parents=True)
         for t, (frame, shape) in enumerate(zip(made.clip.frames, made.silhouettes, strict=True)):
@@ -177,7 +182,7 @@ def test_perfect_frames_are_left_out_of_means_and_counted(data: str, monkeypatch
     assert row["values"]["hole_psnr"] == {"finite": 3, "infinite": 0, "undefined": 9}
     assert row["clips"][0]["each"]["psnr"][1:] == ["inf", "inf"]
     assert row["clips"][0]["each"]["hole_psnr"][1:] == [None, None]
-    assert "9 frames" in evaluate.table(result)
+    assert "9 frames" in table(result)
 
 
 # Holes
@@ -229,7 +234,7 @@ def test_moving_holes_are_another_clip_s_objects_grown(data: str, fakes: dict[st
 def test_object_holes_are_scored_by_warping_error_only(data: str, fakes: dict[str, Flat]):
     result = run("flat", data, "object", clips=["ant", "bee"])
     assert set(result["models"]["flat"]["mean"]) == {"warping_error", "hole_warping_error", "seconds_per_frame"}
-    text = evaluate.table(result)
+    text = table(result)
     assert "no truth exists" in text
     assert "PSNR" not in text.splitlines()[0]
     assert "continued through the holes" in text
@@ -279,7 +284,7 @@ def test_json_holds_all_that_made_it(data: str, tmp_path: Path, capsys: pytest.C
     assert result["data"]["source"]["clips"][0][0] == "ant"
     assert [clip["frames"] for clip in result["clips"]] == [3, 3, 3]
     printed = capsys.readouterr().out
-    assert evaluate.table(result) in printed
+    assert table(result) in printed
     rows = printed.splitlines()
     assert rows[0].split()[:3] == ["model", "PSNR", "dB"]
     assert rows[2].startswith("flat ")

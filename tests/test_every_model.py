@@ -6,11 +6,11 @@ from fractions import Fraction
 import pytest
 import torch
 
-from vinpaint_lib.clips import Clip
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill, fill_clip
-from vinpaint_lib.models import registry
-from vinpaint_lib.toy import toy_clip
+from vinpaint_lib.systems import registry
+from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.video.clip import Clip
 
 SIZE = (52, 69)  # no multiple of anything that a network asks for
 

@@ -5,10 +5,10 @@ from fractions import Fraction
 import pytest
 import torch
 
-from vinpaint_lib.clips import Clip
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill, fill_clip, oldest_needs
-from vinpaint_lib.models import Inpainter, Output, Step
+from vinpaint_lib.interface import Inpainter, Output, Step
+from vinpaint_lib.video.clip import Clip
 
 
 class Painter(Inpainter):

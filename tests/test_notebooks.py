@@ -16,10 +16,12 @@ import pytest
 import torch
 import yaml
 
-from vinpaint_lib import lessons, record, rerun, toy
-from vinpaint_lib.clips import read_clip
+from vinpaint_lib import rerun
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.writing import write_video
+from vinpaint_lib.lessons import catalogue, record
+from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.video.clip import read_clip
+from vinpaint_lib.video.writing import write_video
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -144,7 +146,7 @@ def test_wrong_values_are_refused_by_the_check_itself(stored, path, tmp_path, mo
 
 def test_text_says_what_is_needed_and_what_to_keep(stored, path):
     texts = [cell.source for cell in stored.cells if cell.cell_type == "markdown"]
-    assert lessons.read(path).title.startswith(f"{path.stem[:2]} · ")
+    assert catalogue.read(path).title.startswith(f"{path.stem[:2]} · ")
     for part in (
         "**You need**",
         "**You leave with**",
@@ -167,8 +169,8 @@ def test_readme_lists_every_notebook_and_no_other():
 
 
 def test_readme_s_row_says_what_the_notebook_says(path):
-    """`python -m vinpaint_lib.lessons` prints the rows."""
-    assert lessons.read(path).row() in README.splitlines()
+    """`python -m vinpaint_lib.lessons.catalogue` prints the rows."""
+    assert catalogue.read(path).row() in README.splitlines()
 
 
 def test_every_section_shows_and_asserts(stored):
@@ -270,14 +272,14 @@ def test_attention_maps_on_a_small_clip(tmp_path):
     filled, pair = read_clip(out / "filled.mp4"), read_clip(out / "before_after.mp4")
     assert (len(filled), filled.size) == (6, (96, 128))
     assert (len(pair), pair.size) == (6, (96, 260))
-    truth = toy.toy_clip("coffee", length=6, size=(96, 128), camera="homography", speed=3.0, seed=3).clip.frames
+    truth = toy_clip("coffee", length=6, size=(96, 128), camera="homography", speed=3.0, seed=3).clip.frames
     assert float((filled.frames - truth).abs().mean()) < 0.08, "filled.mp4 is not this clip"
     assert cv2.imread(str(out / "attention.png")).std() > 10
     assert "other parameters" in "".join(str(o.get("text")) for _, o in outputs(notebook))
 
 
 def test_attention_maps_on_a_clip_of_ones_own(tmp_path):
-    clip = toy.toy_clip("chelsea", length=5, size=(64, 96), seed=1, speed=3.0).clip
+    clip = toy_clip("chelsea", length=5, size=(64, 96), seed=1, speed=3.0).clip
     write_video(tmp_path / "mine.mp4", clip.frames, clip.fps)
     mask = np.zeros((64, 96), np.uint8)
     mask[20:40, 40:60] = 255

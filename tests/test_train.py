@@ -14,13 +14,15 @@ import pytest
 import torch
 
 from vinpaint_lib import checkpoints, train
-from vinpaint_lib.datasets import parse_source
+from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.fusion_net import CONFIGS
-from vinpaint_lib.models.registry import build
-from vinpaint_lib.models.tgfnet import TGFNet, Trainable
-from vinpaint_lib.recipes import tgfnet as recipe
-from vinpaint_lib.samples import SamplePool
+from vinpaint_lib.systems.registry import build
+from vinpaint_lib.systems.tgfnet import recipe
+from vinpaint_lib.systems.tgfnet.model import TGFNet, Trainable
+from vinpaint_lib.systems.tgfnet.network import CONFIGS
+from vinpaint_lib.systems.tgfnet.samples import TargetPool
+from vinpaint_lib.training import loop
+from vinpaint_lib.training.loop import LOG, STATE, WEIGHTS
 
 SPEC = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
 
@@ -48,7 +50,7 @@ train.train("tgfnet", "tiny", "toy", Path({str(out)!r}), seed=0, device="cpu", w
 
 
 def losses_of(out: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (out / train.LOG).read_text().splitlines()]
+    return [json.loads(line)["loss"] for line in (out / LOG).read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +70,10 @@ def test_a_run_leaves_log_pictures_tensorboard_and_weights(whole):
     assert len(losses_of(whole)) == recipe.PRESETS["tiny"].steps
     assert list((whole / "samples").glob("*.png"))
     assert list((whole / "tensorboard").glob("events*"))
-    provenance = checkpoints.read_provenance(whole / train.WEIGHTS)
+    provenance = checkpoints.read_provenance(whole / WEIGHTS)
     assert provenance["step"] == recipe.PRESETS["tiny"].steps
     assert provenance["run"]["seed"] == 0
-    assert build("tgfnet", whole / train.WEIGHTS).config.copy
+    assert build("tgfnet", whole / WEIGHTS).config.copy
 
 
 def test_the_seed_decides(whole, cache, tmp_path, monkeypatch):
@@ -86,7 +88,7 @@ def test_stopped_and_resumed_ends_bit_identical(whole, cache, tmp_path, monkeypa
     run(tmp_path, cache, monkeypatch, stop_after=stop)
     run(tmp_path, cache, monkeypatch)
     assert losses_of(tmp_path) == losses_of(whole)
-    one, two = (checkpoints.load_state(out / train.STATE) for out in (whole, tmp_path))
+    one, two = (checkpoints.load_state(out / STATE) for out in (whole, tmp_path))
     for part in ("model", "average"):
         assert all(torch.equal(one[part][name], two[part][name]) for name in one[part])
     moments = one["optimiser"]["state"]
@@ -98,13 +100,13 @@ def test_killed_at_any_moment_and_resumed_ends_bit_identical(whole, cache, tmp_p
     script = program(tmp_path, {"batch": 2, "checkpoint": 1})
     process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "VINPAINT_CACHE": str(cache)})
     deadline = time.monotonic() + 120
-    while process.poll() is None and not (tmp_path / train.STATE).exists() and time.monotonic() < deadline:
+    while process.poll() is None and not (tmp_path / STATE).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     run(tmp_path, cache, monkeypatch, overrides={"checkpoint": 1})
     assert losses_of(tmp_path) == losses_of(whole)
-    one, two = (checkpoints.load_state(out / train.STATE) for out in (whole, tmp_path))
+    one, two = (checkpoints.load_state(out / STATE) for out in (whole, tmp_path))
     assert all(torch.equal(one["model"][name], two["model"][name]) for name in one["model"])
 
 
@@ -126,7 +128,7 @@ def test_a_loss_that_stays_nan_ends_the_run_with_a_sentence(cache, tmp_path, mon
         return {name: term * float("nan") for name, term in real(*arguments).items()}
 
     monkeypatch.setattr(recipe, "compute_losses", broken)
-    monkeypatch.setattr(train, "PATIENCE", 3)
+    monkeypatch.setattr(loop, "PATIENCE", 3)
     with pytest.raises(UserError, match="not finite for 3 steps"):
         run(tmp_path, cache, monkeypatch)
 
@@ -141,7 +143,7 @@ def test_one_bad_step_is_skipped_and_training_goes_on(cache, tmp_path, monkeypat
 
     monkeypatch.setattr(recipe, "compute_losses", broken_once)
     run(tmp_path, cache, monkeypatch)
-    state = checkpoints.load_state(tmp_path / train.STATE)
+    state = checkpoints.load_state(tmp_path / STATE)
     assert all(torch.isfinite(value).all() for value in state["model"].values())
 
 
@@ -164,14 +166,14 @@ def test_a_fresh_run_begins_a_fresh_log(whole, cache, tmp_path, monkeypatch):
     run(tmp_path, cache, monkeypatch, resume=False, stop_after=0)
     assert losses_of(tmp_path) == []
     assert not list((tmp_path / "samples").iterdir())
-    assert not (tmp_path / train.STATE).exists()
+    assert not (tmp_path / STATE).exists()
     run(tmp_path, cache, monkeypatch)
     assert losses_of(tmp_path) == losses_of(whole)
 
 
 def test_a_log_without_a_state_is_begun_anew(whole, cache, tmp_path, monkeypatch):
     """As a run leaves it that was killed before its first checkpoint."""
-    (tmp_path / train.LOG).write_text((whole / train.LOG).read_text())
+    (tmp_path / LOG).write_text((whole / LOG).read_text())
     run(tmp_path, cache, monkeypatch)
     assert losses_of(tmp_path) == losses_of(whole)
 
@@ -194,7 +196,7 @@ def test_learning_rate_warms_up_and_falls():
 def test_the_papers_losses_reach_the_learned_alignment(cache):
     """The paper's terms come out finite for references that the network aligns itself."""
     model = Trainable(TGFNet(replace(CONFIGS["small"], align=("learned",))))
-    pool = SamplePool(parse_source("toy"), cache, 1, 0, replace(SPEC, walks=("none",), references=3))
+    pool = TargetPool(parse_source("toy"), cache, 1, 0, replace(SPEC, walks=("none",), references=3))
     weights = {"L_py": 1.0, "L_tv": 0.1, "L_align": 2.0}
     terms = recipe.compute_losses(model, pool.whole(0), weights, None)
     assert set(terms) == set(weights)
@@ -205,7 +207,7 @@ def test_the_papers_losses_reach_the_learned_alignment(cache):
 
 def test_own_output_stands_in_where_no_reference_shows_anything(cache):
     model = Trainable(TGFNet(CONFIGS["small"]))
-    batch = SamplePool(parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
+    batch = TargetPool(parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
     own, trust = recipe.with_own_output(model, batch, torch.zeros(len(batch["mask"]), 2))
     unseen = batch["unseen"] > 0
     assert unseen.any()

@@ -5,6 +5,10 @@ Every file is written beside its final name and renamed, so that a killed run le
 
 import json
 import os
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +51,6 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     return provenance
 
 
-def read_released(name: str, path: Path) -> Any:
-    """The system of that name with the weights its authors released, as an `Inpainter`; see `released.read`."""
-    from vinpaint_lib import released  # here, because it builds models, and their registry reads weights with this file
-
-    return released.read(name, path)
-
-
 def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """UserError unless both hold the same names and shapes."""
     for name in expected:
@@ -84,3 +81,38 @@ def load_state(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for damaged files
         raise UserError(f"{path}: cannot be read as a training state; delete it to start anew") from error
+
+
+def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
+    """The tensors under `key` by name, as float32, without the `module.` that training on several GPUs leaves."""
+    content = read_pickle(path)
+    found = content.get(key) if isinstance(content, Mapping) else None
+    if not isinstance(found, Mapping):
+        there = ", ".join(str(k) for k in list(content)[:5]) if isinstance(content, Mapping) else type(content).__name__
+        raise UserError(f"{path}: has no {key!r} with weights in it (but {there}); it is the file of another model")
+    prefixed = all(str(name).startswith("module.") for name in found)
+    tensors = {}
+    for name, value in found.items():
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise UserError(f"{path}: {key}.{name} is no tensor of weights; it is the file of another model")
+        tensors[str(name).removeprefix("module.") if prefixed else str(name)] = value.float()
+    return tensors
+
+
+def read_pickle(path: Path) -> Any:
+    """What a torch file holds, tensors and plain containers only."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's word on the pickle's age, before it is refused
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for damaged files
+        code = re.search(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL) (\S+)", str(error))
+        if code:
+            raise UserError(f"{path}: would run code ({code[1]}) when loaded as a pickle; it was not loaded") from error
+        if isinstance(error, pickle.UnpicklingError):
+            raise UserError(
+                f"{path}: is no plain file of tensors, it could run code when loaded as a pickle; it was not loaded"
+            ) from error
+        raise UserError(f"{path}: cannot be read as a torch file; download it again") from error

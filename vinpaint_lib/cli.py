@@ -58,22 +58,22 @@ def inpaint(
     """
     import torch
 
-    from vinpaint_lib import clips
     from vinpaint_lib.inpaint import fill
-    from vinpaint_lib.models.registry import build
+    from vinpaint_lib.systems.registry import build
+    from vinpaint_lib.video.clip import check_output, open_clip, write_clip
 
     shape = parse_size(size) if size else None
     rate = parse_rate(fps) if fps else None
-    clip = clips.open_clip(input, mask, size=shape, limit=limit, invert=invert_mask, dilate=dilate, fps=rate)
+    clip = open_clip(input, mask, size=shape, limit=limit, invert=invert_mask, dilate=dilate, fps=rate)
     if out.exists() and out.samefile(mask):
         raise UserError(f"{out}: is the mask itself; give another name")
-    for note in (*clip.notes, *clips.check_output(out, clip, overwrite=overwrite)):
+    for note in (*clip.notes, *check_output(out, clip, overwrite=overwrite)):
         tell(note)
     torch.manual_seed(seed)
     system = build(model, weights).to(choose_device(device)).eval()
     bar = tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None)
     # The iterator, not the bar: a bar has a length, so that a type check would take it for a list and look inside.
-    print(clips.write_clip(out, iter(bar), clip, overwrite=overwrite))
+    print(write_clip(out, iter(bar), clip, overwrite=overwrite))
 
 
 def train(
@@ -104,12 +104,24 @@ def train(
         start: weights to begin from
         device: auto, cpu, cuda, cuda:1, mps
     """
-    from vinpaint_lib.train import train as run
+    from vinpaint_lib import train as training
 
     choose_device(device)
-    held = tuple(split(held_back))
     print(
-        run(model, preset, data, out, held_back=held, steps=steps, seed=seed, resume=resume, start=start, device=device)
+        training.train(
+            training.Training(
+                model=model,
+                preset=preset,
+                data=data,
+                out=out,
+                held_back=tuple(split(held_back)),
+                steps=steps,
+                seed=seed,
+                resume=resume,
+                start=start,
+                device=device,
+            )
+        )
     )
 
 
@@ -123,7 +135,7 @@ def evaluate(
     limit: Annotated[int | None, shown("FRAMES")] = 40,
     clips: Annotated[str, shown("NAMES")] = "",
     weights: Annotated[Path | None, shown("FILE")] = None,
-    ablation: Literal["align_attend"] | None = None,
+    ablation: Annotated[str | None, shown("NAME")] = None,
     out: Annotated[Path | None, shown("JSON")] = None,
     device: str = "auto",
     seed: int = 0,
@@ -139,27 +151,40 @@ def evaluate(
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas
         weights: a checkpoint for the networks; without it, the weights that ship
-        ablation: in place of models, one network with parts switched off, beside the table of its paper
+        ablation: in place of models, a system with parts switched off, beside the table of its paper: align_attend
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes
     """
     from vinpaint_lib import evaluate as evaluation
 
-    names, only = split(model), split(clips) or None
-    shape, place = parse_size(size), choose_device(device)
-    evaluation.run(names, data, masks, protocol, shape, limit, seed, out, weights, only, place, ablation)
+    evaluation.run(
+        evaluation.Evaluation(
+            models=split(model),
+            data=data,
+            masks=masks,
+            protocol=protocol,
+            size=parse_size(size),
+            limit=limit,
+            seed=seed,
+            out=out,
+            weights=weights,
+            clips=split(clips) or None,
+            device=choose_device(device),
+            ablation=ablation,
+        )
+    )
 
 
 def models() -> None:
     """List the systems that are built: name, kind, parameters, paper."""
-    from vinpaint_lib.models.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
+    from vinpaint_lib.systems.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
 
     rows = [("name", "kind", "parameters", "weights", "paper")]
     for name in MODELS:
         path = weights_of(name)
         if path is not None and not path.exists():
-            paper = SYSTEMS[VARIANTS[name][0]].network.card.paper
+            paper = SYSTEMS[VARIANTS[name][0]].model.card.paper
             rows.append((name, "network", "-", f"none yet: vinpaint train {VARIANTS[name][0]}", paper))
             continue
         system = build(name)

@@ -24,13 +24,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import vinpaint_lib
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.fusion_net import CONFIGS, FusionNet
-from vinpaint_lib.models import registry
-from vinpaint_lib.options import choose_device
-from vinpaint_lib.recipes import tasks
-from vinpaint_lib.recipes.task import Task
-from vinpaint_lib.step_cost import step_cost
-from vinpaint_lib.train import use_bf16
+from vinpaint_lib.options import choose_device, use_bf16
+from vinpaint_lib.systems import registry
+from vinpaint_lib.systems.tgfnet.network import CONFIGS, FusionNet
+from vinpaint_lib.training.step_cost import step_cost
+from vinpaint_lib.training.task import Task
 
 GIB = 2**30
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
@@ -157,8 +155,8 @@ def estimate(topic: str, task: Task, rate: float) -> Line:
 
 def training(model: str | None = None) -> Iterator[Line]:
     """Speed of a network here, and the time of each preset of `model`; None: of the preset laptop of every system."""
-    chosen = {f"preset {name}": (model, preset) for name, preset in tasks.presets(model).items()} if model else {}
-    every = {f"{name} laptop": (name, tasks.presets(name)["laptop"]) for name in tasks.TASKS}
+    chosen = {f"preset {name}": (model, preset) for name, preset in registry.presets(model).items()} if model else {}
+    every = {f"{name} laptop": (name, registry.presets(name)["laptop"]) for name in registry.SYSTEMS}
     device = torch.device(choose_device("auto"))
     rates = {bf16: speed(device, bf16) for bf16 in (False, True)}
     tested = f"in a training step of TGF-Net's small network on {device}"
@@ -166,7 +164,7 @@ def training(model: str | None = None) -> Iterator[Line]:
     used = "the presets use it" if use_bf16("auto", device) else "the presets do not use it here"
     yield Line("bf16", f"{rates[True] / rates[False]:.1f} times the speed of float32; {used}")
     for topic, (name, preset) in (chosen or every).items():
-        yield estimate(topic, tasks.make(name, preset), rates[use_bf16(preset.precision, device)])
+        yield estimate(topic, registry.make_task(name, preset), rates[use_bf16(preset.precision, device)])
     yield Line("", "Times are estimates from counted operations; making the training samples comes on top.")
     busy, processors = psutil.getloadavg()[0], os.cpu_count() or 1
     if busy > processors:

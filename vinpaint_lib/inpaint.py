@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from vinpaint_lib.clips import Clip
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.models import Inpainter, Output, Step, Window
+from vinpaint_lib.interface import Inpainter, Output, Step, Window
+from vinpaint_lib.video.clip import Clip
 
 
 @runtime_checkable
@@ -142,3 +142,14 @@ def fill_clip(model: Inpainter, clip: Clip, **options: Any) -> Clip:
     """`fill` for a clip in memory: the completed clip, its masks empty."""
     frames = torch.stack(list(fill(model, clip, **options)))
     return Clip(frames, torch.zeros_like(clip.masks), clip.fps, clip.name, clip.audio, clip.names)
+
+
+class Recorder:
+    """Keeps the maps of every step: give it to `inpaint.fill` as `on_step`. Frames without a hole have none."""
+
+    def __init__(self) -> None:
+        self.maps: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, step: Step, output: Output) -> None:
+        if output.maps:
+            self.maps[step.targets[0]] = output.maps

@@ -5,6 +5,9 @@ Each raises UserError for a value that means nothing, naming the option.
 
 import re
 from fractions import Fraction
+from pathlib import Path
+
+import torch
 
 from vinpaint_lib.errors import UserError
 
@@ -44,3 +47,13 @@ def choose_device(name: str) -> str:
             f"--device {name}: this machine has none that torch {torch.__version__} can use; give cpu or auto"
         )
     return name
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether autocast to bf16 helps: on a GPU that has it, on a CPU with AMX or AVX512-BF16 units."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return device.type == "cpu" and ("amx_bf16" in flags or "avx512_bf16" in flags)

@@ -24,8 +24,8 @@ import yaml
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
-from vinpaint_lib import manifest
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.lessons import manifest
 
 DEMO = Path("notebooks/09_attention_maps.ipynb")
 DEMO_OUT = Path("runs/demo")

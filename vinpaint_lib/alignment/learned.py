@@ -1,0 +1,209 @@
+"""Coarse alignment: one affine map per reference, learned (TGF-Net sec. E).
+
+Paper    TGF-Net says what the module is for and how it is trained (L_align), not what it is. Regressors on
+         concatenated features (CPNet) did not leave the identity here, so this one measures: masked cosine
+         correlation, as Align-and-Attend has it, gives every cell of the target a match and a confidence, and
+         a robust weighted least-squares fit turns the matches into the six parameters. A second look at twice
+         the resolution, on the warped reference, removes what is left.
+Start    exactly the identity: a gate of 0 multiplies the estimate (theta = I + gate (estimate - I)). Training
+         opens it; pretrained weights have it at 1.
+Holes    masked out of the input, so nothing under a hole can matter; cells of holes neither vote nor are found.
+Theta    maps target positions to reference positions in corner coordinates (affine.py, warp.by_affine).
+"""
+
+from typing import NamedTuple
+
+import torch
+from einops import einsum, rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vinpaint_lib.alignment import affine
+from vinpaint_lib.alignment.matching import (
+    NEVER,
+    REACH,
+    MatchEncoder,
+    Matches,
+    believe,
+    correlate_around,
+    peak,
+    take,
+    unit,
+    visible_share,
+)
+from vinpaint_lib.motion import warp
+
+
+class Warped(NamedTuple):
+    """References in the target's place.
+
+    `frames` are the warped references with their holes at 0; `visibility` in [0, 1] is the warped (1 - mask): below 1
+    where a hole or the frame's edge was mixed in, 0 outside; `theta` are the maps used.
+    """
+
+    frames: Float[Tensor, "b n 3 h w"]
+    visibility: Float[Tensor, "b n 1 h w"]
+    theta: Float[Tensor, "b n 2 3"]
+
+
+def warp_references(
+    references: Float[Tensor, "b n 3 h w"], masks: Float[Tensor, "b n 1 h w"], theta: Float[Tensor, "b n 2 3"]
+) -> Warped:
+    """Warp references by theta (corner coordinates) and carry their visibility along."""
+    visible = 1 - masks
+    # One warp for both: the coordinates are the same.
+    both = torch.cat([references * visible, visible], dim=2)
+    warped = warp.by_affine(rearrange(both, "b n c h w -> (b n) c h w"), rearrange(theta, "b n i j -> (b n) i j"))
+    warped = rearrange(warped, "(b n) c h w -> b n c h w", b=len(references))
+    return Warped(warped[:, :, :3], warped[:, :, 3:], theta)
+
+
+def mutually_visible(
+    target_mask: Float[Tensor, "b 1 h w"], visibility: Float[Tensor, "b n 1 h w"]
+) -> Float[Tensor, "b n 1 h w"]:
+    """Weights of L_align (0 or 1): (1 - M_t), as printed, times the references' own visibility.
+
+    Without the second factor, which CPNet has and the print lacks, holes of the references pull the estimate. Partly
+    visible pixels are mixed with 0 and count nothing.
+    """
+    return rearrange(1 - target_mask, "b 1 h w -> b 1 1 h w") * (visibility > 0.999).to(visibility.dtype)
+
+
+class LearnedAffine(nn.Module):
+    """Affine map from target to each reference, by correlation and least squares.
+
+    `size` (height, width, multiples of 8) is the resolution it works at, whatever the frames have; `channels` are the
+    encoder's at 1/2, 1/4 and 1/8; `looks` is the number of second looks.
+    """
+
+    def __init__(
+        self, *, size: tuple[int, int] = (128, 224), channels: tuple[int, int, int] = (24, 48, 96), looks: int = 2
+    ):
+        super().__init__()
+        if size[0] % 8 or size[1] % 8:
+            raise ValueError(f"the working size {size} must divide by 8")
+        self.size, self.looks, self.channels = size, looks, channels
+        self.encoder = MatchEncoder(channels)
+        # Logits are temperature * cosine - shrink * distance^2: far matches need better evidence.
+        self.temperature = nn.Parameter(torch.tensor([2.5, 2.5]))  # of both looks, as logarithm
+        self.shrink = nn.Parameter(torch.tensor(-5.0))  # as logarithm; distance in cells
+        # Confidence is a logistic function of three pieces of evidence (see `believe`), one row for each look.
+        self.evidence = nn.Parameter(torch.tensor([[2.0, 2.0, 1.0, -2.0], [2.0, 2.0, 1.0, -2.0]]))
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(
+        self,
+        target: Float[Tensor, "b 3 h w"],
+        target_mask: Float[Tensor, "b 1 h w"],
+        references: Float[Tensor, "b n 3 h w"],
+        reference_masks: Float[Tensor, "b n 1 h w"],
+    ) -> Float[Tensor, "b n 2 3"]:
+        """theta for every reference, in corner coordinates; the shapes must agree (ValueError)."""
+        affine.check_shapes(target, target_mask, references, reference_masks)
+        b, n, _, height, width = references.shape
+        # Under autocast only the encoder computes in half precision: three digits are too few for positions.
+        exact = torch.autocast(target.device.type, enabled=False)
+        others, hidden = (rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks))
+        with exact:
+            frame, mask = affine.resize(target, target_mask, self.size)
+            frames, masks = affine.resize(others, hidden, self.size)
+        fine, coarse = self.encoder(frame, mask)
+        fine, coarse, mask = (repeat(x, "b c h w -> (b n) c h w", n=n) for x in (fine, coarse, mask))
+        others = self.encoder(frames, masks)[1]
+        with exact:
+            theta = self.fit(self.first_look(coarse, others, mask, masks), first=True)
+        for _ in range(self.looks):
+            with exact:
+                moved, gone = warp_with_mask(frames, masks, theta)
+            others = self.encoder(moved, gone, coarse=False)[0]
+            with exact:
+                theta = affine.compose(self.fit(self.second_look(fine, others, mask, gone), first=False), theta)
+        with exact:
+            theta = affine.edges_to_corners(self.gated(theta), height, width)
+        return rearrange(theta, "(b n) i j -> b n i j", b=b)
+
+    def gated(self, theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
+        """I + gate (theta - I)"""
+        start = affine.identity(len(theta), theta)
+        return start + self.gate * (theta - start)
+
+    def first_look(
+        self,
+        coarse: Float[Tensor, "b c h w"],
+        other: Float[Tensor, "b c h w"],
+        mask: Float[Tensor, "b 1 hh ww"],
+        other_mask: Float[Tensor, "b 1 hh ww"],
+    ) -> Matches:
+        """Every target cell at 1/8 (features `coarse`) against every reference cell (features `other`).
+
+        Cells with less than half of their pixels known count as hidden: those of the reference are not found, those of
+        the target neither vote nor are asked back.
+        """
+        rows, cols = coarse.shape[-2:]
+        seen, other_seen = visible_share(mask, 8), visible_share(other_mask, 8)
+        place = affine.cell_centres(rows, cols, coarse)
+        half = place.new_tensor([cols / 2, rows / 2])
+        far = ((rearrange(place, "i xy -> i 1 xy") - place) * half).square().sum(-1)
+        cosine = self.cosine(coarse, other, seen, other_seen)
+        logits = self.temperature[0].exp() * cosine - self.shrink.exp() * far
+        logits = logits.masked_fill(rearrange(other_seen == 0, "b j -> b 1 j"), NEVER)
+        end, sure, best = peak(logits, place, rows, cols)
+        back = logits.masked_fill(rearrange(seen == 0, "b i -> b i 1"), NEVER).logsumexp(dim=1)
+        mutual = take(logits, best) - back.gather(1, best)
+        confidence = believe(self.evidence[0], sure, mutual, take(cosine, best)) * other_seen.gather(1, best)
+        return Matches(repeat(place, "i xy -> b i xy", b=len(coarse)), end, confidence, seen, logits)
+
+    def cosine(
+        self,
+        coarse: Float[Tensor, "b c h w"],
+        other: Float[Tensor, "b c h w"],
+        seen: Float[Tensor, "b i"],
+        other_seen: Float[Tensor, "b j"],
+    ) -> Float[Tensor, "b i j"]:
+        """How alike each target cell and each reference cell are, in [-1, 1]; `seen` as `visible_share` gives it."""
+        return einsum(unit(coarse, seen), unit(other, other_seen), "b i c, b j c -> b i j")
+
+    def second_look(
+        self,
+        fine: Float[Tensor, "b c h w"],
+        other: Float[Tensor, "b c h w"],
+        mask: Float[Tensor, "b 1 hh ww"],
+        other_mask: Float[Tensor, "b 1 hh ww"],
+    ) -> Matches:
+        """Every target cell at 1/4 against its neighbours in the warped reference (features `other`)."""
+        seen, other_seen = visible_share(mask, 4), visible_share(other_mask, 4)
+        rows, cols = fine.shape[-2:]
+        one, two = (
+            rearrange(unit(x, s), "b (h w) c -> b h w c", h=rows) for x, s in ((fine, seen), (other, other_seen))
+        )
+        cosine = correlate_around(one, two)
+        shown = rearrange(other_seen, "b (h w) -> b 1 h w", h=rows)
+        around = functional.unfold(shown, 2 * REACH + 1, padding=REACH)
+        hidden = rearrange(around, "b j i -> b i j") < 0.5
+        logits = (self.temperature[1].exp() * cosine).masked_fill(hidden, NEVER)
+        side = 2 * REACH + 1
+        moves = affine.cell_centres(side, side, fine) * side / 2
+        shift, sure, best = peak(logits, moves, side, side)
+        start = repeat(affine.cell_centres(rows, cols, fine), "i xy -> b i xy", b=len(fine))
+        end = start + shift / start.new_tensor([cols / 2, rows / 2])
+        # A best match on the rim of the search may well lie outside of it: that evidence takes the place of `mutual`.
+        rim = -4 * (moves[best].abs().amax(dim=-1) > REACH - 0.5).float()
+        confidence = believe(self.evidence[1], sure, rim, take(cosine, best)) * ~hidden.all(dim=-1)
+        return Matches(start, end, confidence, seen, logits)
+
+    def fit(self, matches: Matches, first: bool) -> Float[Tensor, "b 2 3"]:
+        """The affine map, in edge coordinates, on which most of the confident matches agree."""
+        half = (self.size[0] / 2, self.size[1] / 2)
+        scales = (16.0, 8.0, 5.0, 5.0) if first else (8.0, 4.0, 3.0)
+        weight = matches.confidence * matches.visible
+        return affine.fit_robust(matches.start, matches.end, weight, half, scales)
+
+
+def warp_with_mask(
+    frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], theta: Float[Tensor, "b 2 3"]
+) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
+    """Frames and masks under theta (edge coordinates); what a hole or the outside touches is hole, and 0."""
+    warped = affine.warp_edges(torch.cat([frames * (1 - masks), 1 - masks], dim=1), theta)
+    gone = (warped[:, 3:] < 0.999).to(warped.dtype)
+    return warped[:, :3] * (1 - gone), gone

@@ -1,0 +1,47 @@
+"""Data sets: toy clips, DAVIS, YouTube-VOS, folders of videos, photographs in motion. One interface: `ClipSet`.
+
+Sources that are opened for training leave out the published DAVIS test clips (`heldout.py`).
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from vinpaint_lib.datasets.clip_set import ClipSet, Mixture
+from vinpaint_lib.datasets.footage import DavisFolder, VideoFolder, YouTubeVosFolder
+from vinpaint_lib.datasets.synthetic import PhotoMotion, ToyClips
+from vinpaint_lib.errors import UserError
+
+FOLDERS: dict[str, Callable[[str, bool], ClipSet]] = {
+    "davis": DavisFolder,
+    "youtube-vos": YouTubeVosFolder,
+    "videos": VideoFolder,
+    "photos": PhotoMotion,
+}
+FORMS = "toy, " + ", ".join(f"{kind}:PATH" for kind in FOLDERS)
+
+
+def parse_source(text: str, *, training: bool = False) -> ClipSet:
+    """The source named in words: "toy", "davis:PATH", "youtube-vos:PATH", "videos:PATH" or "photos:PATH".
+
+    Several are separated by commas and are drawn from equally often, or by weight: "videos:PATH*3,photos:PATH".
+    `training` leaves out the DAVIS test clips and warns of it. Raises UserError for words that are none of these, a
+    weight that is not above 0, and folders that are missing, empty or hold nothing but test clips.
+    """
+    sources, weights = [], []
+    for item in text.split(","):
+        words, star, weight = item.strip().partition("*")
+        kind, colon, path = words.partition(":")
+        known = kind in FOLDERS and path if colon else words == "toy"
+        counted = not star or (re.fullmatch(r"\d+(\.\d+)?", weight) and float(weight) > 0)
+        if not known or not counted:
+            raise UserError(f"{item.strip()!r} is no source of clips; use {FORMS}, with *WEIGHT where one counts more")
+        sources.append(FOLDERS[kind](path, training) if colon else ToyClips())
+        weights.append(float(weight) if star else 1.0)
+    return sources[0] if len(sources) == 1 else Mixture(sources, weights)
+
+
+def without_places(data: str) -> str:
+    """A source's words with each folder's name instead of its path: weights do not tell where they were trained."""
+    items = [item.strip().partition(":") for item in data.split(",")]
+    return ",".join(f"{kind}{colon}{Path(path).name}" for kind, colon, path in items)

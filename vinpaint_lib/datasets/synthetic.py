@@ -1,0 +1,118 @@
+"""Clips that are made: photographs under camera motion, with objects moving above them (`toy.py`)."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vinpaint_lib.datasets import heldout
+from vinpaint_lib.datasets.clip_set import ClipSet, Size, scaled
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.toy.clip import PHOTOS, photograph, toy_scene
+from vinpaint_lib.toy.scene import Scene
+from vinpaint_lib.video.clip import Clip
+from vinpaint_lib.video.sources import header_size, load_picture, picture_files
+
+LENGTH = 48  # frames; nothing limits a made clip, but a source has to say
+USUAL_HEIGHT = 240  # pixels; the height for which the speeds below are meant
+SPEEDS = (0.5, 4.0)  # pixels per frame of camera and objects
+WIDEST = 16 / 9  # a photograph is shown between square and this shape, the camera moves over the rest
+
+
+class SyntheticClips(ClipSet):
+    """Photographs under camera motion with moving objects. Clip i is always the same; `load_random` makes new ones."""
+
+    kind = "synthetic"
+    length = LENGTH
+
+    def photo(self, i: int) -> UInt8[np.ndarray, "a b 3"]:
+        raise NotImplementedError
+
+    def frames(self, i: int) -> int:
+        return self.length
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "clips": self.names, "length": self.length}
+
+    def read(self, i: int, size: Size, chosen: range) -> Clip:
+        scene = self.scene(i, np.random.default_rng(i), size, self.length, 1)
+        return shown(scene, chosen, self.name(i))
+
+    def load_random(self, i: int, rng: np.random.Generator, *, height: int, length: int, stride: int = 1) -> Clip:
+        scene = self.scene(i, rng, scaled(self.size(i), height), length, stride)
+        return shown(scene, range(length), self.name(i))
+
+    def scene(self, i: int, rng: np.random.Generator, size: Size, length: int, stride: int) -> Scene:
+        """Camera, speed and objects drawn from `rng`; larger strides are faster motion."""
+        pace = stride * size[0] / USUAL_HEIGHT
+        others = [self.photo(int(k)) for k in rng.integers(len(self), size=2)]
+        return toy_scene(
+            self.name(i),
+            length=length,
+            size=size,
+            camera="homography" if rng.random() < 0.5 else "affine",
+            objects=int(rng.integers(0, 3)),
+            seed=int(rng.integers(2**31)),
+            photo=self.photo(i),
+            textures=others,
+            speed=float(rng.uniform(*SPEEDS)) * pace,
+            object_speed=float(rng.uniform(*SPEEDS)) * pace,
+        )
+
+
+class ToyClips(SyntheticClips):
+    """The photographs that scikit-image ships, in motion: needs no data at all."""
+
+    kind = "toy"
+
+    def __len__(self) -> int:
+        return len(PHOTOS)
+
+    def name(self, i: int) -> str:
+        return PHOTOS[i]
+
+    def size(self, i: int) -> Size:
+        return USUAL_HEIGHT, 432
+
+    def photo(self, i: int) -> UInt8[np.ndarray, "a b 3"]:
+        return photograph(PHOTOS[i])
+
+
+class PhotoMotion(SyntheticClips):
+    """A folder of photographs, each of them put in motion; objects are cut from the others."""
+
+    kind = "photos"
+
+    def __init__(self, path: str | Path, training: bool = False) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise UserError(f"{path}: no such folder of photographs; check the path")
+        if training:
+            heldout.check_photographs(self.path)
+        self.files = picture_files(self.path)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def name(self, i: int) -> str:
+        return self.files[i].stem
+
+    def size(self, i: int) -> Size:
+        """The photograph's own height, and a width between square and 16:9."""
+        height, width = header_size(self.files[i])
+        return height, round(min(max(width / height, 1.0), WIDEST) * height)
+
+    def photo(self, i: int) -> UInt8[np.ndarray, "a b 3"]:
+        return read_photograph(self.files[i])
+
+
+def shown(scene: Scene, chosen: range, name: str) -> Clip:
+    """The chosen frames of a scene, with the silhouettes of its objects as masks."""
+    return Clip(scene.frames(chosen=chosen), scene.silhouettes(chosen), name=name)
+
+
+@lru_cache(maxsize=32)
+def read_photograph(file: Path) -> UInt8[np.ndarray, "a b 3"]:
+    return np.asarray(load_picture(file).convert("RGB"))

@@ -1,0 +1,115 @@
+"""TODO header of vinpaint_lib.figures.page."""
+
+import io
+import os
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from einops import rearrange
+from IPython.display import display
+from jaxtyping import Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
+from torch import Tensor
+
+DPI = 80  # in a notebook, which stores every figure; files get twice that
+WIDTH = 9.0  # inches
+# Pairs of a strong and a light tone of four hues, then a grey. The strong ones are steps of lightness from navy to
+# yellow, so they stay apart for any colour vision and in a grey print.
+COLOURS = ("#00305A", "#7FB2DD", "#C44E00", "#F7B58A", "#2CA58D", "#A9E4D0", "#E6C229", "#F7EDB5", "#C4C4C4")
+MAP = "cividis"  # made to look the same with any colour vision; lightness rises evenly
+
+
+def show(figure: Figure, alt: str, *, path: str | Path | None = None, photo: bool = False) -> None:
+    """Display a figure with its alternative text; with `path`, write it there as PNG first (atomically).
+
+    In a notebook the picture carries `alt` in its metadata, and as plain text for what shows no pictures; elsewhere
+    only the text is printed. `photo` stores a JPEG, otherwise a PNG of at most 256 colours: what a notebook with a
+    dozen figures can afford. Raises ValueError for an empty `alt`.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs its alternative text: say what it shows")
+    if path is not None:
+        save(figure, path)
+    mime = "image/jpeg" if photo else "image/png"
+    display({mime: encoded(figure, photo), "text/plain": alt}, metadata={mime: {"alt": alt}}, raw=True)
+
+
+def encoded(figure: Figure, photo: bool) -> bytes:
+    """The figure as a small JPEG or PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="raw", dpi=DPI)
+    width, height = figure.canvas.get_width_height()
+    picture = Image.frombuffer("RGBA", (width, height), buffer.getvalue()).convert("RGB")
+    small = io.BytesIO()
+    if photo:
+        picture.save(small, "JPEG", quality=70, optimize=True)
+    else:
+        picture.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG, beside its final name first, so that no half picture is left."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".tmp")
+    figure.savefig(beside, format="png", dpi=2 * DPI)
+    os.replace(beside, path)
+    return path
+
+
+def blank(width: float, height: float, edge: float = 0.02) -> Figure:
+    """A figure of that many inches, with at least `edge` inches free above and below each of its plots.
+
+    It is made without pyplot's global state, so that no backend setting can lose it.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=edge, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_rgb(picture: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:
+    """What matplotlib draws: clamped to [0, 1], channels last."""
+    return rearrange(picture.detach().float().clamp(0, 1).cpu(), "c h w -> h w c").numpy()
+
+
+def grid(rows: Sequence[Sequence[Tensor | None]], names: Sequence[str], titles: Sequence[str]) -> Figure:
+    """Pictures (3 h w) in rows; `names` left of the rows, `titles` above the columns, or above every picture if there
+    are that many. None leaves a place free; the name of a row that begins with one stands where the others' do."""
+    columns = max(len(row) for row in rows)
+    first = next(picture for picture in rows[0] if picture is not None)
+    each = (WIDTH - 0.3) / columns
+    line, head = (0.24, 0.11) if len(titles) > columns else (0.02, 0.31)
+    tall = len(rows) * (each * first.shape[-2] / first.shape[-1] + line) + head
+    figure = blank(WIDTH, tall, edge=0.05)  # with less the titles on top are cut
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for r, row in enumerate(rows):
+        for c, picture in zip_longest(range(columns), row):
+            axis = axes[r, c]
+            bare(axis)
+            if picture is None:
+                named = c == 0 and r < len(names)
+                axis.set_visible(named)
+                if named:  # the row's name hangs on this place: it gets the first picture's shape and stays empty
+                    axis.patch.set_visible(False)
+                    axis.set(xlim=(0, first.shape[-1]), ylim=(0, first.shape[-2]), aspect="equal")
+                continue
+            axis.imshow(to_rgb(picture), interpolation="nearest")
+            if r * columns + c < len(titles):
+                axis.set_title(titles[r * columns + c], fontsize=9, pad=3)
+        if r < len(names):
+            axes[r, 0].set_ylabel(names[r], fontsize=9)
+    return figure
+
+
+def bare(axis) -> None:
+    """No ticks and no frame: the picture is the plot."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for side in axis.spines.values():
+        side.set_visible(False)

@@ -1,0 +1,109 @@
+"""TODO header of vinpaint_lib.holes.smooth."""
+
+import cv2
+import numpy as np
+import scipy.sparse.linalg
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+RADIUS = 8  # pixels around a missing one that Telea's method weighs
+COARSE = 4  # the membrane in holes is solved on a grid this much coarser: it is smooth, and 16 times cheaper
+
+
+def telea(frame: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """`frame` (h w 3, RGB in [0, 1]) with its `hole` (h w, bool) filled in 8-bit steps; mid-grey if all is hole."""
+    if not hole.any():
+        return frame
+    if hole.all():
+        return np.full_like(frame, 0.5)
+    shown = np.where(hole[..., None], 0, frame)
+    bytes_in = np.ascontiguousarray((shown * 255).round().clip(0, 255).astype(np.uint8))
+    bytes_out = cv2.inpaint(bytes_in, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+    return np.where(hole[..., None], bytes_out.astype(np.float32) / 255, frame)
+
+
+def complete(flow: np.ndarray, unknown: np.ndarray, coarse: int = COARSE) -> np.ndarray:
+    """Flow (h w 2) with its `unknown` pixels (h w, bool) replaced by a membrane through the known ones.
+
+    The membrane solves Laplace's equation inside the unknown region with the known flow as boundary,
+    so an affine motion of the surroundings continues through the hole. With nothing known it is zero. It is solved on
+    a grid `coarse` times coarser.
+    """
+    if not unknown.any():
+        return flow
+    if unknown.all():
+        return np.zeros_like(flow)
+    height, width = unknown.shape
+    small = (max(height // coarse, 1), max(width // coarse, 1))
+    known = (~unknown).astype(np.float32)
+    weight = cv2.resize(known, small[::-1], interpolation=cv2.INTER_AREA)
+    # OpenCV drops a last axis of length one; reshape keeps it.
+    total = cv2.resize(flow * known[..., None], small[::-1], interpolation=cv2.INTER_AREA).reshape(*small, -1)
+    average = np.where(weight[..., None] > 0, total / np.maximum(weight, 1e-6)[..., None], 0)
+    membrane = solve_membrane(average.astype(np.float64), weight < 0.5 if (weight >= 0.5).any() else weight <= 0)
+    wide = cv2.resize(membrane.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(unknown[..., None], wide.reshape(flow.shape), flow)
+
+
+def solve_membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Laplace's equation for `values` (h w c) on the `unknown` cells (h w, bool), the others held fixed."""
+    count = int(unknown.sum())
+    if count == 0:
+        return values
+    number = np.full(unknown.shape, -1)
+    number[unknown] = np.arange(count)
+    rows, cols = np.nonzero(unknown)
+    height, width = unknown.shape
+    degree = np.zeros(count)
+    right = np.zeros((count, values.shape[-1]))
+    entries = []
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        y, x = rows + dy, cols + dx
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        here = np.arange(count)[inside]
+        y, x = y[inside], x[inside]
+        degree[here] += 1
+        free = number[y, x] >= 0
+        entries.append((here[free], number[y, x][free]))
+        np.add.at(right, here[~free], values[y[~free], x[~free]])
+    i = np.concatenate([e[0] for e in entries] + [np.arange(count)])
+    j = np.concatenate([e[1] for e in entries] + [np.arange(count)])
+    v = np.concatenate([np.full(len(i) - count, -1.0), np.maximum(degree, 1)])
+    system = scipy.sparse.csc_matrix((v, (i, j)), shape=(count, count))
+    solution = scipy.sparse.linalg.splu(system).solve(right)
+    result = values.copy()
+    result[unknown] = solution
+    return result
+
+
+def push_pull(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """Known pixels, continued smoothly: each unknown one takes the mean of a neighbourhood as wide as it must be.
+
+    Means over ever larger blocks are made (push) and fill what finer ones leave open (pull). With nothing known: 0.
+    """
+    height, width = picture.shape[-2:]
+    seen = picture * known
+    if height * width == 1:
+        return seen
+    pad = (0, width % 2, 0, height % 2)
+    total, share = (functional.avg_pool2d(functional.pad(x, pad), 2) for x in (seen, known))
+    coarse = push_pull(total / share.clamp(min=1e-6), (share > 0).to(share))
+    fine = functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+    return seen + (1 - known) * fine
+
+
+def spread(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """The picture with what is not `known` continued smoothly from around; 0 where nothing is known at all.
+
+    Halved down to one pixel, each halving the mean of what is known; then gaps take what the next coarser picture has
+    there.
+    """
+    if max(picture.shape[-2:]) == 1:
+        return picture * known
+    total, share = (
+        functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) for x in (picture * known, known)
+    )
+    coarse = spread(total / share.clamp(min=1e-6), (share > 0).to(share))
+    wide = functional.interpolate(coarse, picture.shape[-2:], mode="bilinear", align_corners=False)
+    return known * picture + (1 - known) * wide

@@ -1,0 +1,46 @@
+"""Every check of every exercise, by name: `from vinpaint_lib.lessons import checks; checks.coverage(my_function)`.
+
+The checks are written in this folder, in a module with the name of each notebook (without its number), and found by
+this file. A module names its checks in `CHECKS`. Each takes the reader's function, prints one line if that is right,
+and else raises `verdict.Wrong` with a sentence that says what is wrong.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+Check = Callable[[Callable[..., Any]], None]
+
+
+@cache
+def found() -> dict[str, Check]:
+    """Name -> check. Raises ValueError if two lessons use one name, or a lesson names a check that it does not have."""
+    checks: dict[str, Check] = {}
+    for module in pkgutil.iter_modules(__path__):
+        lesson = import_module(f"{__name__}.{module.name}")
+        for name in getattr(lesson, "CHECKS", ()):
+            if name in checks:
+                raise ValueError(f"two lessons have a check {name}: {checks[name].__module__} and {lesson.__name__}")
+            if not callable(getattr(lesson, name, None)) or name in globals():
+                raise ValueError(f"{lesson.__name__} names a check {name} that it does not define, or that is taken")
+            checks[name] = getattr(lesson, name)
+    return checks
+
+
+def names() -> tuple[str, ...]:
+    """The names of all checks in alphabetical order."""
+    return tuple(sorted(found()))
+
+
+def __getattr__(name: str) -> Check:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name not in found():
+        raise AttributeError(f"there is no check {name}; there are {', '.join(names())}")
+    return found()[name]
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *names()]

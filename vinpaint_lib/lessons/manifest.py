@@ -1,0 +1,89 @@
+"""What a run of a notebook was made with: the first cell of every executed copy, and the same in its metadata.
+
+Parameters, seed, versions, device, the hash of the weights that ship, and the commit of the project.
+"""
+
+import ast
+import platform
+import subprocess
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+import vinpaint_lib
+from vinpaint_lib.options import choose_device
+
+TAG = "manifest"
+ROOT = Path(__file__).parents[1]
+
+
+def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a run of `notebook` with the parameters `given`, on this machine, as JSON's types."""
+    import torch  # here, because it takes seconds, which `rerun --help` should not
+
+    from vinpaint_lib.systems.registry import SHIPPED
+
+    parameters = {**defaults(notebook), **given}
+    device = choose_device("auto")
+    return {
+        "notebook": notebook.name,
+        "parameters": parameters,
+        "seed": parameters.get("seed"),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "vinpaint": vinpaint_lib.__version__,
+        },
+        "device": f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device,
+        "weights": {path.name: sha256(path.read_bytes()).hexdigest() for path in SHIPPED.values() if path.is_file()},
+        "commit": commit(),
+    }
+
+
+def defaults(notebook: Path) -> dict[str, Any]:
+    """The parameters of a notebook with the values that its parameters cell gives them."""
+    return {
+        name: ast.literal_eval(about["default"]) for name, about in papermill.inspect_notebook(str(notebook)).items()
+    }
+
+
+def commit(root: Path = ROOT) -> str | None:
+    """The project's git commit, with a word if files differ from it; None outside of a git checkout of the project."""
+    if not (root / ".git").exists():  # a parent folder may be a checkout of something else
+        return None
+    try:
+        head = git(root, "rev-parse", "HEAD")
+        return f"{head} with changes" if git(root, "status", "--porcelain", "--untracked-files=no") else head
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def git(root: Path, *words: str) -> str:
+    """What a git command prints."""
+    return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def put(executed: Path, manifest: Mapping[str, Any]) -> None:
+    """Make the manifest the first cell of an executed notebook, and a part of its metadata."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata[TAG] = manifest
+    notebook.cells.insert(0, to_cell(manifest))
+    nbformat.validate(notebook)
+    nbformat.write(notebook, executed)
+
+
+def to_cell(manifest: Mapping[str, Any]) -> NotebookNode:
+    """The manifest as a table of text."""
+    rows = [("notebook", manifest["notebook"])]
+    rows += [(f"parameter {name}", repr(value)) for name, value in manifest["parameters"].items()]
+    rows += [("seed", manifest["seed"]), *manifest["versions"].items(), ("device", manifest["device"])]
+    rows += [(f"sha256 of {name}", value) for name, value in manifest["weights"].items()]
+    rows.append(("commit", manifest["commit"] or "not a git checkout"))
+    table = "\n".join(f"| {name} | `{str(value).replace('|', chr(92) + '|')}` |" for name, value in rows)
+    return new_markdown_cell(f"**This run**\n\n| | |\n|---|---|\n{table}", metadata={"tags": [TAG]}, id="manifest")

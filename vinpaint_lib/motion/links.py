@@ -1,0 +1,141 @@
+"""Motion between neighbouring frames, estimated once and kept while the window needs it.
+
+A `Link` joins frame i and frame i + 1: one homography, the camera's motion, and dense flow both ways, continued
+through the holes as the camera's motion plus a smooth rest. Longer ways are chains of links (`gather.py`); for the
+camera there is also one step over `FAR` frames, since in a chain of many small steps the errors add up.
+"""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.motion import camera, flow
+
+GUARD = 6  # pixels around a hole whose flow is not believed: DIS patches there still touch the hole
+STRIDE = 8  # every 8th pixel votes, where the homography has to come from flow
+INLIER = 2.0  # pixels; RANSAC threshold for those votes
+FAR = 8  # frames
+
+
+@dataclass(frozen=True)
+class Link:
+    """Motion between frames i and i + 1: flows (h w 2) in pixels, homographies (3 3) between pixel positions."""
+
+    forward: np.ndarray
+    backward: np.ndarray
+    forward_homography: np.ndarray
+    backward_homography: np.ndarray
+
+
+@dataclass
+class Links:
+    """All links inside of the current window; older ones are dropped, so memory follows the window.
+
+    `far` holds homographies from frame i to i + FAR. `guided`: flow in holes follows the camera's motion; without,
+    it is a plain membrane (the classical baseline).
+    """
+
+    guided: bool = True
+    by_index: dict[int, Link] = field(default_factory=dict)
+    far: dict[int, np.ndarray] = field(default_factory=dict)
+    greys: dict[int, np.ndarray] = field(default_factory=dict)
+    # What `gather` reads of each frame, kept here because it lives as long: keyed by (index, written back or not).
+    views: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray, np.ndarray | None]] = field(default_factory=dict)
+
+    def update(
+        self, indices: tuple[int, ...], frames: Float[Tensor, "n 3 h w"], holes: Float[Tensor, "n 1 h w"]
+    ) -> None:
+        """Add the missing links between neighbouring `indices`, forget what lies before them.
+
+        `holes` are the holes as given (1 = not known from the input), also where an output was written back:
+        motion is measured on real pixels only.
+        """
+        wanted = [i for i in indices[:-1] if i + 1 in indices]
+        self.by_index = {i: link for i, link in self.by_index.items() if i >= indices[0]}
+        self.far = {i: matrix for i, matrix in self.far.items() if i >= indices[0]}
+        self.greys = {i: grey for i, grey in self.greys.items() if i >= indices[0]}
+        self.views = {key: view for key, view in self.views.items() if key[0] >= indices[0]}
+        place = {index: n for n, index in enumerate(indices)}
+        gaps = {i: rearrange(holes[place[i]], "1 h w -> h w").numpy() > 0 for i in indices}
+        for i in wanted:
+            if i in self.by_index:
+                continue
+            for j in (i, i + 1):
+                if j not in self.greys:
+                    self.greys[j] = smooth_grey(frames[place[j]], holes[place[j]])
+            self.by_index[i] = measure(self.greys[i], self.greys[i + 1], gaps[i], gaps[i + 1], self.guided)
+        for i in indices:
+            if i in self.far or not all(k in self.by_index for k in range(i, i + FAR)):
+                continue
+            chained = np.eye(3)
+            for k in range(i, i + FAR):
+                chained = self.by_index[k].forward_homography @ chained
+            found = camera.homography(self.greys[i], self.greys[i + FAR], gaps[i], gaps[i + FAR], chained)
+            self.far[i] = chained if found is None else found
+
+
+def smooth_grey(frame: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"]) -> np.ndarray:
+    """Grey 8-bit picture whose hole is a smooth membrane: no edge of the hole is left to be tracked."""
+    grey = flow.to_grey(frame).astype(np.float32)
+    unknown = rearrange(hole, "1 h w -> h w").numpy() > 0
+    return np.round(complete(grey[..., None], unknown)[..., 0]).clip(0, 255).astype(np.uint8)
+
+
+def measure(
+    first: np.ndarray, second: np.ndarray, first_hole: np.ndarray, second_hole: np.ndarray, guided: bool = True
+) -> Link:
+    """The link between two grey pictures (h w, uint8) with holes (h w, bool)."""
+    forward, forward_unknown = raw_flow(first, second, first_hole, second_hole)
+    backward, backward_unknown = raw_flow(second, first, second_hole, first_hole)
+    matrix = camera.homography(first, second, first_hole, second_hole)
+    if matrix is None:
+        matrix = from_flow(forward, forward_unknown)
+    inverse = np.linalg.inv(matrix)
+    if not guided:
+        return Link(complete(forward, forward_unknown), complete(backward, backward_unknown), matrix, inverse)
+    forward = complete_beside(forward, forward_unknown, matrix)
+    return Link(forward, complete_beside(backward, backward_unknown, inverse), matrix, inverse)
+
+
+def raw_flow(
+    src: np.ndarray, dst: np.ndarray, src_hole: np.ndarray, dst_hole: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """DIS flow (h w 2) from `src` to `dst`, and where it is not to be believed (h w, bool)."""
+    raw = flow.dis_grey(src, dst)
+    height, width = src.shape
+    kernel = np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    # A pixel that lands in the other frame's hole was matched to nothing real.
+    landing = cv2.dilate(dst_hole.astype(np.uint8), kernel)
+    lands = cv2.remap(landing, x + raw[..., 0], y + raw[..., 1], cv2.INTER_NEAREST, borderValue=0) > 0
+    return raw, lands | (cv2.dilate(src_hole.astype(np.uint8), kernel) > 0)
+
+
+def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Flow (h w 2) in unknown pixels as the homography's motion plus a membrane of what differs from it around."""
+    height, width = unknown.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    camera_flow = np.stack(transform(matrix, x, y), -1) - np.stack([x, y], -1)
+    return complete(raw - camera_flow, unknown) + camera_flow
+
+
+def transform(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions under a homography, float32."""
+    m = (matrix / matrix[2, 2]).astype(np.float32)
+    depth = np.maximum(m[2, 0] * x + m[2, 1] * y + 1, 1e-3)
+    return (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
+
+
+def from_flow(raw: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Homography (3 3) fitted to flow where it is known; identity when too few pixels vote."""
+    height, width = unknown.shape
+    y, x = np.mgrid[0:height:STRIDE, 0:width:STRIDE].astype(np.float32)
+    voters = ~unknown[::STRIDE, ::STRIDE]
+    start = np.stack([x, y], -1)[voters]
+    matrix = camera.fit(start, start + raw[::STRIDE, ::STRIDE][voters], INLIER)
+    return np.eye(3) if matrix is None else matrix

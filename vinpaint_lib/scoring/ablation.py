@@ -1,0 +1,46 @@
+"""Ablations of a paper's table, measured with one network whose parts are switched off at test time.
+
+The paper's numbers stand beside ours. They are another measure, of other networks, on other clips: the order of rows
+may be compared, a number of one column with a number of the other may not.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One row: what the configuration changes, and the FID that the paper prints for it (number in brackets)."""
+
+    name: str
+    options: dict[str, Any]
+    published: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Rows of one model; `switches` are the options that are shown as ticks; `notes` stand below the table."""
+
+    model: str
+    switches: tuple[str, ...]
+    rows: tuple[Row, ...]
+    heading: str
+    notes: tuple[str, ...]
+
+
+def beside_paper(ablation: Ablation, lines: list[list[str]]) -> list[list[str]]:
+    """The lines of a table with ticks for what is on, and the paper's numbers behind a bar on the right."""
+    heading, *rows = lines
+    done = [["parts", *ablation.switches, *heading[1:], "|", ablation.heading]]
+    for row, (name, *values) in zip(ablation.rows, rows, strict=True):
+        ticks = ["x" if row.options[switch] else "" for switch in ablation.switches]
+        done.append([name, *ticks, *values, "|", "{:.3f} ({:.3f})".format(*row.published) if row.published else "-"])
+    return done
+
+
+def describe(ablation: Ablation) -> dict[str, Any]:
+    """For the JSON file: the rows with the paper's numbers, and the notes."""
+    rows = {
+        row.name: row.options | dict(zip(("paper_fid", "paper_fid_std"), row.published or (None, None), strict=True))
+        for row in ablation.rows
+    }
+    return {"of": ablation.model, "rows": rows, "notes": list(ablation.notes)}

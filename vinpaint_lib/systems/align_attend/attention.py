@@ -1,0 +1,101 @@
+"""Align-and-Attend's refinement stage (sec. 3.1.2): non-local attention from a hole to what references show.
+
+No layer is learned. Queries and keys are features of unit length, values are the features as they are:
+
+    A = softmax(scale * Q K^T) V,    Q positions of the hole, K and V visible positions of all references
+
+in space and time at once. The formula is rebuilt from the note's sentences. That K and V come from references that are
+not aligned is our reading of "reference frame stack"; `scale` is ours, the note gives no temperature.
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn import functional
+
+from vinpaint_lib.alignment.matching import NEVER
+
+MATCHINGS = ("hole", "entire")
+CHUNK = 2**24  # scores that are held at a time (64 MB); more only needs more memory
+
+
+def attend(
+    target: Float[Tensor, "b c h w"],
+    references: Float[Tensor, "b r c h w"],
+    queries: Float[Tensor, "b 1 h w"],
+    keys: Float[Tensor, "b r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "b c h w"]:
+    """What each position with `queries` 1 finds among positions with `keys` 1; 0 at all others. In float32.
+
+    Without a key, or without a query, everything is 0.
+    """
+    found = []
+    with torch.autocast(target.device.type, enabled=False):
+        for asked, known, query, key in zip(target.float(), references.float(), queries, keys, strict=True):
+            asking, there = positions(query), positions(key)
+            shown = rearrange(known, "r c h w -> (r h w) c")[there]
+            flat = rearrange(asked, "c h w -> (h w) c")
+            result = torch.zeros_like(flat)
+            if len(there):
+                result = result.index_copy(0, asking, look_up(flat[asking], shown, scale))
+            found.append(rearrange(result, "(h w) c -> c h w", h=target.shape[-2]))
+    return torch.stack(found)
+
+
+def positions(mask: Float[Tensor, "*r 1 h w"]) -> Int[Tensor, "n"]:
+    """Numbers of the positions where `mask` is 1, in order. For tensors without content, on which the cost of a step is
+    counted, all of them: no step costs more."""
+    flat = rearrange(mask, "... -> (...)")
+    if isinstance(mask, FakeTensor):
+        return torch.arange(flat.numel(), device=flat.device)
+    return torch.nonzero(flat > 0)[:, 0]
+
+
+def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: float) -> Float[Tensor, "n c"]:
+    """Weighted means of `shown` for each row of `asked`, by the softmax of scaled cosines; some rows at a time."""
+    keys = functional.normalize(shown, dim=-1, eps=1e-6)
+    parts = []
+    for some in asked.split(max(1, CHUNK // len(shown))):
+        cosine = functional.normalize(some, dim=-1, eps=1e-6) @ keys.T
+        parts.append((scale * cosine).softmax(dim=-1) @ shown)
+    return torch.cat(parts)
+
+
+def weights(
+    target: Float[Tensor, "b c y x"],
+    references: Float[Tensor, "b r c h w"],
+    keys: Float[Tensor, "b r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "b y x r h w"]:
+    """What each position of the target takes from each position of the references: sum 1, and 0 where `keys` is 0.
+
+    All of them at once, for figures and lessons: memory grows with the product of positions. `attend` needs few.
+    Without a key everything is 0.
+    """
+    asked, shown = rearrange(target, "b c y x -> b (y x) c"), rearrange(references, "b r c h w -> b (r h w) c")
+    one, other = (functional.normalize(x.float(), dim=-1, eps=1e-6) for x in (asked, shown))
+    barred = rearrange(keys == 0, "b r 1 h w -> b 1 (r h w)")
+    found = (scale * one @ other.mT).masked_fill(barred, NEVER).softmax(dim=-1).masked_fill(barred, 0.0)
+    (y, x), (h, w) = target.shape[-2:], references.shape[-2:]
+    return rearrange(found, "b (y x) (r h w) -> b y x r h w", y=y, x=x, h=h, w=w)
+
+
+def matched(
+    matching: str,
+    hole: Float[Tensor, "b 1 h w"],
+    filled: Float[Tensor, "b 1 h w"],
+    visible: Float[Tensor, "b r 1 h w"],
+) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b r 1 h w"]]:
+    """Queries and keys of a matching.
+
+    "hole": positions of the hole that alignment has filled, against visible ones; where it has filled nothing in a
+    sample (or was left out), the whole hole asks. "entire": every position against every position of the references.
+    """
+    if matching == "entire":
+        return torch.ones_like(hole), torch.ones_like(visible)
+    rough = hole * filled
+    none = (rough.amax(dim=(1, 2, 3), keepdim=True) == 0).to(hole)
+    return rough + none * hole, visible

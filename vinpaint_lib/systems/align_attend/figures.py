@@ -1,0 +1,130 @@
+"""Figures of Align-and-Attend: which frames a window holds, and where a position of the target looks.
+
+Made and shown as in `viz.py`. Weights are those of one position of the target over all positions of all references.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float
+from matplotlib.colors import to_rgb as colour_of
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from torch import Tensor
+from torch.nn import functional
+
+from vinpaint_lib.figures import clips, page
+
+INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weight is navy, what is asked for is orange
+EDGE: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
+
+# Reference's place -> pixel (row, column) in which it shows what the position hides.
+Truth = Mapping[int, tuple[float, float]]
+
+
+def windows(rows: Mapping[str, Sequence[int]], target: int, length: int, alt: str) -> None:
+    """A row for each window (name -> frames that it holds): squares are the target, rings what it is filled from."""
+    page.show(windows_figure(rows, target, length), alt)
+
+
+def windows_figure(rows: Mapping[str, Sequence[int]], target: int, length: int) -> Figure:
+    """The figure behind `windows`."""
+    figure = page.blank(page.WIDTH, 0.26 * len(rows) + 0.75)
+    axis = figure.subplots()
+    for row, chosen in enumerate(rows.values()):
+        left = sorted(set(range(length)) - {target, *chosen})
+        for frames, mark, fill, size, name in (
+            ([target], "s", INK, 7, "target"),
+            (sorted({*chosen} - {target}), "o", "white", 6, "reference"),
+            (left, ".", "0.7", 2, "not seen"),
+        ):
+            axis.plot(
+                frames, [row] * len(frames), mark, label=None if row else name, markersize=size, markerfacecolor=fill,
+                markeredgecolor=MARK if fill == "white" else fill, markeredgewidth=1.4,
+            )  # fmt: skip
+    axis.set_yticks(range(len(rows)), list(rows), fontsize=8)
+    axis.set_ylim(len(rows) - 0.5, -0.6)
+    axis.set_xticks(range(0, length, max(1, math.ceil(length / 160) * 10)))
+    axis.tick_params(labelsize=8)
+    axis.set_xlabel("frame", fontsize=9)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def looks(
+    target: tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]],
+    rows: Mapping[str, tuple[Float[Tensor, "r a b"], tuple[int, int]]],
+    references: tuple[Float[Tensor, "r 3 h w"], Float[Tensor, "r 1 h w"]],
+    numbers: Sequence[int],
+    alt: str,
+    *,
+    truth: Truth | None = None,
+    columns: int = 5,
+    shares: bool = True,
+) -> None:
+    """For each row the target with the asking position, then the references that give most (see `looks_figure`)."""
+    page.show(
+        looks_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True
+    )
+
+
+def looks_figure(
+    target: tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]],
+    rows: Mapping[str, tuple[Float[Tensor, "r a b"], tuple[int, int]]],
+    references: tuple[Float[Tensor, "r 3 h w"], Float[Tensor, "r 1 h w"]],
+    numbers: Sequence[int],
+    *,
+    truth: Truth | None = None,
+    columns: int = 5,
+    shares: bool = True,
+) -> Figure:
+    """The figure behind `looks`.
+
+    rows: name -> weights (sum 1 over everything) and the asking position in their grid. In each row the largest weight
+    is darkest; above a picture stands, with `shares`, the share of the weight that its frame has. `numbers` are the
+    references' frames. A cross is where `truth` says the content is.
+    """
+    (picture, hole), (frames, masks) = target, references
+    height, width = picture.shape[-2:]
+    pictures: list[list[Tensor | None]] = []
+    titles: list[str] = []
+    shown: list[tuple[str, int | None]] = []
+    for name, (weights, _) in rows.items():
+        share = reduce(weights, "r a b -> r", "sum")
+        chosen = sorted(share.argsort(descending=True, stable=True).tolist()[: columns - 1])
+        strength = weights / weights.max().clamp(min=1e-9)
+        pictures.append([clips.tinted(picture, hole), *(shaded(frames[r], masks[r], strength[r]) for r in chosen)])
+        titles += ["asks", *(f"frame {numbers[r]}" + (f": {float(share[r]):.0%}" if shares else "") for r in chosen)]
+        shown += [(name, None), *((name, r) for r in chosen)]
+    figure = page.grid(pictures, list(rows), titles)
+    if len(rows) == 1:  # a single row's titles are told from column heads by nothing but their number
+        figure.set_figheight(figure.get_figheight() + 0.1)
+    for axis, (name, r) in zip(figure.axes, shown, strict=True):
+        weights, (row, column) = rows[name]
+        tall, wide = height / weights.shape[1], width / weights.shape[2]
+        if r is None:
+            box = Rectangle(
+                (column * wide - 0.5, row * tall - 0.5), wide, tall, fill=False, edgecolor=MARK, linewidth=2
+            )
+            box.set_path_effects(EDGE)
+            axis.add_patch(box)
+        elif truth and r in truth:
+            y, x = truth[r]
+            axis.plot(x, y, "x", color=MARK, markersize=7, markeredgewidth=2, path_effects=EDGE)
+            axis.set_xlim(-0.5, width - 0.5)
+            axis.set_ylim(height - 0.5, -0.5)
+    return figure
+
+
+def shaded(
+    picture: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"], strength: Float[Tensor, "a b"]
+) -> Float[Tensor, "3 h w"]:
+    """The picture in pale grey, striped in its hole, covered with navy where `strength` (0 to 1) is large."""
+    pale = repeat(reduce(picture, "c h w -> h w", "mean") * 0.5 + 0.5, "h w -> c h w", c=3)
+    size = (picture.shape[-2], picture.shape[-1])
+    cover = functional.interpolate(rearrange(strength, "a b -> 1 1 a b"), size, mode="nearest")[0]
+    ink = rearrange(torch.tensor(colour_of(INK)), "c -> c 1 1")
+    return clips.tinted(pale, hole) * (1 - cover) + ink * cover

@@ -1,0 +1,237 @@
+"""The yardstick: what can be done without a network. No parameters, nothing learned.
+
+telea           each frame alone, OpenCV's fast marching (Telea 2004)
+median          at each pixel, the median of what the neighbouring frames show in the same place
+aligned-median  the same after carrying eight frames to the target by homography
+flow            follow each missing pixel along the optical flow into the past and the future to the nearest
+                frame that shows it (the propagation of DFVI, CVPR 2019, with DIS in place of FlowNet2 and a
+                membrane in place of its flow completion network)
+
+What no frame shows is filled by Telea from the rim inwards, in the last three after what was found is in place.
+Nothing under a hole is read; the engine has blanked it anyway.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vinpaint_lib.holes.box import Box, bounding_box
+from vinpaint_lib.holes.smooth import telea
+from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.motion import chains
+from vinpaint_lib.motion.links import Links, smooth_grey, transform
+
+POINTS = 800  # SIFT points of a frame; matching takes the square of it
+GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
+
+
+class Classical(Inpainter):
+    """Fills one target after another from the frames at most `reach` away; subclasses say how."""
+
+    def __init__(self, reach: int) -> None:
+        super().__init__()
+        self.reach = reach
+
+    def plan(self, length: int) -> Iterator[Step]:
+        for target in range(length):
+            around = range(max(0, target - self.reach), min(length, target + self.reach + 1))
+            yield Step((target,), tuple(i for i in around if i != target))
+
+    def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
+        """Frames for the step's targets. Map `found` (k 1 h w): 1 = known or taken from another frame, 0 = Telea."""
+        frames, found = [], []
+        for target in step.targets:
+            n = window.indices.index(target)
+            hole = rearrange(window.masks[n], "1 h w -> h w").numpy() > 0
+            frame = rearrange(window.frames[n], "c h w -> h w c").numpy() * ~hole[..., None]
+            open_still = hole.copy()
+            box = bounding_box(hole)
+            if box is not None:
+                rows, cols = box.slices
+                colour, seen = self.look_around(window, target, box, state)
+                take = seen & hole[rows, cols]
+                frame[rows, cols][take] = colour[take]
+                open_still[rows, cols][take] = False
+            frames.append(telea(frame, open_still))
+            found.append(~open_still)
+        pictures = rearrange(torch.from_numpy(np.stack(frames)).float(), "k h w c -> k c h w").contiguous()
+        return Output(pictures, {"found": rearrange(torch.from_numpy(np.stack(found)).float(), "k h w -> k 1 h w")})
+
+    def look_around(
+        self, window: Window, target: int, box: Box, state: dict[str, Any]
+    ) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+        """Colours for the pixels of `box` in frame `target`, and where other frames gave any."""
+        raise NotImplementedError
+
+
+class Telea(Classical):
+    """Per-frame inpainting: no other frame is looked at."""
+
+    card = ModelCard("telea", "Telea per frame", "Telea: An image inpainting technique based on fast marching. 2004")
+
+    def __init__(self) -> None:
+        super().__init__(reach=0)
+
+    def look_around(self, window, target, box, state):
+        shape = box.size
+        return np.zeros((*shape, 3), np.float32), np.zeros(shape, bool)
+
+
+class TemporalMedian(Classical):
+    """Median over time without alignment: right for a fixed camera, a ghost for a moving one."""
+
+    card = ModelCard("median", "temporal median", "no paper: the oldest background estimate there is")
+
+    def __init__(self, reach: int = 5) -> None:
+        super().__init__(reach)
+
+    def look_around(self, window, target, box, state):
+        inside = (..., *box.slices)
+        colours = rearrange(window.frames[inside], "n c h w -> n h w c").numpy()
+        visible = rearrange(not_given(window)[inside], "n 1 h w -> n h w").numpy() == 0
+        return visible_median(colours, visible)
+
+
+class AlignedMedian(Classical):
+    """Median of eight frames carried to the target, each by one homography between SIFT points of known parts.
+
+    Directly matched, not chained: over twenty frames a chain drifts by many pixels, a match does not.
+    """
+
+    card = ModelCard("aligned-median", "homography-aligned median", "no paper: background of a panning camera")
+
+    def __init__(self, reach: int = 24, references: int = 8) -> None:
+        super().__init__(reach)
+        self.references = references
+
+    def look_around(self, window, target, box, state):
+        points = state.setdefault("points", {})
+        for index in [i for i in points if i < window.indices[0]]:
+            del points[index]
+        place = {index: n for n, index in enumerate(window.indices)}
+        chosen = spread([i for i in window.indices if i != target], self.references)
+        for index in (target, *chosen):
+            if index not in points:
+                points[index] = sift_points(window.frames[place[index]], not_given(window)[place[index]])
+        y, x = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
+        colours, visible = [np.zeros((*x.shape, 3), np.float32)], [np.zeros(x.shape, bool)]  # for a lone frame
+        for index in chosen:
+            matrix = matched_homography(points[target], points[index])
+            if matrix is None:
+                continue
+            there = transform(matrix, x, y)
+            picture, seen = shown_at(window, place[index], *there, {})
+            values = chains.sample_at(picture, *(part.ravel() for part in there))
+            colours.append(rearrange(values, "(h w) c -> h w c", h=len(x)))
+            visible.append(seen)
+        return visible_median(np.stack(colours), np.stack(visible))
+
+
+class FlowPropagation(Classical):
+    """Nearest visible source along flow chains; of past and future the nearer, of equals the more consistent."""
+
+    card = ModelCard(
+        "flow",
+        "DIS flow propagation",
+        "Xu, Li, Zhou, Loy: Deep Flow-Guided Video Inpainting. CVPR 2019 (the propagation step)",
+        choices=("DIS for FlowNet2", "flow in holes by a membrane, not by DFC-Net", "Telea for DeepFill"),
+    )
+
+    def __init__(self, reach: int = 24) -> None:
+        super().__init__(reach)
+
+    def look_around(self, window, target, box, state):
+        links: Links = state.setdefault("links", Links(guided=False))
+        links.update(window.indices, window.frames, not_given(window))
+        pictures: dict[int, tuple[np.ndarray, np.ndarray]] = state.setdefault("pictures", {})
+        for index in [i for i in pictures if i < window.indices[0]]:
+            del pictures[index]
+        place = {index: n for n, index in enumerate(window.indices)}
+        wanted = window.masks[place[target], 0, box.top : box.bottom, box.left : box.right].numpy() > 0
+        colour = np.zeros((*wanted.shape, 3), np.float32)
+        cost = np.full(wanted.shape, np.inf, np.float32)
+        for direction in (-1, 1):
+            walk = chains.Walk("flow", direction)
+            for index, x, y, doubt in chains.chain(links, walk, target, box, self.reach, set(window.indices)):
+                distance = abs(index - target)
+                if cost[wanted].max() < distance:  # everything was found nearer than this
+                    break
+                picture, seen = shown_at(window, place[index], x, y, pictures)
+                # Whole frames decide; the way's disagreement, pressed below 1, orders what is equally far.
+                here = distance + doubt / (1 + doubt)
+                better = seen & wanted & (here < cost)
+                if better.any():
+                    colour[better] = chains.sample_at(picture, x[better], y[better])
+                    cost[better] = here[better]
+        return colour, np.isfinite(cost)
+
+
+def not_given(window: Window) -> Float[Tensor, "n 1 h w"]:
+    """1 where a pixel does not come from the input: still a hole, or written back."""
+    return torch.maximum(window.masks, window.filled)
+
+
+def shown_at(
+    window: Window, n: int, x: np.ndarray, y: np.ndarray, cache: dict[int, tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The window's frame n (h w 3), and whether it shows a given pixel at the positions x y."""
+    index = window.indices[n]
+    if index not in cache:
+        cache[index] = chains.frame_and_margins(window, n, False)[:2]
+    picture, hidden = cache[index]
+    # `hidden` is 255 at a hole and one pixel around it; 8 forgives the rounding of positions.
+    return picture, cv2.remap(hidden, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255) < 8
+
+
+def sift_points(
+    frame: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"]
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 128"]]:
+    """Positions (x, y) and descriptors of at most POINTS points that lie at least GUARD pixels from the hole."""
+    missing = rearrange(hole, "1 h w -> h w").numpy() > 0
+    near = cv2.dilate(missing.astype(np.uint8), np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8))
+    found, descriptors = cv2.SIFT_create(POINTS).detectAndCompute(smooth_grey(frame, hole), 255 * (1 - near))
+    if not found:
+        return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32)
+    return np.array([point.pt for point in found], np.float32), descriptors
+
+
+def matched_homography(
+    src: tuple[np.ndarray, np.ndarray], dst: tuple[np.ndarray, np.ndarray]
+) -> Float[np.ndarray, "3 3"] | None:
+    """RANSAC homography from points `src` to points `dst`; None if fewer than 12 matches agree on one."""
+    if min(len(src[0]), len(dst[0])) < 12:
+        return None
+    pairs = cv2.BFMatcher().knnMatch(src[1], dst[1], k=2)
+    good = [best for best, second in pairs if best.distance < 0.75 * second.distance]
+    if len(good) < 12:
+        return None
+    here = src[0][[match.queryIdx for match in good]]
+    there = dst[0][[match.trainIdx for match in good]]
+    matrix, inliers = cv2.findHomography(here, there, cv2.RANSAC, 2.0)
+    return matrix if matrix is not None and inliers.sum() >= 12 else None
+
+
+def spread(indices: list[int], count: int) -> list[int]:
+    """At most `count` of the `indices`, evenly spread over them, the ends included."""
+    if len(indices) <= count:
+        return indices
+    return [indices[i] for i in np.linspace(0, len(indices) - 1, count).round().astype(int)]
+
+
+def visible_median(
+    colours: Float[np.ndarray, "n h w 3"], visible: Bool[np.ndarray, "n h w"]
+) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    """Median over n of the visible values of each pixel and channel (or mean of the middle two), and where one is."""
+    count = visible.sum(axis=0)
+    ordered = np.sort(np.where(visible[..., None], colours, np.inf), axis=0)  # hidden values go to the end
+    low = np.maximum(count - 1, 0) // 2
+    high = np.minimum(count // 2, len(colours) - 1)
+    pick = [np.take_along_axis(ordered, i[None, ..., None], axis=0)[0] for i in (low, high)]
+    seen = count > 0
+    return np.where(seen[..., None], (pick[0] + pick[1]) / 2, 0).astype(np.float32), seen

@@ -1,0 +1,131 @@
+"""Figures of 3DCN and CombCN: a table of layers as bars with its skips, how far a gradient reaches over time, and how
+volumes cover a clip.
+
+Made and shown as in `viz.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch
+from torch import Tensor
+
+from vinpaint_lib.figures import page
+from vinpaint_lib.figures.curves import HUES, Panel, draw
+from vinpaint_lib.systems.combcn.layer_table import Row
+
+# Kinds of layers, and how they are drawn: a light and a dark tone in turn, and hatches for a grey print.
+KINDS = {
+    "convolution": (page.COLOURS[1], ""),
+    "stride 2": (page.COLOURS[0], ""),
+    "dilated": (page.COLOURS[6], "///"),
+    "transposed": (page.COLOURS[2], ""),
+}
+
+
+def kind(row: Row) -> str:
+    """Which of KINDS a layer is."""
+    if row.up:
+        return "transposed"
+    if row.stride > 1:
+        return "stride 2"
+    return "dilated" if row.dilation > 1 else "convolution"
+
+
+def tables(nets: Mapping[str, tuple[Sequence[Row], Sequence[tuple[int, int]]]], alt: str) -> None:
+    """Tables of layers, one below the other: name -> rows and (channels, side) behind each layer.
+
+    A bar for each layer, as high as its picture has rows, its channels above it; arcs are skips, a triangle below a
+    layer says that the guide joins it. Raises ValueError if a table has not one size for each row.
+    """
+    page.show(tables_figure(nets), alt)
+
+
+def tables_figure(nets: Mapping[str, tuple[Sequence[Row], Sequence[tuple[int, int]]]]) -> Figure:
+    """The figure behind `tables`."""
+    figure = page.blank(page.WIDTH, 2.5 * len(nets) + 0.35)
+    axes = figure.subplots(len(nets), 1, squeeze=False)[:, 0]
+    for axis, (name, (rows, sizes)) in zip(axes, nets.items(), strict=True):
+        top = max(side for _, side in sizes)
+        for n, (row, (channels, side)) in enumerate(zip(rows, sizes, strict=True), start=1):
+            colour, hatch = KINDS[kind(row)]
+            axis.bar(n, side, width=0.72, color=colour, hatch=hatch, edgecolor="black", linewidth=0.5)
+            axis.text(n, side + 0.02 * top, str(channels), ha="center", va="bottom", fontsize=8)
+            if row.skip:
+                start, end = ((place, sizes[place - 1][1] + 0.12 * top) for place in (row.skip, n))
+                bend = -0.17 if n - row.skip > 5 else -0.3  # long arcs are high enough as it is
+                axis.add_patch(
+                    FancyArrowPatch(
+                        start, end, connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>", mutation_scale=7,
+                        color="0.35", linewidth=0.9,
+                    )
+                )  # fmt: skip
+            if row.guide:
+                axis.text(n, 0.06 * top, "guide", ha="center", va="bottom", fontsize=8, rotation=90, weight="bold")
+        axis.set_xticks(range(1, len(rows) + 1))
+        axis.set_xlim(0.4, 17.6)
+        axis.set_ylim(0, 1.85 * top)
+        axis.set_yticks(sorted({side for _, side in sizes}))
+        axis.set_ylabel("rows of the picture", fontsize=9)
+        axis.set_title(f"{name}: layers from left to right, channels above", fontsize=9, pad=3)
+        axis.tick_params(labelsize=8)
+    patches = [Patch(facecolor=c, hatch=h, edgecolor="black", label=name) for name, (c, h) in KINDS.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9, frameon=False)
+    return figure
+
+
+def reach(
+    rows: Mapping[str, Float[Tensor, "t 1 h w"]], frames: Sequence[int], alt: str, *, decades: int = 4, label: str = ""
+) -> None:
+    """Maps of a gradient's size in some frames of a clip, a line of pictures for each of `rows`, on one logarithmic
+    scale that ends at the largest value of all. Exact zeros are grey. Raises ValueError if all values are zero."""
+    page.show(reach_figure(rows, frames, decades, label), alt)
+
+
+def reach_figure(
+    rows: Mapping[str, Float[Tensor, "t 1 h w"]], frames: Sequence[int], decades: int, label: str
+) -> Figure:
+    """The figure behind `reach`."""
+    top = max(float(maps.max()) for maps in rows.values())
+    if top <= 0:
+        raise ValueError("nothing to draw: the gradient is zero everywhere")
+    height, width = next(iter(rows.values())).shape[-2:]
+    figure = page.blank(page.WIDTH, len(rows) * ((page.WIDTH - 1.1) / len(frames) * height / width + 0.05) + 0.35)
+    axes = figure.subplots(len(rows), len(frames), squeeze=False)
+    scale = LogNorm(top / 10**decades, top)
+    for line, (name, maps) in zip(axes, rows.items(), strict=True):
+        for axis, t in zip(line, frames, strict=True):
+            page.bare(axis)
+            values = rearrange(maps[t], "1 h w -> h w").detach().cpu().numpy()
+            axis.set_facecolor("0.8")
+            axis.set_xlim(-0.5, width - 0.5)
+            axis.set_ylim(height - 0.5, -0.5)
+            shown = np.ma.masked_equal(values, 0.0)
+            drawn = axis.imshow(shown.clip(top / 10**decades), cmap=page.MAP, norm=scale, interpolation="nearest")
+        line[0].set_ylabel(name, fontsize=9)
+    for axis, t in zip(axes[0], frames, strict=True):
+        axis.set_title(f"frame {t}", fontsize=9, pad=3)
+    figure.colorbar(drawn, ax=list(axes.flat), fraction=0.02, extend="min", label=label)
+    return figure
+
+
+def covering(shares: Panel, reflected: Panel, alt: str) -> None:
+    """Two plots: the share of each volume in each frame, with its legend below, and a clip reflected in time."""
+    page.show(covering_figure(shares, reflected), alt)
+
+
+def covering_figure(shares: Panel, reflected: Panel) -> Figure:
+    """The figure behind `covering`. Raises ValueError for more volumes than can be told apart."""
+    if len(shares.lines) > len(HUES):
+        raise ValueError(f"at most {len(HUES)} volumes can be told apart, not {len(shares.lines)}")
+    figure = page.blank(page.WIDTH, 2.75)
+    left, right = figure.subplots(1, 2)
+    draw(left, shares)
+    draw(right, reflected)
+    # Below the plots: inside it would lie on the lines, which fill the whole plot.
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    return figure

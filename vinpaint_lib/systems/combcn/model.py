@@ -1,0 +1,99 @@
+"""3DCN + CombCN (Wang, Huang, Han, Wang; AAAI 2019): structure in time from a small volume, details frame by frame.
+
+Inference walks a clip in volumes of F frames that overlap; a frame of two volumes is blended.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.systems.combcn.layer_table import check_length
+from vinpaint_lib.systems.combcn.network import CONFIGS, Config, JointNet
+from vinpaint_lib.systems.frames import reflected
+
+CARD = ModelCard(
+    name="combcn",
+    title="3DCN + CombCN",
+    paper="Wang, Huang, Han, Wang: Video Inpainting by Jointly Learning Temporal Structure and Spatial Details. "
+    "AAAI 2019",
+    sections="temporal structure, spatial details, training",
+    choices=(
+        "layers: those of a known re-implementation; the note has none of CombCN, and counts strides that cannot be",
+        "dilation 2, 4, 8 in space only; whether the paper dilates time too is not known",
+        "the guide is the 3DCN frame itself, composited with the known small pixels",
+        "small volume: frames by area, a cell is a hole if any of its pixels is",
+        "losses: mean L1 in the small hole, over the frame and in the hole, one to one; the note lost the weights",
+        "`small`: a half and a quarter of the channels, no batch normalisation, which a step of two clips serves badly",
+        "overlap of volumes, and the blending by the distance from a volume's end: not in the note",
+    ),
+)
+# Frames that CombCN computes at a time at inference; more are not faster and need more memory.
+TOGETHER = 4
+
+__all__ = ["CARD", "CONFIGS", "CombCN", "Config"]
+
+
+class CombCN(Inpainter):
+    """Both networks, volume by volume. Outputs are not written back."""
+
+    card = CARD
+    feedback = False
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.net = JointNet(config)
+        self.multiple = self.net.multiple
+
+    def plan(self, length: int) -> Iterator[Step]:
+        """Volumes of F frames, every frame of a volume a target; a clip shorter than F is one step."""
+        for volume in volumes(length, self.config.frames, self.config.overlap):
+            yield Step(tuple(volume), ())
+
+    def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
+        """Fill all frames of a volume; `weights` fall towards the volume's ends.
+
+        A volume of fewer than F frames is reflected in time at both ends. Maps: volume, 3DCN's output, and guide, the
+        same composited (both k 3 h/r w/r; volume only with guidance).
+        """
+        device = next(self.parameters()).device
+        count = len(step.targets)
+        places = [window.indices.index(target) for target in step.targets]
+        before = max(0, self.config.frames - count) // 2
+        order = [reflected(n - before, count) for n in range(max(count, self.config.frames))]
+        frames, masks = window.frames[places].to(device), window.masks[places].to(device)
+        clip, holes = (rearrange(x[order], "t c h w -> 1 t c h w") for x in (frames, masks))
+        made, guides = self.net.structure(clip, holes)
+        guide = guides[0, before : before + count]
+        parts = [x.split(TOGETHER) for x in (frames, masks, guide)]
+        done = torch.cat([self.net.details(*part) for part in zip(*parts, strict=True)]).clamp(0, 1)
+        maps = {"guide": guide.cpu()}
+        if made is not None:
+            maps["volume"] = made[0, before : before + count].cpu()
+        return Output(done.to(window.frames), maps, blending(count))
+
+
+def volumes(length: int, frames: int, overlap: int) -> list[range]:
+    """The fewest volumes of `frames` frames that overlap by `overlap` or more, spread evenly over the clip.
+
+    A clip of at most `frames` frames is one volume. Raises UserError for a clip without frames.
+    """
+    check_length("3DCN + CombCN", length)
+    if length <= frames:
+        return [range(length)]
+    steps = -(-(length - frames) // (frames - overlap))
+    starts = (round(n * (length - frames) / steps) for n in range(steps + 1))
+    return [range(start, start + frames) for start in starts]
+
+
+def blending(count: int) -> Float[Tensor, "k"]:
+    """How much each frame of a volume counts: its distance from the nearer end, 1 at both ends.
+
+    3DCN sees least around a frame at an end. Where two volumes meet this is a linear cross-fade.
+    """
+    return torch.tensor([min(n + 1, count - n) for n in range(count)], dtype=torch.float32)

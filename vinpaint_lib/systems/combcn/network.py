@@ -1,0 +1,178 @@
+"""CombCN: frame by frame at full size, guided by what 3DCN made of the small volume; and both as one network.
+
+Wang et al., AAAI 2019, spatial details. The note has no layers of CombCN; the table follows a known
+re-implementation of 17 layers, in which the 3DCN frame joins the encoder (layer 3) and the decoder (layer 15).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.systems.combcn.layer_table import Row, TableNet, check_length, check_size, to_volume
+from vinpaint_lib.systems.combcn.volume import MULTIPLE, VolumeNet
+
+# Layer i of 10 .. 16 also gets the output of layer 17 - i.
+TABLE = (
+    Row(2, kernel=5),
+    Row(4, stride=2),
+    Row(4, guide=True),
+    Row(8, stride=2),
+    Row(8),
+    Row(8),
+    Row(8, dilation=2),
+    Row(8, dilation=4),
+    Row(8, dilation=8),
+    Row(8, dilation=16, skip=7),
+    Row(8, skip=6),
+    Row(8, skip=5),
+    Row(4, kernel=4, stride=2, up=True, skip=4),
+    Row(4, skip=3),
+    Row(2, kernel=4, stride=2, up=True, skip=2, guide=True),
+    Row(1, skip=1),
+    Row(0),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every size and switch of 3DCN + CombCN. Defaults are the `paper` configuration.
+
+    volume_width  channels of 3DCN's first layer; all others are multiples of it
+    comb_width    half the channels of CombCN's first layer; all others are multiples of it
+    shrink        r: how much smaller the volume is that 3DCN sees, an even number; CombCN takes its guidance at half
+                  size, so it is enlarged to that where r is more than 2
+    frames        F: frames of a volume at inference
+    overlap       frames that two neighbouring volumes share at least
+    norm          "batch": behind every ReLU; "none"
+    guidance      False: CombCN sees even grey instead of the 3DCN frame (ablation; the same weights serve both)
+    """
+
+    volume_width: int = 16
+    comb_width: int = 32
+    shrink: int = 2
+    frames: int = 32
+    overlap: int = 8
+    norm: str = "batch"
+    guidance: bool = True
+
+    def __post_init__(self) -> None:
+        if self.shrink < 2 or self.shrink % 2:
+            raise UserError(f"the volume cannot be {self.shrink} times smaller: shrink is even, the smallest is 2")
+        if not 0 <= self.overlap < self.frames:
+            raise UserError(
+                f"volumes of {self.frames} frames cannot overlap by {self.overlap}; "
+                f"frames must be larger than overlap, so the smallest that works is {max(1, self.overlap + 1)}"
+            )
+
+
+CONFIGS = {
+    "paper": Config(),
+    # Without normalisation: in training, a step would be normalised by the averages of its own two clips, at test time
+    # by stored ones, so the network would be another one than that which was trained.
+    "small": Config(volume_width=8, comb_width=8, norm="none"),
+    "tiny": Config(volume_width=2, comb_width=2, frames=4, overlap=1),
+}
+HALF = 2  # where CombCN takes its guidance
+
+
+class Completed(NamedTuple):
+    """What the joint network gives: values near [0, 1], neither composited (but for `guide`) nor clamped.
+
+    frames  CombCN's output at full size
+    volume  3DCN's output at 1/r, None without guidance
+    guide   I: 3DCN's output in the holes, the known pixels elsewhere; even grey without guidance
+    """
+
+    frames: Float[Tensor, "b t 3 h w"]
+    volume: Float[Tensor, "b t 3 _ _"] | None
+    guide: Float[Tensor, "b t 3 _ _"]
+
+
+class CombNet(TableNet):
+    """One frame and its guide in, the completed frame out, before composition. Sides must divide by 4."""
+
+    def __init__(self, width: int = 32, norm: str = "batch") -> None:
+        super().__init__(TABLE, width, 2, norm, guides=3)
+
+    def forward(self, frame: Float[Tensor, "b 4 h w"], guide: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 3 h w"]:
+        """RGB in [-1, 1] with 0 in holes, and the mask (1 = hole); `guide` in [-1, 1] at half the size."""
+        check_size("CombCN", frame.shape[2], frame.shape[3], MULTIPLE)
+        if (guide.shape[2] * HALF, guide.shape[3] * HALF) != (frame.shape[2], frame.shape[3]):
+            raise UserError(
+                f"CombCN: a guide of {guide.shape[2]}x{guide.shape[3]} (height x width) does not fit a frame of "
+                f"{frame.shape[2]}x{frame.shape[3]}; it must be {frame.shape[2] // HALF}x{frame.shape[3] // HALF}"
+            )
+        return self.walk(frame, guide)[-1].float()
+
+
+class JointNet(nn.Module):
+    """3DCN on the small volume, CombCN on every frame, trained together: CombCN's loss reaches 3DCN through I.
+
+    Frames in [0, 1]; holes are blanked here, so nothing below them matters. Any number of frames; sides that divide
+    by `multiple`, 4 r. Inside, values are centred on zero, so that a hole is no colour rather than black.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.multiple = MULTIPLE * config.shrink
+        self.volume = VolumeNet(config.volume_width, config.norm)
+        self.comb = CombNet(config.comb_width, config.norm)
+
+    def forward(
+        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"], details: bool = True
+    ) -> Completed:
+        """Both networks; without `details` 3DCN alone (its warm-up), its guide enlarged in place of the frames."""
+        volume, guide = self.structure(frames, masks)
+        if details:
+            flat = (rearrange(x, "b t c h w -> (b t) c h w") for x in (frames, masks, guide))
+            result = rearrange(self.details(*flat), "(b t) c h w -> b t c h w", b=len(frames))
+        else:
+            result = enlarge(guide, self.config.shrink)
+        return Completed(result, volume, guide)
+
+    def structure(
+        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]
+    ) -> tuple[Float[Tensor, "b t 3 _ _"] | None, Float[Tensor, "b t 3 _ _"]]:
+        """3DCN's volume, and the guide I that is made of it (sec. temporal structure)."""
+        check_length("3DCN + CombCN", frames.shape[1])
+        check_size("3DCN + CombCN", frames.shape[3], frames.shape[4], self.multiple)
+        small, hole = shrink(frames, masks, self.config.shrink)
+        shown = (small * 2 - 1) * (1 - hole)
+        if not self.config.guidance:
+            return None, torch.full_like(small, 0.5)
+        volume = rearrange(self.volume(to_volume(torch.cat([shown, hole], dim=2))), "b c t h w -> b t c h w")
+        return volume / 2 + 0.5, (hole * volume + shown) / 2 + 0.5
+
+    def details(
+        self,
+        frames: Float[Tensor, "n 3 h w"],
+        masks: Float[Tensor, "n 1 h w"],
+        guide: Float[Tensor, "n 3 _ _"],
+    ) -> Float[Tensor, "n 3 h w"]:
+        """CombCN on frames and guides in [0, 1] (sec. spatial details)."""
+        shown = (frames * 2 - 1) * (1 - masks)
+        half = enlarge(guide * 2 - 1, self.config.shrink // HALF)
+        return self.comb(torch.cat([shown, masks], dim=1), half) / 2 + 0.5
+
+
+def shrink(
+    frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"], factor: int
+) -> tuple[Float[Tensor, "b t 3 _ _"], Float[Tensor, "b t 1 _ _"]]:
+    """Frames and masks at 1/factor: frames by area; a cell is a hole if any of its pixels is.
+
+    So a known cell is the mean of known pixels, with nothing of the hole in it.
+    """
+    small = reduce(frames, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
+    hole = reduce(masks, "b t c (h fh) (w fw) -> b t c h w", "max", fh=factor, fw=factor)
+    return small, hole
+
+
+def enlarge(pictures: Float[Tensor, "*n h w"], factor: int) -> Float[Tensor, "*n hl wl"]:
+    """Each cell as factor x factor pixels."""
+    return repeat(pictures, "... h w -> ... (h fh) (w fw)", fh=factor, fw=factor)

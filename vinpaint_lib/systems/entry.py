@@ -1,0 +1,45 @@
+"""What the command line and the loops must know of one system; each system's `__init__` holds its entry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.scoring.ablation import Ablation
+from vinpaint_lib.training.task import Task
+
+FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class System:
+    """A paper's system.
+
+    name           its folder in `systems/`, and its name on the command line
+    model          the class that fills clips; it takes a configuration
+    configs        the configurations of the network by name, all of one dataclass
+    presets        ways to train it, by name; `training.schedule.Schedule` has what they share
+    task           what the training loop asks of it
+    variants       further names of the command line: fields of the configuration that need no other weights
+    read_released  reads a file of weights that the authors released; None: there is none
+    ablation       rows of a table of the paper, for `evaluate --ablation`; None: there is none
+    """
+
+    name: str
+    model: type[Inpainter]
+    configs: dict[str, Any]
+    presets: dict[str, Any]
+    task: type[Task]
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    read_released: Callable[[Path], Inpainter] | None = None
+    ablation: Ablation | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights that ship, in the system's folder."""
+        return FOLDER / self.name / f"{self.name}-small.safetensors"
+
+    def make_task(self, preset: Any) -> Task:
+        """The task of training this system by `preset`, one of `presets` or a copy with other values."""
+        return self.task(preset, self.model, self.configs[preset.config])

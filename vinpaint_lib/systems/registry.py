@@ -1,0 +1,99 @@
+"""The systems and baselines by the names of the command line. A new system is its folder, and its name in `NAMES`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vinpaint_lib import checkpoints
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.systems.baselines import AlignedMedian, FlowPropagation, Telea, TemporalMedian
+from vinpaint_lib.systems.entry import System
+from vinpaint_lib.training.task import Task
+
+NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend")
+
+SYSTEMS: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
+SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}
+BASELINES: dict[str, Callable[[], Inpainter]] = {
+    "telea": Telea,
+    "median": TemporalMedian,
+    "aligned-median": AlignedMedian,
+    "flow": FlowPropagation,
+}
+# Name of the command line -> the system whose weights it takes, and what its configuration changes.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    variant: (name, options)
+    for name, system in SYSTEMS.items()
+    for variant, options in {name: {}, **system.variants}.items()
+}
+MODELS = (*VARIANTS, *BASELINES)
+PICKLES = (".pth", ".pt")  # what authors released; ours are safetensors
+
+
+def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
+    """The model of that name, ready to fill clips; networks with the shipped weights or those given.
+
+    `weights` that end in .pth are read as its authors' own (the system's `released.py`), and the network behaves as
+    they released it. `options` replace fields of the network's configuration that need no new weights (align, reach,
+    feedback, ...). Raises UserError: unknown name, weights that are missing or of another model.
+    """
+    if name in BASELINES:
+        if weights is not None:
+            raise UserError(f"{weights}: the baseline {name} has no weights; leave --weights away")
+        return BASELINES[name]()
+    if name not in VARIANTS:
+        raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
+    of, changes = VARIANTS[name]
+    system = SYSTEMS[of]
+    path = weights or system.weights
+    if path.suffix in PICKLES:
+        return read_released(system, path)
+    if not path.exists():
+        raise UserError(f"{path}: no such weights file; train one with `vinpaint train {of}` or reinstall the package")
+    found = checkpoints.read_provenance(path)
+    if found.get("model") != of:
+        raise UserError(f"{path}: holds weights of {found.get('model')!r}, not of {of}")
+    model = system.model(replace(stored_config(path, found, system), **changes, **options))
+    checkpoints.load_weights(model, path)
+    return model.eval()
+
+
+def read_released(system: System, path: Path) -> Inpainter:
+    """The system as its authors released it, ready to fill clips.
+
+    Raises UserError: a system without released weights; a file that is missing, damaged, would run code, or holds
+    tensors that are missing, extra or of other shapes.
+    """
+    if system.read_released is None:
+        readable = ", ".join(name for name, each in SYSTEMS.items() if each.read_released is not None)
+        raise UserError(f"{path}: there are no released weights of {system.name!r} to read; choose {readable}")
+    return system.read_released(path)
+
+
+def weights_of(name: str) -> Path | None:
+    """The file of the weights that ship for a model or a variant of it; None for a baseline."""
+    return SHIPPED[VARIANTS[name][0]] if name in VARIANTS else None
+
+
+def stored_config(path: Path, provenance: dict[str, Any], system: System) -> Any:
+    """The configuration that the weights were trained with, from their header."""
+    stored = provenance.get("config")
+    kind = type(next(iter(system.configs.values())))
+    if not isinstance(stored, dict) or not set(stored) <= set(kind.__dataclass_fields__):
+        raise UserError(f"{path}: its header names no configuration of {system.model.card.title} of this version")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+
+
+def presets(model: str) -> dict[str, Any]:
+    """The presets of a system by name. Raises UserError for a model that is not trained."""
+    if model not in SYSTEMS:
+        raise UserError(f"no training recipe for model {model!r}: choose one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[model].presets
+
+
+def make_task(model: str, preset: Any) -> Task:
+    """The task of training `model` by `preset`."""
+    return SYSTEMS[model].make_task(preset)

@@ -1,0 +1,91 @@
+"""STTN (Zeng, Fu, Chao; ECCV 2020): all frames of a window at once, filled from all of them (many-to-many).
+
+`sttn_net` holds the generator, `patch_attention` its heads. This file walks it over a clip as the released code does.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.systems.frames import Indices, every_tenth
+from vinpaint_lib.systems.sttn.network import CONFIGS, MULTIPLE, Config, STTNGenerator
+
+CARD = ModelCard(
+    name="sttn",
+    title="STTN",
+    paper="Zeng, Fu, Chao: Learning Joint Spatial-Temporal Transformations for Video Inpainting. ECCV 2020",
+    choices=(
+        "keys inside holes get no weight; the released code computes that mask and drops it (`as_released`)",
+        "a query whose every key is a hole attends to all keys; the released code never meets the case",
+        "patch sizes are shares of the frame, so any frame whose sides divide by 48 will do; the engine pads",
+        "L_hole and L_valid are means by clip, so that a batch in two halves gives the same number",
+        "the discriminator sees each clip for itself; the released code strings all clips of a batch together",
+        "revisited frames are averaged with equal weights; the released code halves the old average each time",
+        "`small` is narrower and shallower, starts otherwise, is trained without the adversarial loss, and keeps the "
+        "sharpness that its attention had in training at other frame sizes",
+    ),
+)
+
+REFERENCE_STEP = 10  # every tenth frame of the whole clip is a reference [code]
+PICTURES = 2  # frames that are decoded together; the decoder's full-size maps are the largest there are
+
+
+class STTN(Inpainter):
+    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen beside every tenth frame of the clip."""
+
+    card = CARD
+    multiple = MULTIPLE
+    feedback = False
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.net = STTNGenerator(config)
+
+    def plan(self, length: int) -> Iterator[Step]:
+        for targets, references in sttn_windows(length, step=REFERENCE_STEP):
+            yield Step(targets, references)
+
+    def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
+        """Fill all targets of the window at once. No maps: `net.look` shows single rows of the attention."""
+        device = next(self.parameters()).device
+        features = self.encoded(window, step, state, device)
+        masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)
+        features = self.net.transform(rearrange(features, "t c h w -> 1 t c h w"), masks)[0]
+        places = [window.indices.index(target) for target in step.targets]
+        frames = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
+        return Output((frames / 2 + 0.5).to(window.frames), {})
+
+    def encoded(
+        self, window: Window, step: Step, state: dict[str, Any], device: torch.device
+    ) -> Float[Tensor, "t c hf wf"]:
+        """Features of the window's frames, from `state` where an earlier step left them."""
+        cache: dict[int, Tensor] = state.setdefault("features", {})
+        found = []
+        for place, index in enumerate(window.indices):
+            # A frame that was written back changes from step to step.
+            changed = bool(window.filled[place].any())
+            if index not in cache or changed:
+                frame, mask = window.frames[place].to(device), window.masks[place].to(device)
+                shown = (frame * 2 - 1) * (1 - mask)
+                cache[index] = self.net.encode(rearrange(shown, "c h w -> 1 c h w"))[0]
+            found.append(cache[index])
+        # Later windows begin behind this one's first frame; only references are asked for again.
+        for index in [i for i in cache if i <= min(step.targets) and i % REFERENCE_STEP]:
+            del cache[index]
+        return torch.stack(found)
+
+
+__all__ = ["CARD", "CONFIGS", "STTN", "Config"]
+
+
+def sttn_windows(length: int, stride: int = 5, reach: int = 5, step: int = 10) -> Iterator[tuple[Indices, Indices]]:
+    """STTN's inference [code]: for f = 0, 5, 10, .. the targets f-5 .. f+5 within the clip, and distant references."""
+    for centre in range(0, length, stride):
+        targets = tuple(range(max(0, centre - reach), min(length, centre + reach + 1)))
+        yield targets, every_tenth(length, targets, step)

@@ -1,0 +1,209 @@
+"""The generator of STTN (ECCV 2020): encoder, blocks of patch attention, decoder, named as in the released weights.
+
+No normalisation, no positional encoding; the mask is no input channel, only the blanked frame tells where holes are.
+`models/sttn.py` walks it over a clip.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.systems.sttn.attention import PARTS, MultiPatchAttention, frame_by_frame
+
+# Features are at a quarter of the frame's size and are cut into twelve parts a side by the finest head.
+MULTIPLE = 4 * PARTS[-1]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes and switches of the network. Defaults are the paper's.
+
+    channels     features at 1/4; the layers around have halves and quarters of it; divides by 4
+    blocks       attention and feed-forward, one behind the other
+    as_released  keys inside holes count like all others, as in the released code, which drops its mask. Weights that
+                 were released were trained so. Off: such keys get no weight
+    trained      (height, width) of the frames of training, or None. Scores are divided by sqrt(d), so larger frames
+                 give sharper attention; with this given it stays as sharp as it was in training
+    start        "normal": N(0, 0.02) as released; "kaiming": for short training, blocks start as near identities
+    """
+
+    channels: int = 256
+    blocks: int = 8
+    as_released: bool = False
+    trained: tuple[int, int] | None = None
+    start: str = "normal"
+
+
+CONFIGS = {
+    "paper": Config(),
+    "small": Config(channels=64, blocks=4, start="kaiming", trained=(144, 144)),
+    "tiny": Config(channels=16, blocks=2, start="kaiming"),
+}
+
+
+class FeedForward(nn.Module):
+    """Two 3x3 convolutions, the first with dilation 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return self.conv(x)
+
+
+class Block(nn.Module):
+    """x += attention(x); x += feed_forward(x)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.attention = MultiPatchAttention(channels)
+        self.feed_forward = FeedForward(channels)
+
+    def forward(
+        self, maps: Float[Tensor, "b t c h w"], masks: Float[Tensor, "b t 1 h w"] | None, sharpness: float
+    ) -> Float[Tensor, "b t c h w"]:
+        maps = maps + self.attention(maps, masks, sharpness)
+        flat = rearrange(maps, "b t c h w -> (b t) c h w")
+        return maps + rearrange(frame_by_frame(self.feed_forward, flat), "(b t) c h w -> b t c h w", b=len(maps))
+
+
+class Upsample(nn.Module):
+    """Bilinear to twice the size with corners on corners, then a 3x3 convolution."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        return self.conv(functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True))
+
+
+class STTNGenerator(nn.Module):
+    """All frames of a window in, all frames out. At 256 channels and 8 blocks: 112 tensors, 16,556,163 parameters."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        full, half, quarter = config.channels, config.channels // 2, config.channels // 4
+        self.transformer = nn.ModuleList(Block(full) for _ in range(config.blocks))
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, quarter, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(quarter, quarter, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(quarter, half, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(half, full, 3, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+        self.decoder = nn.Sequential(
+            Upsample(full, half),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(half, quarter, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            Upsample(quarter, quarter),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(quarter, 3, 3, padding=1),
+        )
+        initialise(self)
+
+    def forward(
+        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]
+    ) -> Float[Tensor, "b t 3 h w"]:
+        """Frames in [0, 1] (holes are blanked here) and masks in, raw frames in [0, 1] out, not composited.
+
+        Raises UserError unless height and width divide by 48.
+        """
+        # The paper's frames are in [-1, 1], so a hole is middle grey.
+        return self.paint((frames * 2 - 1) * (1 - masks), masks) / 2 + 0.5
+
+    def paint(self, shown: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]) -> Float[Tensor, "b t 3 h w"]:
+        """The released forward: frames in [-1, 1] with zeros in their holes in, frames in [-1, 1] out."""
+        features = self.encode(rearrange(shown, "b t c h w -> (b t) c h w"))
+        features = self.transform(rearrange(features, "(b t) c h w -> b t c h w", b=len(shown)), masks)
+        painted = self.decode(rearrange(features, "b t c h w -> (b t) c h w"))
+        return rearrange(painted, "(b t) c h w -> b t c h w", b=len(shown))
+
+    def encode(self, shown: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hf wf"]:
+        """Frames in [-1, 1] with zeros in their holes -> features at 1/4. Raises UserError as `forward`."""
+        height, width = shown.shape[-2:]
+        if height % MULTIPLE or width % MULTIPLE or not height or not width:
+            best = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (width, height)]
+            raise UserError(
+                f"STTN cannot take frames of {width}x{height}: its patches need sides that divide by {MULTIPLE}; the "
+                f"smallest size is {MULTIPLE}x{MULTIPLE}, the nearest {best[0]}x{best[1]}"
+            )
+        return self.encoder(shown)
+
+    def transform(
+        self, features: Float[Tensor, "b t c hf wf"], masks: Float[Tensor, "b t 1 h w"], blocks: int | None = None
+    ) -> Float[Tensor, "b t c hf wf"]:
+        """The blocks (the first `blocks` of them, for figures); `masks` at the frames' size."""
+        seen, sharpness = self.key_masks(masks), self.sharpness(features.shape[-2], features.shape[-1])
+        for block in list(self.transformer)[:blocks]:
+            features = block(features, seen, sharpness)
+        return features
+
+    def key_masks(self, masks: Float[Tensor, "b t 1 h w"]) -> Float[Tensor, "b t 1 hf wf"] | None:
+        """The masks at the features' size by taking every fourth pixel [code]; None where holes count like the rest."""
+        return None if self.config.as_released else masks[..., ::4, ::4]
+
+    def sharpness(self, height: int, width: int) -> float:
+        """The factor on scores of features of that size; 1 unless `trained` is set."""
+        trained = self.config.trained
+        return 1.0 if trained is None else sqrt(trained[0] * trained[1] / (16 * height * width))
+
+    def decode(self, features: Float[Tensor, "n c hf wf"]) -> Float[Tensor, "n 3 h w"]:
+        """Features -> frames in [-1, 1], float32."""
+        return torch.tanh(self.decoder(features).float())
+
+    def look(
+        self,
+        frames: Float[Tensor, "b t 3 h w"],
+        masks: Float[Tensor, "b t 1 h w"],
+        *,
+        block: int,
+        head: int,
+        query: tuple[int, int, int],
+    ) -> Float[Tensor, "b t p p"]:
+        """Where the patch at (frame, row, column) of that head's grid takes its content in that block.
+
+        Weights over all patches of all frames, sum 1. Frames in [0, 1] as for `forward`; head 0 has one patch a frame,
+        head 3 has 12 x 12.
+        """
+        shown = (frames * 2 - 1) * (1 - masks)
+        features = self.encode(rearrange(shown, "b t c h w -> (b t) c h w"))
+        features = rearrange(features, "(b t) c h w -> b t c h w", b=len(frames))
+        features = self.transform(features, masks, blocks=block)
+        sharpness = self.sharpness(features.shape[-2], features.shape[-1])
+        layer = self.transformer[block].attention
+        assert isinstance(layer, MultiPatchAttention)
+        return layer.look(features, self.key_masks(masks), head, query, sharpness)
+
+
+def initialise(net: STTNGenerator) -> None:
+    """Biases zero, weights as `Config.start` says."""
+    for name, part in net.named_modules():
+        if not isinstance(part, nn.Conv2d):
+            continue
+        assert part.bias is not None
+        nn.init.zeros_(part.bias)
+        if net.config.start == "normal":
+            nn.init.normal_(part.weight, std=0.02)
+            continue
+        nn.init.kaiming_normal_(part.weight, a=0.2, nonlinearity="leaky_relu")
+        # What a block adds starts small, and so does the picture: grey, not noise.
+        if name.endswith(("output_linear.0", "feed_forward.conv.2", "decoder.6")):
+            part.weight.data.mul_(0.1)

@@ -1,0 +1,139 @@
+"""How STTN is trained: data, losses and schedule, as data.
+
+Presets    tiny    seconds, a test of the machinery
+           laptop  about an hour and a half on one CPU core; what the shipped weights were trained with. Without
+                   the discriminator: it would cost more than the generator, and L_adv lowers the PSNR
+           gpu     the paper's network and losses, smaller frames and fewer steps
+           paper   as released; what the loop does otherwise is marked below
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vinpaint_lib.losses import pixels
+from vinpaint_lib.losses.critics import TemporalPatchDiscriminator, critic_hinge
+from vinpaint_lib.systems.frames import Indices, consecutive_frames, random_frames
+from vinpaint_lib.training.clip_samples import ClipSpec
+from vinpaint_lib.training.clip_tasks import ClipTask
+from vinpaint_lib.training.schedule import Schedule
+from vinpaint_lib.training.task import Batch, Losses
+
+PAPER_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_adv": 0.01}
+# Our addition, as in TGF-Net's laptop preset: L_psnr, the logarithm of the hole's squared error.
+FIDELITY_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_psnr": 0.1}
+
+
+@dataclass(frozen=True)
+class Preset(Schedule):
+    """A schedule (`schedule.Schedule` has the rest; `betas` and `drops` also serve the discriminator), and
+
+    strung  the discriminator sees all clips of a batch as one, as in the released code
+    """
+
+    steps: int = 10600
+    betas: tuple[float, float] = (0.9, 0.99)
+    weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
+    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=144, height=(144, 240), hole=(0.05, 0.35)))
+    strung: bool = False
+
+
+PRESETS = {
+    "tiny": Preset(
+        config="tiny",
+        steps=6,
+        batch=2,
+        warmup=2,
+        precision="float32",
+        spec=ClipSpec(crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=3),
+        blocks=2,
+        validate=3,
+        checkpoint=2,
+    ),
+    "laptop": Preset(),
+    "gpu": Preset(
+        config="paper",
+        steps=60000,
+        batch=8,
+        peak=2e-4,
+        betas=(0.0, 0.99),
+        weights=dict(PAPER_WEIGHTS),
+        spec=ClipSpec(crop=192, height=(192, 272), hole=(0.05, 0.35)),
+        blocks=1200,
+        validate=2000,
+        checkpoint=1000,
+    ),
+    # Released: Adam 1e-4 with betas (0, 0.99), a tenth behind 150,000 and 300,000 steps, batches of 8 clips of 432x240,
+    # STTN's own holes. The released frames are resized, ours are cut out of little larger ones.
+    "paper": Preset(
+        config="paper",
+        steps=500000,
+        batch=8,
+        peak=1e-4,
+        betas=(0.0, 0.99),
+        drops=(150000, 300000),
+        warmup=0,
+        average=0.0,
+        clip_gradient=1e9,
+        weights=dict(PAPER_WEIGHTS),
+        precision="float32",
+        spec=ClipSpec(crop=(240, 432), height=(248, 264), crops=1, hole=None, speed=(3.0, 3.0)),
+        blocks=20000,
+        validate=10000,
+        checkpoint=1000,
+    ),
+}
+
+
+def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
+
+    L_hole = mean |M (Y^ - Y)| / mean(M) and L_valid the same outside, for frames in [-1, 1] as in the released code;
+    L_psnr per frame. Terms with weight 0 are left out; L_adv is the loop's, which has the critic.
+    """
+    truth, mask = batch["truth"], batch["mask"]
+    output = model(truth * (1 - mask), mask)
+    completed = pixels.composite(output, truth, mask)
+    # Each clip as one tall picture: the mean is taken over its whole hole.
+    tall = [rearrange(x, "b t c h w -> b c (t h) w") for x in (output * 2 - 1, truth * 2 - 1, mask)]
+    terms: dict[str, Tensor] = {}
+    if weights.get("L_hole"):
+        terms["L_hole"] = pixels.masked_l1(*tall)
+    if weights.get("L_valid"):
+        terms["L_valid"] = pixels.masked_l1(tall[0], tall[1], 1 - tall[2])
+    if weights.get("L_psnr"):
+        frames = (rearrange(x, "b t c h w -> (b t) c h w") for x in (output, truth, mask))
+        terms["L_psnr"] = pixels.log_error(*frames)
+    return Losses(terms, completed)
+
+
+def critic_loss(
+    critic: nn.Module, truth: Float[Tensor, "b t 3 h w"], completed: Float[Tensor, "b t 3 h w"]
+) -> Float[Tensor, ""]:
+    """L_D; no gradient reaches the network that made `completed`."""
+    return critic_hinge(critic(truth), critic(completed.detach()))
+
+
+def sttn_training(length: int, rng: np.random.Generator, count: int = 5) -> Indices:
+    """STTN's training sample [code]: half of the time random frames in order, half of the time neighbours."""
+    rule = random_frames if rng.random() < 0.5 else consecutive_frames
+    return rule(length, rng, count)
+
+
+class STTNTask(ClipTask):
+    """STTN in training: five frames of a clip at once, judged by a discriminator where L_adv has a weight."""
+
+    rules = {"sttn": sttn_training, "consecutive": consecutive_frames}  # noqa: RUF012 - a constant
+
+    def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any) -> Losses:
+        return compute_losses(model, batch, weights)
+
+    def make_critic(self) -> nn.Module:
+        return TemporalPatchDiscriminator(strung=self.preset.strung)
+
+    def judge(self, critic: nn.Module, truth: Tensor, completed: Tensor) -> Tensor:
+        return critic_loss(critic, truth, completed)

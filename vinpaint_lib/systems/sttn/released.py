@@ -1,0 +1,16 @@
+"""STTN's weights as its authors released them."""
+
+from pathlib import Path
+
+from vinpaint_lib.checkpoints import check_same, read_tensors
+from vinpaint_lib.systems.sttn.model import STTN
+from vinpaint_lib.systems.sttn.network import Config
+
+
+def read_sttn(path: Path) -> STTN:
+    """STTN's generator from `sttn.pth` (key `netG`), in the released behaviour. UserError for any other file."""
+    tensors = read_tensors(path, "netG")
+    model = STTN(Config(as_released=True))
+    check_same(path, tensors, model.net.state_dict())
+    model.net.load_state_dict(tensors)
+    return model.eval()

@@ -1,0 +1,24 @@
+"""TGF-Net (Liu, Li, Zhu; IEEE TCSVT 2022). Read: model, groups, network, encoder, fusion, samples, losses, recipe."""
+
+from vinpaint_lib.systems.entry import System
+from vinpaint_lib.systems.tgfnet.model import TGFNet
+from vinpaint_lib.systems.tgfnet.network import CONFIGS
+from vinpaint_lib.systems.tgfnet.recipe import PRESETS, TGFTask
+
+SYSTEM = System(
+    name="tgfnet",
+    model=TGFNet,
+    configs=CONFIGS,
+    presets=PRESETS,
+    task=TGFTask,
+    # What is aligned how, and what is written back.
+    variants={
+        "tgfnet-learned": {"align": ("learned",)},
+        "tgfnet-robust": {"align": ("robust",)},
+        "tgfnet-homography": {"align": ("homography",)},
+        "tgfnet-flow": {"align": ("flow",)},
+        "tgfnet-unaligned": {"align": ("none",)},
+        "tgfnet-no-feedback": {"feedback": "off"},
+        "tgfnet-all-feedback": {"feedback": "all"},
+    },
+)

@@ -1,0 +1,121 @@
+"""Temporal information fusion (TGF-Net sec. D): groups, intra-group fusion, temporal attention, injection.
+
+A group is the pair (target, one aligned reference): G_i = {CF_i, F_t}. The same fusion weights serve all
+groups of a scale, so their number is free at test time and their order does not matter.
+"""
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Stream(nn.Module):
+    """One stream of the multi-scale block: a ks x ks x 2 convolution over (reference, target), then ks x ks ones.
+
+    A kernel of depth two over two frames is two 2D kernels whose results add up. The target's half is the same
+    for all groups, so it is computed once (`tests/test_fusion.py` holds the identity).
+    """
+
+    def __init__(self, channels: int, width: int, size: int, depth: int) -> None:
+        super().__init__()
+        self.pair = nn.Conv3d(channels, width, (2, size, size), padding=(0, size // 2, size // 2))
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, size, padding=size // 2) for _ in range(depth))
+        self.padding = size // 2
+
+    def forward(
+        self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
+    ) -> Float[Tensor, "_ d h w"]:
+        on_reference, on_target = self.pair.weight.unbind(dim=2)
+        shared = functional.conv2d(target, on_target, self.pair.bias, padding=self.padding)
+        own = functional.conv2d(rearrange(references, "b n c h w -> (b n) c h w"), on_reference, padding=self.padding)
+        both = rearrange(own, "(b n) d h w -> b n d h w", b=len(target)) + rearrange(shared, "b d h w -> b 1 d h w")
+        x = functional.relu(rearrange(both, "b n d h w -> (b n) d h w"))
+        for conv in self.convs:
+            x = functional.relu(conv(x))
+        return x
+
+
+class IntraGroupFusion(nn.Module):
+    """Multi-scale block: three streams of different kernel size, concatenated, 1x1 back to the input's channels."""
+
+    def __init__(self, channels: int, width: int, sizes: tuple[int, ...] = (3, 5, 7), depth: int = 5) -> None:
+        super().__init__()
+        self.streams = nn.ModuleList(Stream(channels, width, size, depth) for size in sizes)
+        self.merge = nn.Conv2d(len(sizes) * width, channels, 1)
+
+    def forward(
+        self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
+    ) -> Float[Tensor, "b n c h w"]:
+        """F_t and CF_i in, GF_i out."""
+        streams = torch.cat([stream(target, references) for stream in self.streams], dim=1)
+        return rearrange(functional.relu(self.merge(streams)), "(b n) c h w -> b n c h w", b=len(target))
+
+
+class TemporalAttention(nn.Module):
+    """GA_i = softmax over the groups of a one-channel map WF_i; FF_t = sum_i GA_i * GF_i."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def forward(
+        self, groups: Float[Tensor, "b n c h w"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b n 1 h w"]]:
+        """GF_i in; FF_t and the scores WF_i out (their softmax over n is GA)."""
+        score = rearrange(
+            self.score(rearrange(groups, "b n c h w -> (b n) c h w")), "(b n) 1 h w -> b n 1 h w", b=len(groups)
+        )
+        return fuse(groups, score), score
+
+
+class GroupMean(nn.Module):
+    """Ablation "without attention": every group has the same weight."""
+
+    def forward(
+        self, groups: Float[Tensor, "b n c h w"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b n 1 h w"]]:
+        score = torch.zeros_like(groups[:, :, :1])
+        return fuse(groups, score), score
+
+
+def fuse(groups: Float[Tensor, "b n c h w"], score: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """Softmax of the scores over the groups, then the weighted sum of the groups."""
+    return reduce(groups * score.softmax(dim=1), "b n c h w -> b c h w", "sum")
+
+
+class AllFramesFusion(nn.Module):
+    """Ablation "without grouping": one 3D convolution over the target and all n references at once.
+
+    The number of references is part of the weights, and far references meet the target only in one sum.
+    """
+
+    def __init__(self, channels: int, references: int, size: int = 3, depth: int = 5) -> None:
+        super().__init__()
+        self.references = references
+        self.volume = nn.Conv3d(channels, channels, (references + 1, size, size), padding=(0, size // 2, size // 2))
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, size, padding=size // 2) for _ in range(depth))
+
+    def forward(
+        self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Raises ValueError if the number of references is not the one it was built for."""
+        if references.shape[1] != self.references:
+            raise ValueError(
+                f"built for {self.references} references, got {references.shape[1]}: "
+                "without grouping their number is fixed"
+            )
+        stack = torch.cat([rearrange(target, "b c h w -> b 1 c h w"), references], dim=1)
+        x = rearrange(self.volume(rearrange(stack, "b t c h w -> b c t h w")), "b c 1 h w -> b c h w")
+        x = functional.relu(x)
+        for conv in self.convs:
+            x = functional.relu(conv(x))
+        return x
+
+
+def inject(
+    feature: Float[Tensor, "b c h w"], fused: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b c h w"]:
+    """(1 - M) * F_t + M * FF: what the coarser scale found enters the finer one, in the hole only (sec. D)."""
+    return (1 - mask) * feature + mask * fused

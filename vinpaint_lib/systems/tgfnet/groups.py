@@ -1,0 +1,101 @@
+"""TODO header of vinpaint_lib.systems.tgfnet.groups."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.holes.box import Box
+from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.interface import Window
+from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Walk, chain, collect
+from vinpaint_lib.motion.links import Links
+
+OWN = 0.1
+MEMBRANE = 0.05
+FINE = 2  # the membrane of colours is solved on a grid this much coarser than the picture
+KEEP = 0.5  # share of the earlier output in the guess
+
+
+class Groups(NamedTuple):
+    """References resampled onto the target: RGB where trust > 0, 0 elsewhere; `names` label the groups."""
+
+    frames: Float[Tensor, "n 3 h w"]
+    trust: Float[Tensor, "n 1 h w"]
+    age: Float[Tensor, "n 1 h w"]  # frames between the target and the frame the pixel came from; 0 = none
+    names: tuple[str, ...]
+
+
+def gather_groups(
+    window: Window,
+    target: int,
+    links: Links,
+    box: Box,
+    *,
+    ways: tuple[Walk, ...] = WALKS,
+    picks: int = 2,
+    reach: int = 24,
+    use_own: str = "unseen",
+) -> tuple[Groups, EarlierOutput | None]:
+    """Aligned references of frame `target` (an index of the clip) inside `box`, `picks` for every walk of `ways`.
+
+    `reach` is the longest walk in frames. `use_own`: how outputs that were written back count; "unseen" =
+    only where no real pixel was met, and then apart, as the second result, for `guess`; "all" = like real pixels
+    (TGF-Net sec. H to the letter); "off" = never.
+    """
+    place = {index: n for n, index in enumerate(window.indices)}
+    collected, own = [], None
+    for walk in ways:
+        steps = chain(links, walk, target, box, reach, set(window.indices))
+        groups, met = collect(steps, window, place, links, target, box, picks, use_own)
+        collected += groups
+        if own is None and met.age.any():
+            own = met
+    names = tuple(f"{walk.name}{' later' * (pick > 0)}" for walk in ways for pick in range(picks))
+    frames, trust, age = (np.stack(part) for part in zip(*collected, strict=True))
+    aligned = Groups(
+        rearrange(torch.from_numpy(frames), "n h w c -> n c h w").contiguous(),
+        rearrange(torch.from_numpy(trust), "n h w -> n 1 h w"),
+        rearrange(torch.from_numpy(age), "n h w -> n 1 h w"),
+        names,
+    )
+    return aligned, own
+
+
+def guess(
+    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, own: EarlierOutput | None = None
+) -> Groups:
+    """One group that shows every pixel: known, else the most trusted, else own output and membrane mixed."""
+    best = rearrange(aligned.trust.argmax(dim=0), "1 h w -> 1 1 h w").expand(1, 3, -1, -1)
+    picture = torch.where(mask > 0, torch.gather(aligned.frames, 0, best)[0], target)
+    unknown = (mask > 0) & (reduce(aligned.trust, "n 1 h w -> 1 h w", "max") == 0)
+    smooth = complete(rearrange(picture, "c h w -> h w c").numpy(), rearrange(unknown, "1 h w -> h w").numpy(), FINE)
+    picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float()
+    trust, age = torch.full_like(mask, MEMBRANE), torch.zeros_like(mask)
+    if own is not None:
+        met = unknown & torch.from_numpy(own.age > 0)
+        mixed = KEEP * rearrange(torch.from_numpy(own.picture), "h w c -> c h w") + (1 - KEEP) * picture
+        picture, age = torch.where(met, mixed, picture), torch.where(met, torch.from_numpy(own.age), age)
+        trust = torch.where(met, OWN, trust)
+    frames, trust, age = (rearrange(x, "c h w -> 1 c h w") for x in (picture, trust, age))
+    return Groups(frames, trust, age, ("guess",))
+
+
+def join(parts: list[Groups]) -> Groups:
+    """Groups of several estimators, one after the other."""
+    return Groups(
+        torch.cat([part.frames for part in parts]),
+        torch.cat([part.trust for part in parts]),
+        torch.cat([part.age for part in parts]),
+        tuple(name for part in parts for name in part.names),
+    )
+
+
+def nothing(box: Box) -> Groups:
+    """One group that shows nothing."""
+    height, width = box.bottom - box.top, box.right - box.left
+    empty = torch.zeros(1, 1, height, width)
+    return Groups(torch.zeros(1, 3, height, width), empty, empty.clone(), ("nothing",))

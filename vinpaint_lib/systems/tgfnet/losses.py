@@ -1,0 +1,84 @@
+"""The losses of TGF-Net (sec. F), one function per equation, in the corrected form.
+
+What the note prints and what it must say: the perceptual loss compares features, not the feature of a
+difference; the Gram matrix is C x C and divided by C H W; the alignment loss counts a reference's pixel only
+where the reference shows one; norms are means, so that the weights do not depend on the crop; lambda_hole
+weighs the hole term only. The total variation formula is not in the note: mean absolute differences (our choice).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.holes.masks import shrink_mask
+from vinpaint_lib.losses.pixels import masked_l1
+
+LAMBDA_HOLE = 3.0
+# lambda_1 .. lambda_4 of sec. F, keyed by the paper's symbols.
+PAPER_WEIGHTS = {"L_py": 1.0, "L_perc": 0.01, "L_style": 24.0, "L_tv": 0.1, "L_align": 2.0}
+
+
+def pixel_loss(
+    outputs: Sequence[Float[Tensor, "b c _ _"]],
+    truth: Float[Tensor, "b c h w"],
+    mask: Float[Tensor, "b 1 h w"],
+    lambda_hole: float = LAMBDA_HOLE,
+) -> Float[Tensor, ""]:
+    """L_py: known and hole part at every scale, the hole part weighted by lambda_hole.
+
+    `outputs` holds the final picture and the heads h(FF^s) in any order; each is compared at its own size with
+    the truth reduced by area and the mask by max. Sizes must divide the truth's.
+    """
+    total = truth.new_zeros(())
+    for output in outputs:
+        factor = truth.shape[-1] // output.shape[-1]
+        small = reduce(truth, "b c (h fh) (w fw) -> b c h w", "mean", fh=factor, fw=factor)
+        hole = shrink_mask(mask, factor)
+        total = total + masked_l1(output, small, 1 - hole) + lambda_hole * masked_l1(output, small, hole)
+    return total
+
+
+def perceptual_loss(
+    output_features: Sequence[Float[Tensor, "b _ _ _"]], truth_features: Sequence[Float[Tensor, "b _ _ _"]]
+) -> Float[Tensor, ""]:
+    """L_perc: sum over layers of the mean absolute difference of phi_i(Y_comp) and phi_i(Y)."""
+    return torch.stack([(a - b).abs().mean() for a, b in zip(output_features, truth_features, strict=True)]).sum()
+
+
+def gram(feature: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c2"]:
+    """G = phi phi^T / (C H W)."""
+    _, channels, height, width = feature.shape
+    return einsum(feature, feature, "b c h w, b c2 h w -> b c c2") / (channels * height * width)
+
+
+def style_loss(
+    output_features: Sequence[Float[Tensor, "b _ _ _"]], truth_features: Sequence[Float[Tensor, "b _ _ _"]]
+) -> Float[Tensor, ""]:
+    """L_style: mean over layers of the mean absolute difference of the Gram matrices."""
+    return torch.stack(
+        [(gram(a) - gram(b)).abs().mean() for a, b in zip(output_features, truth_features, strict=True)]
+    ).mean()
+
+
+def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """L_tv: mean absolute differences of neighbours along x and along y, added."""
+    along_x = (image[..., 1:] - image[..., :-1]).abs().mean()
+    along_y = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
+    return along_x + along_y
+
+
+def alignment_loss(
+    aligned: Float[Tensor, "b n 3 h w"],
+    visible: Float[Tensor, "b n 1 h w"],
+    target: Float[Tensor, "b 3 h w"],
+    mask: Float[Tensor, "b 1 h w"],
+) -> Float[Tensor, ""]:
+    """L_align: sum over references of the mean |CX_i - X_t| where both are known (1 - M_t, visible_i)."""
+    both = einsum(visible, 1 - mask, "b n one h w, b one h w -> b n one h w")
+    gap = both * (aligned - rearrange(target, "b c h w -> b 1 c h w")).abs()
+    count = 3 * reduce(both, "b n 1 h w -> b n", "sum")
+    per_reference = reduce(gap, "b n c h w -> b n", "sum") / count.clamp(min=1)
+    return reduce(per_reference, "b n -> b", "sum").mean()

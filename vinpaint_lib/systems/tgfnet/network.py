@@ -1,0 +1,214 @@
+"""The network of TGF-Net behind the alignment: encoder, fusion at three scales, decoder (sec. C, D).
+
+`models/tgfnet.py` puts the alignment in front of it and walks it over a clip.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vinpaint_lib.holes import masks
+from vinpaint_lib.systems.tgfnet import fusion
+from vinpaint_lib.systems.tgfnet.encoder import PyramidEncoder
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every size and switch of the network. Defaults are the `paper` configuration.
+
+    channels  features at 1/2, 1/4, 1/8
+    sizes     kernel sizes ks of the streams (three in the paper, values not given)
+    widths    stream width at 1/2, 1/4, 1/8
+    depth     2D convolutions behind the 3D one (five in the paper)
+    tail      channels of the full-size tail
+    scales    which of 1/2, 1/4, 1/8 are fused (2, 4, 8); the ablation "single scale" keeps (2,)
+    copy      add a residual to the attention-weighted average of the aligned pixels instead of painting all
+    attention softmax over groups, or the mean of groups (ablation)
+    grouping  pairs with the target, or one 3D convolution over all frames (ablation; fixes `references`)
+    guess     one more group that is never empty (`gather.guess`): own output or membrane where no frame shows anything
+    align     names of the walks in `gather`: "flow", "homography"; "none" uses references as they are
+    """
+
+    channels: tuple[int, int, int] = (64, 128, 256)
+    sizes: tuple[int, ...] = (3, 5, 7)
+    widths: tuple[int, int, int] = (64, 128, 256)
+    depth: int = 5
+    tail: int = 64
+    scales: tuple[int, ...] = (2, 4, 8)
+    copy: bool = False
+    attention: bool = True
+    grouping: bool = True
+    mask_resize: str = "max"
+    guess: bool = False
+    align: tuple[str, ...] = ("learned",)
+    picks: int = 2
+    references: int = 8
+    reach: int = 24
+    margin: int = 32
+    feedback: str = "all"
+
+
+CONFIGS = {
+    "paper": Config(),
+    "small": Config(
+        channels=(32, 64, 128),
+        sizes=(1, 3, 5),
+        widths=(16, 32, 64),
+        depth=2,
+        tail=24,
+        copy=True,
+        guess=True,
+        align=("flow", "homography"),
+        feedback="unseen",
+    ),
+}
+# One group more or fewer of them is a different question to the same weights, so these are switches.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "without alignment": {"align": ("none",)},
+    "without attention": {"attention": False},
+    "without grouping": {"grouping": False},
+    "single stream": {"sizes": (3,)},
+    "single scale": {"scales": (2,)},
+    "without feedback": {"feedback": "off"},
+}
+
+
+class Fused(NamedTuple):
+    """What the network gives for a batch of targets.
+
+    frame    raw output, not composited, not clamped
+    heads    h(FF^s), RGB at 1/2, 1/4, 1/8 (those that are fused), for the pyramid loss
+    scores   WF at the same scales (b n 1 h w); their softmax over n is the attention GA
+    weights  the weights of the copy path at full size (b n 1 h w), None without it
+    copied   the copy path's picture (b 3 h w), None without it
+    """
+
+    frame: Float[Tensor, "b 3 h w"]
+    heads: list[Tensor]
+    scores: list[Tensor]
+    weights: Tensor | None
+    copied: Tensor | None
+
+
+class FusionNet(nn.Module):
+    """Encoder, fusion and decoder: everything behind the alignment (TGF-Net sec. C, D)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.levels = [level for level in range(3) if 2 ** (level + 1) in config.scales]
+        self.encoder = PyramidEncoder(channels)
+        self.groups = nn.ModuleDict()
+        self.attention = nn.ModuleDict()
+        self.heads = nn.ModuleDict()
+        self.transfer = nn.ModuleDict()
+        for level in self.levels:
+            width = channels[level]
+            if config.grouping:
+                self.groups[str(level)] = fusion.IntraGroupFusion(
+                    width, config.widths[level], config.sizes, config.depth
+                )
+                self.attention[str(level)] = fusion.TemporalAttention(width) if config.attention else fusion.GroupMean()
+            else:
+                self.groups[str(level)] = fusion.AllFramesFusion(width, config.references, depth=config.depth)
+            self.heads[str(level)] = nn.Conv2d(width, 3, 1)
+            if level != self.levels[0]:
+                self.transfer[str(level)] = nn.Conv2d(width, channels[level - 1], 3, padding=1)
+        extra = 8 if config.copy else 0
+        self.tail_in = nn.Conv2d(channels[self.levels[0]], config.tail, 3, padding=1)
+        self.tail = nn.ModuleList(
+            nn.Conv2d(config.tail + (extra if n == 0 else 0), config.tail, 3, padding=1) for n in range(2)
+        )
+        self.tail_out = nn.Conv2d(config.tail, 3, 5, padding=2)
+        initialise(self)
+
+    def forward(
+        self,
+        target: Float[Tensor, "b 3 h w"],
+        mask: Float[Tensor, "b 1 h w"],
+        references: Float[Tensor, "b n 3 h w"],
+        trust: Float[Tensor, "b n 1 h w"],
+    ) -> Fused:
+        """`target` in [0, 1] (its hole is blanked here), aligned `references` and their `trust` in [0, 1].
+
+        Height and width must divide by 8.
+        """
+        # Centred on zero, so that a hole (zero) is no colour rather than black.
+        shown = (target * 2 - 1) * (1 - mask)
+        seen = (references * 2 - 1) * (trust > 0)
+        of_target = self.encoder(torch.cat([shown, mask], dim=1))
+        pairs = torch.cat([seen, 1 - trust], dim=2)
+        of_references = [
+            rearrange(f, "(b n) c h w -> b n c h w", b=len(target))
+            for f in self.encoder(rearrange(pairs, "b n c h w -> (b n) c h w"))
+        ]
+        heads: list[Tensor] = []
+        scores: list[Tensor] = []
+        fused = None
+        for level in reversed(self.levels):
+            key = str(level)
+            feature = of_target[level]
+            if fused is not None:
+                coarser = functional.interpolate(fused, scale_factor=2, mode="nearest")
+                hole = masks.shrink_mask(mask, 2 ** (level + 1), self.config.mask_resize)
+                feature = fusion.inject(feature, coarser, hole)
+            grouped = self.groups[key](feature, of_references[level])
+            if self.config.grouping:
+                grouped, score = self.attention[key](grouped)
+                scores.insert(0, score)
+            heads.insert(0, self.heads[key](grouped))
+            fused = self.transfer[key](grouped) if key in self.transfer else grouped
+        return self.decode(fused, shown, mask, seen, trust, heads, scores)
+
+    def decode(self, fused, shown, mask, seen, trust, heads, scores) -> Fused:
+        """Tail at full size: nearest upsampling, convolutions, RGB."""
+        step = 2 ** (self.levels[0] + 1)
+        x = functional.interpolate(functional.relu(self.tail_in(fused)), scale_factor=step, mode="nearest")
+        weights = copied = None
+        if self.config.copy:
+            weights = copy_weights(scores[0] if scores else None, trust)
+            copied = reduce(weights * seen, "b n c h w -> b c h w", "sum")
+            support = reduce(trust, "b n 1 h w -> b 1 h w", "max")
+            x = torch.cat([x, shown, mask, copied, support], dim=1)
+        for conv in self.tail:
+            x = functional.relu(conv(x))
+        painted = self.tail_out(x).float()
+        frame = (painted if copied is None else painted + copied.float()) / 2 + 0.5
+        heads = [head.float() / 2 + 0.5 for head in heads]
+        return Fused(frame, heads, [s.float() for s in scores], weights, copied)
+
+
+def copy_weights(score: Tensor | None, trust: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b n 1 h w"]:
+    """Weights of the groups' pixels at full size: softmax of the finest scores times the trust.
+
+    A group that shows nothing at a pixel has weight exactly 0 there; where no group shows anything all are 0.
+    """
+    height, width = trust.shape[-2:]
+    if score is None:
+        score = torch.zeros_like(trust)
+    wide = functional.interpolate(rearrange(score, "b n 1 h w -> b n h w").float(), (height, width), mode="bilinear")
+    wide = rearrange(wide, "b n h w -> b n 1 h w")
+    hidden = trust <= 0
+    weight = (wide + torch.log(trust.clamp(min=1e-6))).masked_fill(hidden, -torch.inf)
+    # A pixel that no group shows has only -inf: softmax would be NaN there.
+    alone = reduce(hidden.float(), "b n 1 h w -> b 1 1 h w", "min") > 0
+    return weight.masked_fill(alone, 0).softmax(dim=1) * ~hidden
+
+
+def initialise(module: nn.Module) -> None:
+    """Kaiming start for all convolutions; the output layer starts small, so a copy starts as a plain average."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d) and (name == "tail_out" or ".score" in name or name.startswith("heads")):
+            part.weight.data.mul_(0.1)

@@ -1,0 +1,173 @@
+"""Training samples: one target, its hole, its aligned references, cut to a crop around the hole.
+
+A *block* is one masked clip, from which several targets and crops are taken, so that the motion between its
+frames is measured once (`blocks.py` makes and keeps them). The alignment is the code that inference runs, on
+frames whose holes are blanked: nothing of the truth behind a hole reaches the references.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.datasets.clip_set import ClipSet, draw_stretch
+from vinpaint_lib.holes import masks
+from vinpaint_lib.holes.box import Box
+from vinpaint_lib.interface import Window
+from vinpaint_lib.motion import chains
+from vinpaint_lib.motion.links import Links
+from vinpaint_lib.systems.tgfnet import groups as tgfnet_groups
+from vinpaint_lib.training.pools import BlockPool, to_bytes
+from vinpaint_lib.video.clip import Clip
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """How blocks are made; part of the pool's identity.
+
+    height    range of the clip's height in pixels; the width keeps the source's aspect, both multiples of 8
+    length    frames of a clip; targets and crops are taken from it
+    hole      share of the frame that is missing
+    """
+
+    crop: int = 128
+    height: tuple[int, int] = (192, 272)
+    length: int = 32
+    targets: int = 12
+    crops: int = 3
+    hole: tuple[float, float] = (0.04, 0.14)
+    stationary: float = 0.5
+    walks: tuple[str, ...] = ("flow", "homography")
+    picks: int = 2
+    reach: int = 24
+    references: int = 5
+
+
+FIELDS = ("truth", "mask", "aligned", "trust")
+
+
+def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dict[str, np.ndarray]:
+    """Block `number`: arrays (samples ...) uint8 under the names of `FIELDS`."""
+    rng = np.random.default_rng((seed, number))
+    clip = draw_clip(source, rng, spec)
+    holes = draw_holes(len(clip), clip.size, rng, spec)
+    known = clip.frames * (1 - holes)
+    indices = tuple(range(len(clip)))
+    links = Links()
+    links.update(indices, known, holes)
+    window = Window(indices, known, holes, torch.zeros_like(holes))
+    candidates = [t for t in indices if holes[t].any()]
+    count = min(spec.targets, len(candidates))
+    samples: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
+    for target in sorted(rng.choice(candidates, count, replace=False)):
+        for box in draw_boxes(holes[target, 0], rng, spec):
+            aligned = references_of(window, int(target), links, box, rng, spec)
+            cut = box.slices
+            samples["truth"].append(to_bytes(clip.frames[target][:, *cut]))
+            samples["mask"].append(to_bytes(holes[target][:, *cut]))
+            samples["aligned"].append(to_bytes(aligned.frames))
+            samples["trust"].append(to_bytes(aligned.trust))
+    return {name: np.stack(values) for name, values in samples.items()}
+
+
+def references_of(
+    window: Window, target: int, links: Links, box: Box, rng: np.random.Generator, spec: TargetSpec
+) -> tgfnet_groups.Groups:
+    """References by the walks of the spec; for "none", random frames as they are (CPNet's five), not aligned."""
+    if "none" not in spec.walks:
+        ways = chains.walks(spec.walks)
+        return tgfnet_groups.gather_groups(window, target, links, box, ways=ways, picks=spec.picks, reach=spec.reach)[0]
+    others = [i for i in window.indices if i != target]
+    chosen = sorted(rng.choice(others, spec.references, replace=len(others) < spec.references))
+    cut = box.slices
+    frames, known = window.frames[chosen][:, :, *cut], 1 - window.masks[chosen][:, :, *cut]
+    names = tuple(f"none {i - target:+d}" for i in chosen)
+    return tgfnet_groups.Groups(frames * known, known, known, names)
+
+
+def draw_clip(source: ClipSet, rng: np.random.Generator, spec: TargetSpec) -> Clip:
+    """A random stretch of a random clip, at a random size and speed, sometimes mirrored or reversed."""
+    return draw_stretch(source, rng, spec.height, spec.length, min(8, spec.length), (spec.crop, spec.crop))
+
+
+def draw_holes(
+    length: int, size: tuple[int, int], rng: np.random.Generator, spec: TargetSpec
+) -> Float[Tensor, "t 1 h w"]:
+    """A stationary blob, or a blob that moves and swells as an object would."""
+    if rng.random() < spec.stationary:
+        return masks.stationary_blob(length, size, rng, area=spec.hole)
+    low, high = spec.hole
+    moving = masks.moving_blob(length, size, rng, area=(low / 3, high), max_speed=float(rng.uniform(1, 9)))
+    if rng.random() < 0.5:
+        return moving
+    phase, period = rng.uniform(0, 6.28), rng.uniform(8, 30)
+    return torch.stack(
+        [masks.dilate(m, round(3 + 3 * np.sin(phase + 6.28 * t / period))) for t, m in enumerate(moving)]
+    )
+
+
+def draw_boxes(hole: Float[Tensor, "h w"], rng: np.random.Generator, spec: TargetSpec) -> Iterator[Box]:
+    """Crops whose centre is a random pixel of the hole, moved inside of the frame."""
+    height, width = hole.shape
+    rows, columns = np.nonzero(hole.numpy())
+    for pick in rng.integers(len(rows), size=spec.crops):
+        top = int(np.clip(rows[pick] - spec.crop // 2, 0, height - spec.crop))
+        left = int(np.clip(columns[pick] - spec.crop // 2, 0, width - spec.crop))
+        yield Box(top, top + spec.crop, left, left + spec.crop)
+
+
+class TargetPool(BlockPool):
+    """Blocks of aligned samples, as one dataset."""
+
+    kind, fields = "samples", FIELDS
+    spec: TargetSpec
+
+    def make(self, number: int) -> dict[str, np.ndarray]:
+        return make_block(self.source, self.seed, number, self.spec)
+
+    def batch(
+        self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None
+    ) -> dict[str, Float[Tensor, "b *_"]]:
+        """`size` random samples with `groups` random groups each, mirrored and with colour gains drawn from `rng`.
+
+        Only the first `blocks` blocks are drawn from (all by default), so that training can begin before all exist.
+
+        Keys: truth (b 3 h w), mask (b 1 h w), aligned (b n 3 h w), trust (b n 1 h w), guess (b 3 h w), and unseen
+        (b 1 h w), the part of the hole that no reference shows; all in [0, 1].
+        """
+        drawn = []
+        for _ in range(size):
+            arrays = self.block(int(rng.integers(min(blocks or self.blocks, self.blocks))))
+            index = int(rng.integers(len(arrays["truth"])))
+            sample = as_tensors({name: arrays[name][index] for name in FIELDS})
+            order = torch.from_numpy(rng.permutation(len(sample["trust"]))[:groups])
+            flips = [axis for axis in (-1, -2) if rng.random() < 0.5]
+            gain = rearrange(torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32)), "c -> c 1 1")
+            for name in ("truth", "aligned", "guess"):
+                sample[name] = (sample[name] * gain).clamp(0, 1)
+            for name in ("aligned", "trust"):
+                sample[name] = sample[name][order]
+            drawn.append({name: value.flip(flips) if flips else value for name, value in sample.items()})
+        return {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
+
+    def whole(self, number: int) -> dict[str, Float[Tensor, "b *_"]]:
+        """All samples of one block with all groups, as they are; the same keys."""
+        arrays = self.block(number)
+        samples = [as_tensors({name: arrays[name][i] for name in FIELDS}) for i in range(len(arrays["truth"]))]
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Float[Tensor, "*_"]]:
+    """One stored sample in [0, 1], with the guess (3 h w) that its references leave (`gather.guess`)."""
+    sample = {name: torch.from_numpy(np.array(array)) / 255 for name, array in arrays.items()}
+    sample["aligned"] = sample["aligned"] * (sample["trust"] > 0)
+    aligned = tgfnet_groups.Groups(sample["aligned"], sample["trust"], torch.zeros_like(sample["trust"]), ())
+    known = sample["truth"] * (1 - sample["mask"])
+    sample["guess"] = tgfnet_groups.guess(known, sample["mask"], aligned).frames[0]
+    unseen = reduce(sample["trust"], "n 1 h w -> 1 h w", "max") == 0
+    sample["unseen"] = sample["mask"] * unseen
+    return sample

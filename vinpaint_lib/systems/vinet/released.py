@@ -1,0 +1,20 @@
+"""VINet's weights as its authors released them."""
+
+from pathlib import Path
+
+from vinpaint_lib.checkpoints import check_same, read_tensors
+from vinpaint_lib.systems.vinet.model import VINet
+from vinpaint_lib.systems.vinet.towers import Config
+
+
+def read_vinet(path: Path) -> VINet:
+    """VINet's generator (key `state_dict`), in the released behaviour; inside of it blue is the first colour.
+
+    The files for frames of 256 and of 512 hold the same names and shapes, and the latter's network halves its frames:
+    one with 512 in its name, as in `save_agg_rec_512.pth`, is read as that. UserError for any other file.
+    """
+    tensors = read_tensors(path, "state_dict")
+    model = VINet(Config(as_released=True, bgr=True, double="512" in path.name))
+    check_same(path, tensors, model.net.state_dict())
+    model.net.load_state_dict(tensors)
+    return model.eval()

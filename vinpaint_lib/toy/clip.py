@@ -1,0 +1,131 @@
+"""Toy clips: a photograph under camera motion, objects moving above it, and the exact motion of every pixel.
+
+They are the library's default clips, need no download, and are the only ones with a known answer. The same maker
+puts any photograph in motion for training (`photo=`), as CPNet and Align-and-Attend train on still pictures.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import skimage.data
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.toy import staging
+from vinpaint_lib.toy.scene import Scene
+from vinpaint_lib.toy.staging import Camera
+from vinpaint_lib.video.clip import Clip
+
+# Colour photographs that lie inside of scikit-image's own package: no download.
+PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "motorcycle", "hubble")
+
+
+class ToyClip(NamedTuple):
+    """A clip with everything known about it.
+
+    clip: frames are the truth, masks are empty. forward, backward "t-1 2 h w": flow t -> t+1 and t+1 -> t in pixels.
+    visible_forward, visible_backward "t-1 1 h w": 1 where the pixel is seen in the other frame, unmixed with an edge.
+    homographies "t-1 3 3": the background's motion t -> t+1 between pixel positions. silhouettes "t 1 h w": objects.
+    """
+
+    clip: Clip
+    forward: Float[Tensor, "p 2 h w"]
+    backward: Float[Tensor, "p 2 h w"]
+    visible_forward: Float[Tensor, "p 1 h w"]
+    visible_backward: Float[Tensor, "p 1 h w"]
+    homographies: Float[Tensor, "p 3 3"]
+    silhouettes: Float[Tensor, "t 1 h w"]
+
+
+def toy_clip(
+    name: str = "astronaut",
+    *,
+    length: int = 24,
+    size: tuple[int, int] = (120, 216),
+    camera: Camera = "affine",
+    objects: int = 1,
+    seed: int = 0,
+    photo: UInt8[np.ndarray, "a b 3"] | None = None,
+    object_shapes: Sequence[Float[Tensor, "s 1 c d"]] | None = None,
+    textures: Sequence[np.ndarray] | None = None,
+    speed: float = 2.0,
+    object_speed: float = 2.0,
+    drift: float = 0.0,
+) -> ToyClip:
+    """Put a photograph in motion.
+
+    name: one of PHOTOS, or with `photo` (uint8 RGB) just the clip's name. camera: "affine" (shift, turn, zoom, shear),
+    "homography" (perspective as well) or "still". speed, object_speed: root mean square shift, pixels per frame.
+    objects: how many cut-outs move above it, free-form or, with `object_shapes`, the silhouettes of other clips
+    (1 = object), filled from `textures` (uint8 RGB pictures; other photographs by default).
+    drift: largest change of brightness, e.g. 0.1. Same seed, same clip; the camera's way does not depend on objects.
+    Raises UserError for an unknown name or camera, an empty clip or a size below 8x8.
+    """
+    scene = toy_scene(
+        name,
+        length=length,
+        size=size,
+        camera=camera,
+        objects=objects,
+        seed=seed,
+        photo=photo,
+        object_shapes=object_shapes,
+        textures=textures,
+        speed=speed,
+        object_speed=object_speed,
+    )
+    frames = scene.frames(brightness(length, drift, seed))
+    clip = Clip(frames=frames, masks=torch.zeros_like(frames[:, :1]), name=name)
+    return ToyClip(clip, *scene.motion(), scene.homographies(), scene.silhouettes())
+
+
+def toy_scene(
+    name: str = "astronaut",
+    *,
+    length: int = 24,
+    size: tuple[int, int] = (120, 216),
+    camera: Camera = "affine",
+    objects: int = 1,
+    seed: int = 0,
+    photo: UInt8[np.ndarray, "a b 3"] | None = None,
+    object_shapes: Sequence[Float[Tensor, "s 1 c d"]] | None = None,
+    textures: Sequence[np.ndarray] | None = None,
+    speed: float = 2.0,
+    object_speed: float = 2.0,
+) -> Scene:
+    """The scene behind `toy_clip`: rendering frames alone costs a third of frames, flow and visibility."""
+    if length < 1 or min(size) < 8:
+        raise UserError(f"cannot make {length} frames of {size[1]}x{size[0]}; use 1 frame and 8x8 or more")
+    picture = photograph(name) if photo is None else photo
+    others = [photograph(other) for other in PHOTOS if other != name] if textures is None else list(textures)
+    way = staging.camera_path(camera, length, size, speed, np.random.default_rng((seed, 0)))
+    layers = [staging.background(picture, way, size, np.random.default_rng((seed, 1)))]
+    for k in range(objects):
+        rng = np.random.default_rng((seed, 2, k))
+        texture = others[int(rng.integers(len(others)))]
+        silhouette = None if not object_shapes else object_shapes[k % len(object_shapes)]
+        layers.append(staging.moving_object(texture, silhouette, way, size, object_speed, rng))
+    return Scene(layers, size)
+
+
+@cache
+def photograph(name: str) -> UInt8[np.ndarray, "a b 3"]:
+    """A bundled photograph, uint8 RGB. Raises UserError for a name that is not in PHOTOS."""
+    if name not in PHOTOS:
+        raise UserError(f"no bundled photograph is called {name!r}; choose one of {', '.join(PHOTOS)}")
+    makers = {"motorcycle": lambda: skimage.data.stereo_motorcycle()[0], "hubble": skimage.data.hubble_deep_field}
+    picture = makers[name]() if name in makers else getattr(skimage.data, name)()
+    picture.flags.writeable = False  # it is shared by all clips
+    return picture
+
+
+def brightness(length: int, drift: float, seed: int) -> Float[np.ndarray, " t"]:
+    """Gains around 1 that change slowly by at most `drift`."""
+    wave = staging.swings(1, length, math.inf, np.random.default_rng((seed, 3)), limit=abs(drift)) if drift else 0.0
+    return rearrange(np.broadcast_to(1.0 + wave, (1, length)), "1 t -> t")

@@ -1,0 +1,227 @@
+"""The one loop that trains any system, on a CPU, a GPU or several processes.
+
+Every random choice of step s is drawn from (seed, s), so a run that was killed and resumed draws the same
+numbers as one that was not, and two processes share one global batch. Sample k of the batch of step s is the
+same whichever process computes it. (A network with batch norm takes its means over each process's share.)
+What belongs to one system is its task (`task.py`).
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from vinpaint_lib import checkpoints
+from vinpaint_lib.datasets.parse import without_places
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.options import use_bf16
+from vinpaint_lib.training import run_log
+from vinpaint_lib.training.adversary import Adversary
+from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.schedule import learning_rate
+from vinpaint_lib.training.task import Task
+
+STATE = "state.pt"
+WEIGHTS = "weights.safetensors"
+LOG = run_log.LOG
+PATIENCE = 10  # steps in a row with a loss that is not finite before the run gives up
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides a run's numbers; stored beside its log."""
+
+    model: str
+    preset_name: str
+    preset: Any  # the dataclass of the model's recipe
+    data: str
+    held_back: tuple[str, ...]
+    seed: int
+    processes: int
+
+
+class Trainer:
+    """State of a run: the network, its running average, the optimiser, the critic where there is one, the step."""
+
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        pools: dict[str, BlockPool],
+        accelerator: Accelerator,
+        *,
+        out: Path,
+        start: Path | None = None,
+    ) -> None:
+        """`pools` by name: "train", and "held back" where there is one. `start`: weights to begin from."""
+        self.run, self.task, self.pools, self.accelerator, self.out = run, task, pools, accelerator, out
+        self.preset = run.preset
+        torch.manual_seed(run.seed)
+        self.plain = self.task.network()
+        if start is not None:
+            checkpoints.load_weights(self.plain, start)
+        part = self.task.trained(self.plain)
+        optimiser = self.task.optimiser([p for p in self.plain.parameters() if p.requires_grad])
+        self.average = {k: v.detach().clone().float() for k, v in self.plain.state_dict().items()}
+        self.model, self.optimiser = accelerator.prepare(part, optimiser)
+        self.task.prepare(accelerator.device)
+        self.adversary = make_adversary(self.task, accelerator.device)
+        self.bf16 = use_bf16(self.preset.precision, accelerator.device)
+        self.step, self.bad = 0, 0
+
+    def loop(self, stop_after: int | None) -> None:
+        """Steps until the schedule ends (or `stop_after` steps were done)."""
+        main = self.accelerator.is_main_process
+        bar = tqdm(total=self.preset.steps, initial=self.step, disable=not main, desc="train", unit="step")
+        board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
+        ended = self.preset.steps if stop_after is None else min(self.preset.steps, self.step + stop_after)
+        while self.step < ended:
+            began = time.perf_counter()
+            terms = self.one_step()
+            self.step += 1
+            bar.update()
+            if main:
+                row = {"step": self.step, "lr": learning_rate(self.preset, self.step - 1), **terms}
+                row["seconds"] = round(time.perf_counter() - began, 3)
+                if self.step % self.preset.validate == 0 or self.step == self.preset.steps:
+                    row |= run_log.validate(self.task, self.averaged(), self.pools, self.out, self.step, self.bf16)
+                    bar.set_postfix({k: v for k, v in row.items() if k.startswith("held")})
+                run_log.log(self.out / LOG, board, row)
+                if self.step % self.preset.checkpoint == 0 or self.step == ended:
+                    self.save()
+        self.accelerator.wait_for_everyone()
+        if board is not None:
+            board.close()
+
+    def one_step(self) -> dict[str, float]:
+        """One update; returns the terms of the loss, averaged over the processes."""
+        rate = learning_rate(self.preset, self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        choice = self.task.choose(np.random.default_rng((self.run.seed, 1, self.step)), self.step)
+        batch, weights, judged = self.batch(choice), self.task.weights_at(self.step), {}
+        with self.autocast():
+            terms, completed = self.task.losses(self.model, batch, weights, choice)
+        if self.adversary is not None and completed is not None and weights.get("L_adv"):
+            truth = self.task.truth_of(batch, choice)
+            value = self.adversary.step(self.accelerator, truth, completed, rate, self.bf16)
+            judged = {"L_D": float(value)}
+            with self.autocast():
+                terms["L_adv"] = self.task.adversarial(self.adversary.critic, completed)
+        loss = torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()
+        self.accelerator.backward(loss)
+        names = [*terms, "loss"]
+        values = torch.stack([*(t.detach() for t in terms.values()), loss.detach()])
+        values = self.accelerator.reduce(values, "mean")
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.preset.clip_gradient)
+        # Every process sees the same reduced numbers, so all skip or none does.
+        if torch.isfinite(values[-1]) and torch.isfinite(norm):
+            self.optimiser.step()
+            self.update_average()
+            self.bad = 0
+        else:
+            self.bad += 1
+            if self.bad >= PATIENCE:
+                raise UserError(
+                    f"the loss was not finite for {PATIENCE} steps up to step {self.step}: lower the learning rate "
+                    f"(now {self.preset.peak}) or use precision float32; {self.out / STATE} holds the last good state"
+                )
+        self.optimiser.zero_grad()
+        return dict(zip(names, values.tolist(), strict=True)) | judged | {"skipped": self.bad}
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def batch(self, choice: Any) -> dict[str, Tensor]:
+        """This process's share of the global batch. What the samples share was drawn for the step: `choice`."""
+        preset, seed, world, rank = self.preset, self.run.seed, self.run.processes, self.accelerator.process_index
+        first, every = preset.growth
+        parts = []
+        for slot in range(preset.batch)[rank::world]:
+            rng = np.random.default_rng((seed, 2, self.step, slot))
+            parts.append(self.task.sample(self.pools["train"], rng, choice, first + self.step // every))
+        return {name: torch.cat([part[name] for part in parts]).to(self.accelerator.device) for name in parts[0]}
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        # Early averages would remember the random start for long: the decay grows with the step.
+        decay = min(self.preset.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.plain.state_dict().items():
+            self.average[name].lerp_(value.detach().float().cpu(), 1 - decay)
+
+    def averaged(self) -> Inpainter:
+        """A copy of the model with the running average of its weights."""
+        copy = self.task.network()
+        copy.load_state_dict(self.average)
+        return copy.to(self.accelerator.device).eval()
+
+    def save(self) -> None:
+        """State and weights, each atomically."""
+        state = {
+            "run": json.dumps(asdict(self.run), sort_keys=True),
+            "step": self.step,
+            "bad": self.bad,
+            "model": self.plain.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        if self.adversary is not None:
+            state["adversary"] = self.adversary.state_dict()
+        checkpoints.save_state(self.out / STATE, state)
+        provenance = {
+            "model": self.run.model,
+            "config": asdict(self.task.config),
+            "config_name": self.preset.config,
+            "step": self.step,
+            "run": asdict(self.run) | {"data": without_places(self.run.data)},
+            **self.task.provenance(),
+            "bf16": self.bf16,
+            "device": str(self.accelerator.device),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
+        checkpoints.save_weights(self.averaged(), self.out / WEIGHTS, provenance)
+
+    def begin(self, resume: bool) -> None:
+        """Go on from the stored state if `resume`, else begin anew. The log is cut back to the step that is begun with,
+        and a state of a run that is not gone on with is removed: a later call would take it for this run's. Raises
+        UserError, with nothing removed, where the task cannot train these weights."""
+        path, main = self.out / STATE, self.accelerator.is_main_process
+        if resume and path.exists():
+            self.load(path)
+        self.task.check_start(self.plain)
+        self.accelerator.wait_for_everyone()
+        if main and not resume:
+            path.unlink(missing_ok=True)
+        if main:
+            run_log.cut_back(self.out, self.step)
+
+    def load(self, path: Path) -> None:
+        """Take over a stored state. Raises UserError if it is one of another run."""
+        state = checkpoints.load_state(path)
+        if state["run"] != json.dumps(asdict(self.run), sort_keys=True):
+            raise UserError(f"{path}: belongs to a run with other settings; choose another --out or use --no-resume")
+        self.plain.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
+        self.step, self.bad = state["step"], state["bad"]
+
+
+def make_adversary(task: Task, device: torch.device) -> Adversary | None:
+    """The task's critic with an optimiser like the network's, or None."""
+    critic = task.critic()
+    if critic is None:
+        return None
+    critic = critic.to(device)
+    return Adversary(critic, task.optimiser(list(critic.parameters())), task.judge, task.preset.clip_gradient)

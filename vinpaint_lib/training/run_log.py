@@ -1,0 +1,86 @@
+"""What a training run leaves to look at: a JSONL log, TensorBoard, scores on held-back clips, sample pictures."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.losses import pixels
+from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.task import Task
+
+LOG, SAMPLES = "log.jsonl", "samples"  # a line a step; a folder of pictures
+
+
+def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
+    """One line of JSON, and the same numbers to TensorBoard."""
+    with path.open("a") as file:
+        file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}) + "\n")
+    if board is not None:
+        for name, value in row.items():
+            if name != "step":
+                board.add_scalar(name.replace(" ", "_"), value, row["step"])
+
+
+def cut_back(out: Path, step: int) -> None:
+    """Drop log lines and pictures behind `step`: the run that begins there makes them again."""
+    for picture in (out / SAMPLES).glob("step_*.png"):
+        if int(picture.stem.removeprefix("step_")) > step:
+            picture.unlink()
+    path = out / LOG
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text("".join(line + "\n" for line in kept))
+    os.replace(beside, path)
+
+
+@torch.inference_mode()
+def validate(
+    task: Task, model: Inpainter, pools: dict[str, BlockPool], out: Path, step: int, bf16: bool
+) -> dict[str, float]:
+    """Mean hole PSNR over the held-back pool, beside that of the task's rival, and a picture of some samples.
+
+    Without held-back clips only the picture is made, from the training pool.
+    """
+    pool: Any = pools.get("held back", pools["train"])
+    device = next(model.parameters()).device
+    names = "held-back PSNR", f"held-back PSNR of {task.rival}"
+    scores: dict[str, list[float]] = {name: [] for name in names}
+    rows = []
+    for number in range(min(pool.blocks, 24)):
+        batch = {k: v.to(device) for k, v in pool.whole(number).items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            output, beside, truth, mask = task.show(model, batch, number)
+        output = output.clamp(0, 1)
+        for name, picture in zip(names, (output, beside), strict=True):
+            scores[name] += hole_psnr(picture, truth, mask).tolist()
+        if number % 6 == 0:
+            shown = truth * (1 - mask), pixels.composite(beside, truth, mask), pixels.composite(output, truth, mask)
+            rows.append([x[task.pictured].cpu() for x in (*shown, truth)])
+    folder = out / SAMPLES
+    folder.mkdir(exist_ok=True)
+    save_grid(folder / f"step_{step:06d}.png", rows)
+    return {name: float(np.mean(values)) for name, values in scores.items()} if "held back" in pools else {}
+
+
+def hole_psnr(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """PSNR in dB over each sample's hole pixels (b)."""
+    squared = reduce(mask * (output - truth) ** 2, "b c h w -> b", "sum")
+    count = 3 * reduce(mask, "b 1 h w -> b", "sum")
+    return -10 * torch.log10((squared / count.clamp(min=1)).clamp(min=1e-10))
+
+
+def save_grid(path: Path, rows: list[list[Tensor]]) -> None:
+    """A PNG of rows of pictures (3 h w)."""
+    grid = rearrange(torch.stack([torch.stack(row) for row in rows]), "r n c h w -> (r h) (n w) c")
+    Image.fromarray((grid.clamp(0, 1) * 255).round().byte().numpy()).save(path)

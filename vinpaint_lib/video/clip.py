@@ -1,0 +1,210 @@
+"""Clips: frames and masks read from a video, a folder of pictures or one picture.
+
+`Clip` holds everything in memory; `ClipStream` decodes while it is walked, so that a clip may be longer than
+memory. Frames are RGB in [0, 1]; masks are exactly 0 or 1, 1 = hole. Writers are in `writing.py`.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.video.mask_reader import MaskReader, lint_masks, open_masks
+from vinpaint_lib.video.sources import PictureFiles, VideoSource, open_source
+from vinpaint_lib.video.writing import check_output, write_clip, write_folder, write_video
+
+__all__ = [
+    "Clip", "ClipStream", "check_output", "lint_masks", "open_clip", "read_clip", "write_clip", "write_folder",
+    "write_video",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip in memory.
+
+    frames in [0, 1]; masks 0 or 1, 1 = hole; fps frames a second; audio the file whose sound belongs to the clip;
+    names the picture files it came from (a folder); times the seconds of each frame where they are not k / fps;
+    pixel_aspect width : height of a pixel.
+    """
+
+    frames: Float[Tensor, "t 3 h w"]
+    masks: Float[Tensor, "t 1 h w"]
+    fps: Fraction = Fraction(24)
+    name: str = "clip"
+    audio: Path | None = None
+    names: tuple[str, ...] = ()
+    times: tuple[Fraction, ...] | None = None
+    pixel_aspect: Fraction = Fraction(1)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]]]:
+        return zip(self.frames, self.masks, strict=True)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.frames.shape[-2], self.frames.shape[-1]
+
+    @property
+    def masked(self) -> Float[Tensor, "t 3 h w"]:
+        """The frames with 0 in their holes."""
+        return self.frames * (1 - self.masks)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipStream:
+    """A clip on disk. Each walk decodes anew and holds one frame at a time (plus the decoder's own few).
+
+    Same attributes as `Clip` but for frames and masks; `notes` are sentences about the input that its user
+    should read (uneven frame times, what is odd about the mask).
+    """
+
+    source: PictureFiles | VideoSource
+    mask_reader: MaskReader | None
+    size: tuple[int, int]
+    length: int
+    fps: Fraction
+    name: str
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def path(self) -> Path:
+        """The file or folder the frames come from."""
+        return self.source.path
+
+    @property
+    def audio(self) -> Path | None:
+        """The file with the clip's sound, if it has any."""
+        return self.source.audio
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Picture file names, if the clip came from pictures."""
+        return self.source.names[: self.length]
+
+    @property
+    def times(self) -> tuple[Fraction, ...] | None:
+        """Seconds of each frame after the first, where they are not k / fps."""
+        return self.source.times and self.source.times[: self.length]
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width : height of a pixel; 1 after resizing, where the new size says what is wanted."""
+        return self.source.pixel_aspect if self.size == self.source.size else Fraction(1)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]]]:
+        with closing(self.source.pictures()) as pictures, closing(self._masks()) as masks:
+            # A limited walk stops early; a full one runs the source to its end, where it checks its own length.
+            chosen = pictures if self.length == self.source.length else islice(pictures, self.length)
+            for picture, mask in zip(chosen, masks, strict=False):
+                yield to_frame(picture, self.size), mask
+
+    def _masks(self) -> Generator[Float[Tensor, "1 h w"], None, None]:
+        if self.mask_reader is not None:
+            yield from self.mask_reader.masks()
+            return
+        while True:
+            yield torch.zeros(1, *self.size)
+
+    def load(self, limit: int | None = None, size: tuple[int, int] | None = None) -> Clip:
+        """The clip in memory; `limit` keeps the first frames, `size` (height, width) resizes."""
+        stream = self if limit is None and size is None else self._narrowed(limit, size)
+        length = len(stream)
+        frames, masks = torch.empty(length, 3, *stream.size), torch.empty(length, 1, *stream.size)
+        for index, (frame, mask) in enumerate(stream):
+            frames[index], masks[index] = frame, mask
+        return Clip(
+            frames, masks, stream.fps, stream.name, stream.audio, stream.names, stream.times, stream.pixel_aspect
+        )  # fmt: skip
+
+    def _narrowed(self, limit: int | None, size: tuple[int, int] | None) -> "ClipStream":
+        size = size or self.size
+        length = self.length if limit is None else min(check_limit(limit), self.length)
+        reader = self.mask_reader and self.mask_reader.at(check_size(size))
+        return ClipStream(self.source, reader, size, length, self.fps, self.name, self.notes)
+
+
+def open_clip(
+    path: str | Path,
+    mask: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    limit: int | None = None,
+    invert: bool = False,
+    dilate: int = 0,
+    fps: Fraction | None = None,
+) -> ClipStream:
+    """Opens a video, a folder of pictures or one picture, with its mask (video, folder, or one picture for all).
+
+    size (height, width) resizes frames (area average) and masks (nearest); limit keeps the first frames;
+    invert swaps hole and known; dilate grows holes by a disc of that radius in pixels of the result; fps is
+    the rate of a folder (24 if not given). Without a mask there is no hole. Masks are walked once here: their
+    oddities are in `notes`.
+
+    Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
+    """
+    source = open_source(path)
+    length = source.length if limit is None else min(check_limit(limit), source.length)
+    shape = check_size(size or source.size)
+    notes = list(source.notes)
+    reader = None
+    if mask is not None:
+        reader = open_masks(mask, length=source.length, size=source.size, limit=limit, invert=invert, dilate=dilate).at(
+            shape
+        )
+        notes += reader.notes
+    rate = fps if fps is not None and isinstance(source, PictureFiles) else source.fps
+    whole = Path(path).resolve()
+    name = whole.name if whole.is_dir() else whole.stem
+    return ClipStream(source, reader, shape, length, rate, name, tuple(notes))
+
+
+def read_clip(
+    path: str | Path,
+    mask: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    limit: int | None = None,
+    invert: bool = False,
+    dilate: int = 0,
+    fps: Fraction | None = None,
+) -> Clip:
+    """`open_clip(...)`, read into memory."""
+    return open_clip(path, mask, size=size, limit=limit, invert=invert, dilate=dilate, fps=fps).load()
+
+
+def to_frame(picture: np.ndarray, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+    """uint8 (h, w, 3) -> float in [0, 1] at `size`: area average when it shrinks, bilinear when it grows."""
+    frame = picture.astype(np.float32) / 255
+    if frame.shape[:2] != size:
+        shrinks = size[0] < frame.shape[0] or size[1] < frame.shape[1]
+        frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return rearrange(torch.from_numpy(frame), "h w c -> c h w").contiguous()
+
+
+def check_limit(limit: int) -> int:
+    if limit < 1:
+        raise UserError(f"a limit of {limit} frames leaves nothing to do; give 1 or more")
+    return limit
+
+
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    if min(size) < 1:
+        raise UserError(f"a size of {size[1]}x{size[0]} has no pixels; give WIDTHxHEIGHT of 1 or more")
+    return size

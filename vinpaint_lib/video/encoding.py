@@ -1,0 +1,104 @@
+"""Pictures and sound into one open container: H.264 in the form that every player shows with the right colours.
+
+Colour    yuv420p, limited range, BT.709 matrix, and tagged so: untagged files are guessed at by their size.
+Odd size  yuv420p has one colour sample for 2x2 pixels and H.264 can crop only by whole samples; so the last
+          row or column is repeated, and the container's comment keeps the size of the content, by which
+          `sources.py` cuts it back. A player shows one repeated line, and nothing is lost.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from fractions import Fraction
+from itertools import chain
+from math import lcm
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from jaxtyping import UInt8
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.video.soundtrack import Soundtrack
+
+BT709, LIMITED = 1, 1  # code points of ITU-T H.273
+# FFmpeg's default conversion rounds down: 1.3 of 255 levels darker each way. These flags leave 0.02.
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+FINEST_TICK = 90_000  # a second, for times whose common denominator is out of hand
+
+
+def encode(
+    output: av.container.OutputContainer,
+    pictures: Iterator[UInt8[np.ndarray, "h w 3"]],
+    fps: Fraction,
+    audio: Path | None,
+    times: Sequence[Fraction] | None,
+    pixel_aspect: Fraction,
+    crf: int,
+) -> None:
+    """Walks `pictures` once and writes each with the sound that belongs before it. UserError if there are none."""
+    first = next(pictures, None)
+    if first is None:
+        raise UserError(f"{output.name}: there are no frames to write; check the input's length and --limit")
+    height, width = first.shape[:2]
+    if height % 2 or width % 2:
+        output.metadata["comment"] = f"content {width}x{height} of {width + width % 2}x{height + height % 2}"
+    stream = output.add_stream("libx264", rate=fps, options={"crf": str(crf)})
+    stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+    context = stream.codec_context
+    context.time_base = tick_of(fps, times)
+    context.sample_aspect_ratio = pixel_aspect
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+    with Soundtrack(audio, output) if audio else nullcontext() as sound:
+        seconds = Fraction(0)
+        for index, picture in enumerate(chain([first], pictures)):
+            seconds = index / fps if times is None else times[index]
+            if sound:
+                sound.pump(seconds)
+            if picture.shape != first.shape:
+                raise ValueError(f"frame {index} is {picture.shape[:2]}, the first was {first.shape[:2]}")
+            frame = to_yuv(picture)
+            frame.time_base = context.time_base
+            frame.pts = round(seconds / context.time_base)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if sound:
+            sound.pump(seconds + 1 / fps)
+            sound.finish()
+
+
+def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:
+    """The unit of time in which all frames fall on whole numbers, as far as that is reasonable."""
+    if times is None:
+        return 1 / fps
+    common = lcm(*(time.denominator for time in times))
+    return Fraction(1, common if 1000 <= common <= 1_000_000 else FINEST_TICK)
+
+
+def to_yuv(picture: UInt8[np.ndarray, "h w 3"]) -> av.VideoFrame:
+    """yuv420p of even size in limited BT.709."""
+    height, width = picture.shape[:2]
+    if height % 2 or width % 2:
+        picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    frame = frame.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=EXACT,
+    )
+    frame.colorspace, frame.color_range = BT709, LIMITED
+    return frame
+
+
+def content_size(comment: str, coded: tuple[int, int]) -> tuple[int, int] | None:
+    """(height, width) of the content from a comment that `encode` left, if it speaks of pictures of `coded` size."""
+    found = re.search(r"content (\d+)x(\d+) of (\d+)x(\d+)", comment)
+    if not found:
+        return None
+    width, height, whole_width, whole_height = map(int, found.groups())
+    fits = (whole_height, whole_width) == coded and 0 <= whole_height - height < 2 and 0 <= whole_width - width < 2
+    return (height, width) if fits else None

@@ -1,0 +1,250 @@
+"""Writing clips: a video (H.264, BT.709) with its sound, a folder of PNGs, or one PNG. Frames may be generated.
+
+Everything is written beside its final name and moved there when complete: whatever stops a run, nothing
+half written stands under the final name, and the hidden draft beside it is removed on the way out.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import av
+import cv2
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.video.encoding import encode
+from vinpaint_lib.video.soundtrack import sound_notes
+from vinpaint_lib.video.sources import PICTURE_SUFFIXES
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mp4", ".mkv": "matroska"}
+
+
+@runtime_checkable
+class Origin(Protocol):
+    """What a writer takes over from the clip that its frames were made from: a `Clip` or a `ClipStream`."""
+
+    @property
+    def fps(self) -> Fraction: ...
+
+    @property
+    def audio(self) -> Path | None: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def times(self) -> tuple[Fraction, ...] | None: ...
+
+    @property
+    def pixel_aspect(self) -> Fraction: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def __len__(self) -> int: ...
+
+
+def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> list[str]:
+    """Whether `clip` can be written to `out`, asked before any work; sentences on what will not be as it was.
+
+    Raises UserError: no such parent folder, a suffix that cannot be written, a target that would be lost.
+    """
+    out = Path(out)
+    check_target(out, overwrite=overwrite)
+    source = getattr(clip, "path", None) or clip.audio
+    if source is not None and out.exists() and out.samefile(source):
+        raise UserError(f"{out}: the output is the input itself; give it another name")
+    if out.suffix.lower() in CONTAINERS and not out.is_dir():
+        height, width = clip.size
+        notes = [] if clip.audio is None else sound_notes(clip.audio)
+        if height % 2 or width % 2:
+            notes.append(
+                f"{out}: H.264 has even sizes only; {width}x{height} is stored as {width + width % 2}x"
+                f"{height + height % 2} with its last row or column repeated"
+            )
+        return notes
+    if out.suffix.lower() == ".png" and not out.is_dir() and len(clip) != 1:
+        raise UserError(f"{out}: one picture cannot hold {len(clip)} frames; give a folder (no suffix) or an .mp4")
+    return [] if clip.audio is None else [f"{out}: pictures have no sound; give an .mp4 to keep it"]
+
+
+def write_clip(
+    out: str | Path, frames: Iterable[Float[Tensor, "3 h w"]], clip: Origin, *, overwrite: bool = False
+) -> Path:
+    """Writes frames as the suffix of `out` says: video (.mp4 .m4v .mov .mkv), one picture (.png), else a folder.
+
+    Rate, times, sound, pixel shape and picture names are those of `clip`. Raises UserError, see `check_output`.
+    """
+    out = Path(out)
+    check_output(out, clip, overwrite=overwrite)
+    if out.is_dir() or not out.suffix:
+        return write_folder(out, frames, clip.names or None, overwrite=overwrite)
+    if out.suffix.lower() == ".png":
+        return write_picture(out, frames)
+    return write_video(out, frames, clip.fps, clip.audio, times=clip.times, pixel_aspect=clip.pixel_aspect)
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[Float[Tensor, "3 h w"]],
+    fps: Fraction,
+    audio: Path | None = None,
+    *,
+    times: Sequence[Fraction] | None = None,
+    pixel_aspect: Fraction = Fraction(1),
+    crf: int = 17,
+) -> Path:
+    """Writes RGB frames in [0, 1] as H.264 (yuv420p, BT.709, limited range) with the sound of the file `audio`.
+
+    Frame k is shown at k / fps seconds, or at times[k]. Sound keeps its place against the first picture of its own
+    file and is cut to the length of the pictures. Odd sizes: see `encoding.py`. An existing file is replaced.
+
+    Raises UserError: see `check_target`; no frames; no such `audio`; what the disk refuses.
+    """
+    path = Path(path)
+    check_target(path, (*CONTAINERS,), folder=False)
+    if audio is not None and not audio.is_file():
+        raise UserError(f"{audio}: no such file to take the sound from; check the path")
+    with beside(path) as draft:
+        try:
+            with av.open(str(draft), "w", format=CONTAINERS[path.suffix.lower()]) as output:
+                encode(output, map(to_picture, frames), fps, audio, times, pixel_aspect, crf)
+        except av.error.FFmpegError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}); check space and rights") from error
+    return path
+
+
+def write_folder(
+    path: str | Path,
+    frames: Iterable[Float[Tensor, "3 h w"]],
+    names: Sequence[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Writes RGB frames in [0, 1] as 8-bit PNGs: `names` with the suffix .png, or 00000.png, 00001.png, ...
+
+    A folder that is not empty is refused unless `overwrite`, which replaces a folder of nothing but pictures.
+    Raises UserError: see `check_target`; no frames; what the disk refuses.
+    """
+    path = Path(path)
+    check_target(path, overwrite=overwrite, folder=True)
+    chosen = png_names(names) if names is not None else None
+    with beside(path) as draft:
+        draft.mkdir()
+        index = -1
+        for index, frame in enumerate(frames):
+            if chosen is not None and index == len(chosen):
+                raise ValueError(f"more frames than the {index} names they are to be written under")
+            save_png(draft / (chosen[index] if chosen is not None else f"{index:05d}.png"), frame, path)
+        if index < 0:
+            raise UserError(f"{path}: there are no frames to write; check the input's length and --limit")
+    return path
+
+
+def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]]) -> Path:
+    """Writes the only frame as one PNG. Raises UserError: see `check_target`; none or several frames."""
+    path = Path(path)
+    check_target(path, (".png",), folder=False)
+    pictures = list(frames)
+    if len(pictures) != 1:
+        raise UserError(f"{path}: one picture cannot hold {len(pictures)} frames; give a folder or an .mp4")
+    with beside(path) as draft:
+        save_png(draft, pictures[0], path)
+    return path
+
+
+def check_target(
+    path: Path,
+    suffixes: tuple[str, ...] = (*CONTAINERS, ".png"),
+    *,
+    overwrite: bool = False,
+    folder: bool | None = None,
+) -> None:
+    """UserError where `path` cannot become a file with one of `suffixes`, or (no suffix, or `folder`) a folder."""
+    path = Path(os.path.abspath(path))
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent} to write to; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written to; give another, or change its rights")
+    if folder or (folder is None and (path.is_dir() or not path.suffix)):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file, a folder of pictures cannot be written over it; give another name")
+        if path.is_dir():
+            check_replaceable(path, overwrite)
+    elif path.is_dir():
+        raise UserError(f"{path}: is a folder, a file cannot be written over it; give another name")
+    elif path.suffix.lower() not in suffixes:
+        raise UserError(
+            f"{path}: '{path.suffix}' cannot be written; give {', '.join(suffixes)}, or a folder name without a dot"
+        )
+
+
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """UserError unless a folder is empty, or holds nothing but pictures that `overwrite` allows to be lost."""
+    entries = list(folder.iterdir())
+    if entries and not overwrite:
+        raise UserError(f"{folder}: the folder is not empty; give a new name, or --overwrite to replace its pictures")
+    for entry in entries:
+        if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix.lower() not in PICTURE_SUFFIXES):
+            raise UserError(f"{folder}: holds more than pictures ({entry.name}) and is not replaced; give a new name")
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A hidden draft name in the same folder; it becomes `path` at the end, or is removed."""
+    path = Path(os.path.abspath(path))
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield draft
+        if draft.is_dir() and path.is_dir():
+            exchange(draft, path)
+        else:
+            os.replace(draft, path)
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def exchange(draft: Path, path: Path) -> None:
+    """Puts a folder in the place of an old one, which is deleted only when the new one stands."""
+    old = draft.with_suffix(".old")
+    os.rename(path, old)
+    try:
+        os.rename(draft, path)
+    except BaseException:
+        os.rename(old, path)
+        raise
+    shutil.rmtree(old)
+
+
+def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """[0, 1] -> 0 .. 255, rounded; what lies outside is clipped."""
+    return rearrange((frame.detach().float().clamp(0, 1) * 255).round().byte(), "c h w -> h w c").cpu().numpy()
+
+
+def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path) -> None:
+    """One PNG; a full or protected disk is told by the name the user gave."""
+    encoded = cv2.imencode(".png", np.ascontiguousarray(to_picture(frame)[..., ::-1]))[1]
+    try:
+        file.write_bytes(encoded.tobytes())
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror}); check space and rights") from error
+
+
+def png_names(names: Sequence[str]) -> list[str]:
+    """The names with the suffix .png; where that makes two the same (a.jpg, a.png), the old suffix stays inside."""
+    stems = [Path(name).stem for name in names]
+    if len(set(stems)) < len(stems):
+        stems = [Path(name).name for name in names]
+    return [f"{stem}.png" for stem in stems]
