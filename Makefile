@@ -68,7 +68,7 @@ notebooks: $(STAMP) ## run every notebook again and store it (do this after chan
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
-	@$(PY) -m vinpaint_lib.assignments $(NOTEBOOKS) --out notebooks/assignments/build
+	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build
 
 clean: ## remove .venv and caches; runs/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,7 @@ from vinpaint_lib.figures import clips
 from vinpaint_lib.holes import masks
 from vinpaint_lib.options import choose_device, parse_size
 from vinpaint_lib.systems.registry import build
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip, read_clip
 from vinpaint_lib.video.writing import check_target
 
@@ -29,7 +29,9 @@ SEED = 13  # the clip of notebook 09, under another hole
 
 def example(length: int, size: tuple[int, int]) -> Clip:
     """The astronaut under a moving camera, with a blob that wanders over her; what is under the hole is blanked."""
-    frames = toy_clip("astronaut", length=length, size=size, camera="homography", speed=3.0, seed=SEED).clip.frames
+    frames = toy_clip(
+        "astronaut", Shot(length=length, size=size, camera="homography", speed=3.0, seed=SEED)
+    ).clip.frames
     holes = masks.moving_blob(length, size, np.random.default_rng(SEED), area=(0.08, 0.12))
     return Clip(frames * (1 - holes), holes, name="astronaut")
 

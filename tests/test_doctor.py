@@ -9,7 +9,6 @@ from vinpaint_lib.doctor import Line
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.registry import SYSTEMS
-from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.step_cost import StepCost
 
 
@@ -56,7 +55,7 @@ def test_weights_that_do_not_load_are_a_problem(monkeypatch):
 def test_an_estimate_is_steps_times_operations_over_speed(monkeypatch):
     monkeypatch.setattr(doctor, "step_cost", lambda task: StepCost(4e9, doctor.GIB))
     preset = registry.presets("sttn")["laptop"]
-    line = doctor.estimate("sttn laptop", registry.make("sttn", preset), rate=preset.steps * 4e9 / (3 * 3600))
+    line = doctor.estimate("sttn laptop", registry.make_task("sttn", preset), rate=preset.steps * 4e9 / (3 * 3600))
     assert line == Line("sttn laptop", f"about 3 hours for {preset.steps} steps of 4 GFLOP and 1.0 GiB")
 
 
@@ -82,7 +81,7 @@ def test_training_names_every_preset_and_says_that_it_estimates(monkeypatch):
     assert "10000 programs share" in list(doctor.training())[-1].text
     monkeypatch.setattr(doctor.psutil, "getloadavg", lambda: (0, 0, 0))
     lines = list(doctor.training())
-    assert [line.topic for line in lines] == ["speed", "bf16", *(f"{name} laptop" for name in clip_tasks.TASKS), ""]
+    assert [line.topic for line in lines] == ["speed", "bf16", *(f"{name} laptop" for name in registry.SYSTEMS), ""]
     assert [line.topic for line in doctor.training("sttn")][2:-1] == [f"preset {n}" for n in registry.presets("sttn")]
     with pytest.raises(UserError, match="no training recipe for model 'telea'"):
         list(doctor.training("telea"))

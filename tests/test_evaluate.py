@@ -20,7 +20,7 @@ from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.table import table
 from vinpaint_lib.systems import registry
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 
 SIZE = (40, 56)
 
@@ -77,7 +77,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three short clips with annotations in the layout of DAVIS; the third has no object."""
     root = tmp_path_factory.mktemp("davis")
     for number, (name, length) in enumerate({"ant": 3, "bee": 5, "cat": 4}.items()):
-        made = toy_clip("coffee", length=length, size=(48, 64), objects=1, seed=number, speed=1.0)
+        made = toy_clip("coffee", Shot(length=length, size=(48, 64), objects=1, seed=number, speed=1.0))
         for kind in ("JPEGImages", "Annotations"):
             (root / kind / "480p" / name).mkdir(parents=True)
         for t, (frame, shape) in enumerate(zip(made.clip.frames, made.silhouettes, strict=True)):
@@ -89,7 +89,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(models: str, data: str, masks_: str = "stationary", **options) -> dict:
-    return evaluate.run(models.split(","), data, masks_, **{"size": SIZE, **options})
+    return evaluate.run(evaluate.Evaluation(models.split(","), data, masks_, **{"size": SIZE, **options}))
 
 
 def truths(data: str) -> list[Tensor]:
@@ -312,7 +312,7 @@ def test_a_run_that_fails_writes_nothing(data: str, tmp_path: Path, monkeypatch:
 
 
 def test_toy_clips_need_no_data():
-    result = evaluate.run(["flat"], "toy", "stationary", size=(48, 64), limit=2, clips=["coffee"])
+    result = evaluate.run(evaluate.Evaluation(["flat"], size=(48, 64), limit=2, clips=["coffee"]))
     assert [clip["name"] for clip in result["clips"]] == ["coffee"]
 
 
@@ -358,7 +358,9 @@ def test_a_clip_without_published_masks_and_a_lonely_clip_are_named(data: str, t
 @pytest.mark.parametrize("kind", ["stationary", "moving"])
 def test_davis(davis: Path, kind: str):
     result = evaluate.run(
-        ["telea", "flow"], f"davis:{davis}", kind, size=(120, 216), limit=4, clips=["bmx-trees", "scooter-black"]
+        evaluate.Evaluation(
+            ["telea", "flow"], f"davis:{davis}", kind, size=(120, 216), limit=4, clips=["bmx-trees", "scooter-black"]
+        )
     )
     assert [clip["frames"] for clip in result["clips"]] == [4, 4]
     for row in result["models"].values():

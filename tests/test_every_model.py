@@ -9,7 +9,7 @@ import torch
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill, fill_clip
 from vinpaint_lib.systems import registry
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
 SIZE = (52, 69)  # no multiple of anything that a network asks for
@@ -21,12 +21,12 @@ def make(name: str):
         return registry.build(name)
     of, changes = registry.VARIANTS[name]
     system = registry.SYSTEMS[of]
-    return system.network(replace(system.configs["tiny" if "tiny" in system.configs else "small"], **changes)).eval()
+    return system.model(replace(system.configs["tiny" if "tiny" in system.configs else "small"], **changes)).eval()
 
 
 def moving(length: int, hole: str) -> Clip:
     """A clip of camera motion with a hole of the kind that is named."""
-    frames = toy_clip("coffee", length=length, size=SIZE, seed=0).clip.frames
+    frames = toy_clip("coffee", Shot(length=length, size=SIZE, seed=0)).clip.frames
     masks = torch.zeros(length, 1, *SIZE)
     if hole == "border":
         masks[:, :, :9] = masks[:, :, -9:] = 1

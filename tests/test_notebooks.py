@@ -19,7 +19,7 @@ import yaml
 from vinpaint_lib import rerun
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import catalogue, record
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import read_clip
 from vinpaint_lib.video.writing import write_video
 
@@ -272,14 +272,14 @@ def test_attention_maps_on_a_small_clip(tmp_path):
     filled, pair = read_clip(out / "filled.mp4"), read_clip(out / "before_after.mp4")
     assert (len(filled), filled.size) == (6, (96, 128))
     assert (len(pair), pair.size) == (6, (96, 260))
-    truth = toy_clip("coffee", length=6, size=(96, 128), camera="homography", speed=3.0, seed=3).clip.frames
+    truth = toy_clip("coffee", Shot(length=6, size=(96, 128), camera="homography", speed=3.0, seed=3)).clip.frames
     assert float((filled.frames - truth).abs().mean()) < 0.08, "filled.mp4 is not this clip"
     assert cv2.imread(str(out / "attention.png")).std() > 10
     assert "other parameters" in "".join(str(o.get("text")) for _, o in outputs(notebook))
 
 
 def test_attention_maps_on_a_clip_of_ones_own(tmp_path):
-    clip = toy_clip("chelsea", length=5, size=(64, 96), seed=1, speed=3.0).clip
+    clip = toy_clip("chelsea", Shot(length=5, size=(64, 96), seed=1, speed=3.0)).clip
     write_video(tmp_path / "mine.mp4", clip.frames, clip.fps)
     mask = np.zeros((64, 96), np.uint8)
     mask[20:40, 40:60] = 255

@@ -21,7 +21,7 @@ from vinpaint_lib.systems.tgfnet import recipe
 from vinpaint_lib.systems.tgfnet.model import TGFNet, Trainable
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.samples import TargetPool
-from vinpaint_lib.training import loop
+from vinpaint_lib.training import loop, schedule
 from vinpaint_lib.training.loop import LOG, STATE, WEIGHTS
 
 SPEC = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
@@ -31,7 +31,7 @@ def run(out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, **options) -> P
     monkeypatch.setenv("VINPAINT_CACHE", str(cache))
     overrides = {"spec": SPEC, "batch": 2, **options.pop("overrides", {})}
     defaults = {"seed": 0, "device": "cpu", "workers": 0}
-    return train.train("tgfnet", "tiny", "toy", out, overrides=overrides, **{**defaults, **options})
+    return train.train(train.Training("tgfnet", "tiny", out, overrides=overrides, **{**defaults, **options}))
 
 
 def program(out: Path, overrides: dict) -> str:
@@ -41,11 +41,11 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from vinpaint_lib import train
-from vinpaint_lib.recipes import tgfnet as recipe
+from vinpaint_lib.systems.tgfnet import recipe
 torch.set_num_threads({torch.get_num_threads()})
 spec = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
-train.train("tgfnet", "tiny", "toy", Path({str(out)!r}), seed=0, device="cpu", workers=0,
-            overrides={{"spec": spec, **{overrides!r}}})
+overrides = {{"spec": spec, **{overrides!r}}}
+train.train(train.Training("tgfnet", "tiny", Path({str(out)!r}), device="cpu", workers=0, overrides=overrides))
 """
 
 
@@ -157,7 +157,7 @@ def test_one_bad_step_is_skipped_and_training_goes_on(cache, tmp_path, monkeypat
 )
 def test_wrong_words_are_sentences(tmp_path, model, preset, data, sentence):
     with pytest.raises(UserError, match=sentence):
-        train.train(model, preset, data, tmp_path / "out", workers=0)
+        train.train(train.Training(model, preset, tmp_path / "out", data=data, workers=0))
 
 
 def test_a_fresh_run_begins_a_fresh_log(whole, cache, tmp_path, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_state_of_another_run_is_refused(whole, cache, tmp_path, monkeypatch):
 
 def test_learning_rate_warms_up_and_falls():
     preset = replace(recipe.PRESETS["laptop"], steps=1000, warmup=100, peak=1.0)
-    rates = [train.learning_rate(preset, step) for step in range(1000)]
+    rates = [schedule.learning_rate(preset, step) for step in range(1000)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[99] == pytest.approx(1.0)
     assert all(a >= b for a, b in pairwise(rates[99:]))
@@ -208,11 +208,11 @@ def test_the_papers_losses_reach_the_learned_alignment(cache):
 def test_own_output_stands_in_where_no_reference_shows_anything(cache):
     model = Trainable(TGFNet(CONFIGS["small"]))
     batch = TargetPool(parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
-    own, trust = recipe.with_own_output(model, batch, torch.zeros(len(batch["mask"]), 2))
+    own, trust = recipe.with_earlier_output(model, batch, torch.zeros(len(batch["mask"]), 2))
     unseen = batch["unseen"] > 0
     assert unseen.any()
     assert torch.equal(torch.where(unseen, 0.0, own), torch.where(unseen, 0.0, batch["guess"]))
-    assert (trust[unseen] == recipe.OWN).all()
+    assert (trust[unseen] == recipe.EARLIER).all()
     assert (trust[~unseen] == recipe.MEMBRANE).all()
     plain = recipe.MEMBRANE * torch.ones_like(batch["mask"])
     inputs = (

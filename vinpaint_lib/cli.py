@@ -15,7 +15,6 @@ import tyro
 from tqdm import tqdm
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.options import choose_device, parse_rate, parse_size
 
 
 def shown(name: str) -> Any:
@@ -59,6 +58,7 @@ def inpaint(
     import torch
 
     from vinpaint_lib.inpaint import fill
+    from vinpaint_lib.options import choose_device, parse_rate, parse_size
     from vinpaint_lib.systems.registry import build
     from vinpaint_lib.video.clip import check_output, open_clip, write_clip
 
@@ -105,6 +105,7 @@ def train(
         device: auto, cpu, cuda, cuda:1, mps
     """
     from vinpaint_lib import train as training
+    from vinpaint_lib.options import choose_device
 
     choose_device(device)
     print(
@@ -157,6 +158,7 @@ def evaluate(
         seed: of the holes
     """
     from vinpaint_lib import evaluate as evaluation
+    from vinpaint_lib.options import choose_device, parse_size
 
     evaluation.run(
         evaluation.Evaluation(

@@ -33,8 +33,6 @@ def parse_rate(text: str) -> Fraction:
 
 def choose_device(name: str) -> str:
     """The device in torch's words: for `auto` the accelerator if there is one, else the CPU."""
-    import torch  # here, because it takes seconds, which `vinpaint --help` should not
-
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vinpaint_lib.bench import forms as bench_forms
-from vinpaint_lib.bench import process_memory, report
+from vinpaint_lib.bench import forms as bench_forms, process_memory, report
 
 
 def test_forms_that_are_compared_compute_the_same():

@@ -6,21 +6,17 @@ import hashlib
 import io
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.data_scripts.local_server import Served, Server, serving
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
-
 from data_scripts import download
 from data_scripts.assets import Asset
 from data_scripts.check import pinned
+from tests.data_scripts.local_server import Served, Server, serving
 from vinpaint_lib.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BODY = random.Random(7).randbytes(700_001)  # more than two chunks, no round number
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

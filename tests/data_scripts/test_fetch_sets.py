@@ -4,18 +4,14 @@ import dataclasses
 import hashlib
 import io
 import os
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.data_scripts.local_server import Served, serving
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
-
 from data_scripts import assets, counts, fetch_davis, fetch_youtube_vos
+from tests.data_scripts.local_server import Served, serving
 
 CLIPS = {"bear": 3, "bus": 2}
 

@@ -12,15 +12,12 @@ import gdown
 import pytest
 import requests
 
-from tests.data_scripts.local_server import Served, Server, serving
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
-
 from data_scripts import assets, download, drive, fetch_weights
 from data_scripts.assets import Asset
+from tests.data_scripts.local_server import Served, Server, serving
 from vinpaint_lib.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BODY = b"some weights" * 1000
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

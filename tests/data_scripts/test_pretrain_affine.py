@@ -1,7 +1,6 @@
 """Pretraining of the affine aligner: resumable to the same end, provenance, refusals; the shipped one on real video."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
 
 from data_scripts import pretrain_affine
 from data_scripts.pretrain_affine import Plan, pretrain

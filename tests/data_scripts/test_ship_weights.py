@@ -19,7 +19,7 @@ def trained(folder, model):
     system, path = SYSTEMS[model], folder / f"{model}.safetensors"
     config = system.configs[CONFIG[model]]
     provenance = {"model": model, "config": asdict(config), "run": {"data": "videos:/home/me/clips*2,toy"}}
-    checkpoints.save_weights(system.network(config), path, provenance)
+    checkpoints.save_weights(system.model(config), path, provenance)
     return path
 
 

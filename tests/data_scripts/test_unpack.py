@@ -2,17 +2,13 @@
 
 import io
 import os
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
-
-from data_scripts import counts, fetch_davis
-from data_scripts import unpack as unpacking
+from data_scripts import counts, fetch_davis, unpack as unpacking
 from data_scripts.unpack import publish, staging, unpack
 from vinpaint_lib.errors import UserError
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from vinpaint_lib.datasets import heldout
-from vinpaint_lib.datasets.parse import (
+from vinpaint_lib.datasets import (
     DavisFolder,
     Mixture,
     PhotoMotion,
     ToyClips,
     VideoFolder,
     YouTubeVosFolder,
+    heldout,
     parse_source,
 )
 from vinpaint_lib.errors import UserError

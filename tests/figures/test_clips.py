@@ -14,9 +14,7 @@ from vinpaint_lib import inpaint
 from vinpaint_lib.figures import choices, clips, page
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Output, Step
-from vinpaint_lib.systems.tgfnet import attention_maps
-from vinpaint_lib.systems.tgfnet import explorer as tgfnet_explorer
-from vinpaint_lib.systems.tgfnet import groups as tgfnet_groups
+from vinpaint_lib.systems.tgfnet import attention_maps, explorer as tgfnet_explorer, groups as tgfnet_groups
 
 
 @pytest.fixture
@@ -181,8 +179,8 @@ def test_error_is_the_mean_over_colours():
 
 def test_time_slices_take_one_line_of_every_frame(monkeypatch):
     taken = []
-    monkeypatch.setattr(page, "grid", lambda rows, names, titles: taken.extend(rows[0]))
-    monkeypatch.setattr(page, "show", lambda *arguments, **options: None)
+    monkeypatch.setattr(clips, "grid", lambda rows, names, titles: taken.extend(rows[0]))
+    monkeypatch.setattr(clips, "show", lambda *arguments, **options: None)
     frames = clip(4, width=40)
     clips.time_slices({"a": frames}, 7, "slice")
     (picture,) = taken

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SOLVED = '''def share(x: Tensor) -> Tensor:
     """x (n 1 h w) -> n"""
     ### BEGIN SOLUTION

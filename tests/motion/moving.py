@@ -11,6 +11,7 @@ from torch import Tensor
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import chains
+from vinpaint_lib.motion.chains import EarlierOutput, Search, Views
 from vinpaint_lib.motion.links import Link, Links
 from vinpaint_lib.systems.tgfnet import groups
 
@@ -73,25 +74,41 @@ def cut(x: Tensor, box: Box = BOX) -> Tensor:
     return x[..., box.top : box.bottom, box.left : box.right]
 
 
-def groups_of(window: Window, links: Links, target: int = TARGET, box: Box = BOX, **options) -> groups.Groups:
-    """The aligned groups alone, without what earlier outputs show."""
-    return groups.gather_groups(window, target, links, box, **options)[0]
+def gathered(
+    window: Window,
+    links: Links,
+    target: int = TARGET,
+    box: Box = BOX,
+    *,
+    picks: int = 2,
+    feedback: str = "unseen",
+    views: Views | None = None,
+    **options,
+) -> tuple[groups.Groups, EarlierOutput | None]:
+    """The aligned groups, and what earlier outputs show."""
+    search = Search(window, target, box, picks, feedback)
+    return groups.gather_groups(search, links, Views() if views is None else views, **options)
 
 
-def shows(window: Window, index: int, x: int, y: int, own: bool = False) -> bool:
-    """Frame `index` shows (x, y): inside, and no hole within a pixel; outputs count as hole unless `own`."""
+def groups_of(*arguments, **options) -> groups.Groups:
+    """The aligned groups alone."""
+    return gathered(*arguments, **options)[0]
+
+
+def shows(window: Window, index: int, x: int, y: int, earlier: bool = False) -> bool:
+    """Frame `index` shows (x, y): inside, and no hole within a pixel; outputs count as hole unless `earlier`."""
     if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
         return False
-    hidden = window.masks[index, 0] if own else torch.maximum(window.masks[index, 0], window.filled[index, 0])
+    hidden = window.masks[index, 0] if earlier else torch.maximum(window.masks[index, 0], window.filled[index, 0])
     return hidden[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].max().item() == 0
 
 
-def first_distance(window: Window, x: int, y: int, side: int, start: int, reach: int, own: bool = False) -> int:
+def first_distance(window: Window, x: int, y: int, side: int, start: int, reach: int, earlier: bool = False) -> int:
     """Slow walk along whole pixels: the first distance >= start at which (x, y) of the target is shown, or 0."""
     for k in range(start, reach + 1):
         index = TARGET + side * k
         if index not in window.indices:
             return 0
-        if shows(window, window.indices.index(index), x + side * k * STEP[0], y + side * k * STEP[1], own):
+        if shows(window, window.indices.index(index), x + side * k * STEP[0], y + side * k * STEP[1], earlier):
             return k
     return 0

@@ -98,7 +98,7 @@ def test_contradiction_costs_trust():
 def test_transform_is_the_warp_s_projection():
     matrix = np.array([[1.02, 0.03, 4.0], [-0.02, 0.99, -2.5], [1e-4, -5e-5, 1]])
     grid = warp.pixel_grid(9, 12)
-    x, y = chains.transform(matrix * 3, *grid.numpy())
+    x, y = warp.project_arrays(matrix * 3, *grid.numpy())
     expected = warp.project(torch.from_numpy(matrix)[None].float(), grid)[0].numpy()
     np.testing.assert_allclose(np.stack([x, y]), expected, atol=1e-4)
 
@@ -133,14 +133,14 @@ def test_join_and_nothing():
 
 def test_pictures_behind_the_window_are_forgotten():
     truth = moving_clip()
-    full, links = window_of(truth), Links()
+    full, links, views = window_of(truth), Links(), chains.Views()
     for start in range(5):
         keep = list(range(start, start + 7))
         window = Window(tuple(keep), *(part[keep] for part in (full.frames, full.masks, full.filled)))
         links.update(window.indices, window.frames, window.masks)
-        groups_of(window, links, start + 3)
-        assert {index for index, _ in links.views} <= set(keep)
-        assert len(links.views) <= len(keep)
+        groups_of(window, links, start + 3, views=views)
+        assert {index for index, _ in views.known} <= set(keep)
+        assert len(views.known) <= len(keep)
         assert len(links.by_index) == 6
 
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from tests.motion.moving import davis_frames, texture, to_frames
-from vinpaint_lib.motion import camera, warp
-from vinpaint_lib.motion import links as motion_links
+from vinpaint_lib.motion import camera, links as motion_links, warp
 from vinpaint_lib.motion.links import Links
 
 STEP = (3, -2)  # pixels per frame, x and y, of the whole picture

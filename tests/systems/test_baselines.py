@@ -14,7 +14,7 @@ from vinpaint_lib.interface import Inpainter, Window
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.systems import baselines
 from vinpaint_lib.systems.baselines import AlignedMedian, FlowPropagation, Telea, TemporalMedian
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
 ALL = (Telea, TemporalMedian, AlignedMedian, FlowPropagation)
@@ -27,7 +27,7 @@ def hole_score(model: Inpainter, clip: Clip) -> float:
 
 def still_clip(length: int = 7, size: tuple[int, int] = (40, 56)) -> Clip:
     """A fixed camera and a hole that wanders: every pixel is seen in most frames."""
-    frames = toy_clip("chelsea", length=1, size=size, objects=0, seed=3).clip.frames.repeat(length, 1, 1, 1)
+    frames = toy_clip("chelsea", Shot(length=1, size=size, objects=0, seed=3)).clip.frames.repeat(length, 1, 1, 1)
     holes = torch.zeros(length, 1, *size)
     for t in range(length):
         holes[t, 0, 12:26, 4 + 6 * t : 14 + 6 * t] = 1
@@ -37,7 +37,7 @@ def still_clip(length: int = 7, size: tuple[int, int] = (40, 56)) -> Clip:
 def panned_clip(length: int = 12, size: tuple[int, int] = (96, 128), dx: int = 4) -> Clip:
     """A photograph that moves by whole pixels to the left under a fixed hole."""
     height, width = size
-    wide = toy_clip("coffee", length=1, size=(height, width + dx * length), objects=0, seed=5).clip.frames[0]
+    wide = toy_clip("coffee", Shot(length=1, size=(height, width + dx * length), objects=0, seed=5)).clip.frames[0]
     frames = torch.stack([wide[:, :, dx * t : dx * t + width] for t in range(length)])
     holes = torch.zeros(length, 1, *size)
     holes[:, 0, 36:60, 56:72] = 1

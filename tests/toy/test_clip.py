@@ -11,9 +11,8 @@ from torch import Tensor
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.motion import warp
-from vinpaint_lib.toy import scene as scenes
-from vinpaint_lib.toy import staging
-from vinpaint_lib.toy.clip import PHOTOS, ToyClip, photograph, toy_clip, toy_scene
+from vinpaint_lib.toy import scene as scenes, staging
+from vinpaint_lib.toy.clip import PHOTOS, Material, Shot, ToyClip, photograph, toy_clip, toy_scene
 
 SIZE = (96, 160)
 
@@ -79,7 +78,7 @@ def test_only_the_homography_camera_has_perspective(clips):
 
 
 def test_a_still_camera_gives_no_flow_outside_of_objects():
-    scene = toy_scene("chelsea", length=6, size=SIZE, camera="still", objects=1, seed=5)
+    scene = toy_scene("chelsea", Shot(length=6, size=SIZE, camera="still", objects=1, seed=5))
     frames, motion = scene.frames(), scene.motion()
     shown = torch.from_numpy(np.stack([scene.weights(t)[:1] for t in range(6)]))  # how much of the background shows
     moving = motion.forward.abs().sum(dim=1, keepdim=True) > 0
@@ -88,7 +87,7 @@ def test_a_still_camera_gives_no_flow_outside_of_objects():
     always = shown.amin(dim=0) == 1
     assert always.float().mean() > 0.5
     assert ((frames - frames[:1]).abs() * always).max() == 0
-    empty = toy_clip("chelsea", length=4, size=SIZE, camera="still", objects=0, object_speed=9.0)
+    empty = toy_clip("chelsea", Shot(length=4, size=SIZE, camera="still", objects=0, object_speed=9.0))
     assert empty.forward.abs().max() == 0
     assert empty.visible_forward.min() == 1
     assert torch.equal(empty.clip.frames[0], empty.clip.frames[3])
@@ -145,12 +144,12 @@ def test_objects_hide_what_is_behind_them_and_not_what_is_before_them():
 
 
 def test_same_seed_same_clip_and_the_camera_does_not_depend_on_objects():
-    first, again = (toy_clip(length=3, size=SIZE, seed=7) for _ in range(2))
+    first, again = (toy_clip(shot=Shot(length=3, size=SIZE, seed=7)) for _ in range(2))
     for one, other in zip(first[1:], again[1:], strict=True):
         assert torch.equal(one, other)
     assert torch.equal(first.clip.frames, again.clip.frames)
-    assert not torch.equal(first.forward, toy_clip(length=3, size=SIZE, seed=8).forward)
-    assert torch.equal(first.homographies, toy_clip(length=3, size=SIZE, seed=7, objects=3).homographies)
+    assert not torch.equal(first.forward, toy_clip(shot=Shot(length=3, size=SIZE, seed=8)).forward)
+    assert torch.equal(first.homographies, toy_clip(shot=Shot(length=3, size=SIZE, seed=7, objects=3)).homographies)
 
 
 def test_frames_are_as_sharp_and_bright_as_the_photograph_and_masks_are_empty(clips):
@@ -184,7 +183,11 @@ def test_the_border_of_a_photograph_never_shows():
     corners = np.array([[0.0, 127, 0, 127], [0, 0, 95, 95], [1, 1, 1, 1]])
     for seed in range(20):
         camera = "homography" if seed % 2 else "affine"
-        scene = toy_scene("black", length=60, size=(96, 128), seed=seed, camera=camera, photo=photo, speed=4.0)
+        scene = toy_scene(
+            "black",
+            Shot(length=60, size=(96, 128), seed=seed, camera=camera, speed=4.0),
+            material=Material(photo=photo),
+        )
         background = scene.layers[0]
         at = background.matrices @ corners
         x, y = np.moveaxis(at[:, :2] / at[:, 2:], 1, 0)
@@ -196,11 +199,15 @@ def test_the_border_of_a_photograph_never_shows():
 
 def test_small_photographs_are_continued_and_large_ones_reduced():
     tiny = np.random.default_rng(0).integers(0, 255, (12, 10, 3)).astype(np.uint8)
-    assert toy_clip("tiny", length=2, size=SIZE, photo=tiny).clip.frames.std() > 0.05
+    assert toy_clip("tiny", Shot(length=2, size=SIZE), material=Material(photo=tiny)).clip.frames.std() > 0.05
     large = np.zeros((1500, 2400, 3), np.uint8)
     large[:, 1200:] = 255
     shares = [
-        float(toy_clip("large", length=2, size=SIZE, photo=large, seed=s, objects=0).clip.frames.mean())
+        float(
+            toy_clip(
+                "large", Shot(length=2, size=SIZE, seed=s, objects=0), material=Material(photo=large)
+            ).clip.frames.mean()
+        )
         for s in range(8)
     ]
     assert max(shares) < 1  # at most twice as large as needed: both halves are in view unless it lies at the side
@@ -219,8 +226,8 @@ def test_speed_is_pixels_per_frame():
 
 
 def test_drift_changes_the_brightness_slowly_and_within_its_bound():
-    steady = toy_clip(length=30, size=SIZE, camera="still", objects=0).clip.frames
-    drifting = toy_clip(length=30, size=SIZE, camera="still", objects=0, drift=0.1).clip.frames
+    steady = toy_clip(shot=Shot(length=30, size=SIZE, camera="still", objects=0)).clip.frames
+    drifting = toy_clip(shot=Shot(length=30, size=SIZE, camera="still", objects=0, drift=0.1)).clip.frames
     level = reduce(drifting, "t c h w -> t", "mean") / reduce(steady, "t c h w -> t", "mean")
     assert 0.89 < level.min() < level.max() < 1.11
     assert float(level.max() - level.min()) > 0.03
@@ -228,7 +235,7 @@ def test_drift_changes_the_brightness_slowly_and_within_its_bound():
 
 
 def test_a_single_frame_has_no_motion_and_silhouettes_may_be_empty():
-    clip = toy_clip(length=1, size=SIZE, object_shapes=[torch.zeros(2, 1, 9, 9)])
+    clip = toy_clip(shot=Shot(length=1, size=SIZE), material=Material(object_shapes=[torch.zeros(2, 1, 9, 9)]))
     assert clip.forward.shape == (0, 2, *SIZE)
     assert clip.homographies.shape == (0, 3, 3)
     assert clip.silhouettes.sum() == 0
@@ -237,7 +244,10 @@ def test_a_single_frame_has_no_motion_and_silhouettes_may_be_empty():
 def test_given_silhouettes_keep_their_size_and_textures_their_colours():
     green = np.zeros((50, 50, 3), np.uint8)
     green[..., 1] = 255
-    clip = toy_clip(length=9, size=SIZE, camera="still", object_shapes=[walker()], textures=[green], object_speed=0.0)
+    clip = toy_clip(
+        shot=Shot(length=9, size=SIZE, camera="still", object_speed=0.0),
+        material=Material(object_shapes=[walker()], textures=[green]),
+    )
     expected = reduce(masks.resize(walker(), SIZE), "t 1 h w -> t", "mean")
     # Smoothed centres move edges by half a pixel: up to one row and one column of a 24x36 box, 7 %.
     assert torch.allclose(reduce(clip.silhouettes, "t 1 h w -> t", "mean"), expected, rtol=0.07)
@@ -248,8 +258,13 @@ def test_given_silhouettes_keep_their_size_and_textures_their_colours():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"name": "nobody"}, {"camera": "flying"}, {"length": 0}, {"size": (4, 100)}],
+    [{"camera": "flying"}, {"length": 0}, {"size": (4, 100)}],
 )
 def test_what_cannot_be_made_is_refused(wrong):
     with pytest.raises((UserError, TypeError)):
-        toy_clip(**wrong)
+        toy_clip(shot=Shot(**wrong))
+
+
+def test_a_photograph_that_is_not_bundled_is_refused():
+    with pytest.raises(UserError, match="no bundled photograph is called 'nobody'"):
+        toy_clip("nobody")

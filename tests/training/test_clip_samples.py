@@ -10,10 +10,12 @@ from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
+from vinpaint_lib.systems.sttn.recipe import STTNTask
 from vinpaint_lib.training import clip_samples
 from vinpaint_lib.video.clip import Clip
 
 SPEC = clip_samples.ClipSpec(crop=(24, 40), height=(48, 48), length=8, crops=2, hole=(0.05, 0.3), count=3)
+RULES = STTNTask.rules
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_crops_are_windows_of_the_clip(toy, monkeypatch):
 def test_frames_are_chosen_by_the_rule(tmp_path, rule):
     """Frame t of the clip is the grey t. Consecutive: neighbours; STTN: in order, half of the time neighbours."""
     spec = replace(SPEC, frames=rule, count=4, length=30)
-    pool = clip_samples.ClipPool(Numbered(60), tmp_path, 3, 0, spec)
+    pool = clip_samples.ClipPool(Numbered(60), tmp_path, 3, 0, spec, rule=RULES[spec.frames])
     neighbours = 0
     for draw in range(200):
         rng = np.random.default_rng(draw)
@@ -95,7 +97,7 @@ def test_frames_are_chosen_by_the_rule(tmp_path, rule):
         near = places == list(range(places[0], places[0] + 4))
         neighbours += near
         again = np.random.default_rng(draw)
-        chosen = clip_samples.RULES[rule](30, again, 4)
+        chosen = RULES[rule](30, again, 4)
         assert places == list(chosen)
         # The hole moves through all frames of the stretch, also through those that are not taken.
         still = again.random() < spec.stationary
@@ -109,7 +111,7 @@ def test_frames_are_chosen_by_the_rule(tmp_path, rule):
 
 
 def test_batches_repeat_and_masks_are_exactly_0_or_1(toy, tmp_path, monkeypatch):
-    pool = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC)
+    pool = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC, rule=RULES[SPEC.frames])
     first = pool.batch(np.random.default_rng(7), 6)
     assert (first["truth"].shape, first["mask"].shape) == ((6, 3, 3, 24, 40), (6, 3, 1, 24, 40))
     assert set(np.unique(first["mask"])) == {0.0, 1.0}
@@ -118,15 +120,15 @@ def test_batches_repeat_and_masks_are_exactly_0_or_1(toy, tmp_path, monkeypatch)
     assert first["mask"].mean((-1, -2)).max() <= 0.31
     # A second pool over the same folder must not need to make anything.
     monkeypatch.setattr(clip_samples, "make_block", lambda *_: pytest.fail("made a block that is on disk"))
-    again = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC).batch(np.random.default_rng(7), 6)
+    again = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC, rule=RULES[SPEC.frames]).batch(np.random.default_rng(7), 6)
     assert all(torch.equal(first[name], again[name]) for name in first)
-    other = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC).batch(np.random.default_rng(8), 6)
+    other = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC, rule=RULES[SPEC.frames]).batch(np.random.default_rng(8), 6)
     assert not torch.equal(first["mask"], other["mask"])
 
 
 def test_a_whole_block_is_always_the_same_and_untouched(toy, tmp_path):
-    pool = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC)
-    one, same = pool.whole(1), clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC).whole(1)
+    pool = clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC, rule=RULES[SPEC.frames])
+    one, same = pool.whole(1), clip_samples.ClipPool(toy, tmp_path, 2, 0, SPEC, rule=RULES[SPEC.frames]).whole(1)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert one["truth"].shape == (2, 3, 3, 24, 40)
     stored = pool.block(1)["truth"]
@@ -136,35 +138,34 @@ def test_a_whole_block_is_always_the_same_and_untouched(toy, tmp_path):
 
 
 def test_only_the_first_blocks_are_drawn_from(toy, tmp_path):
-    pool = clip_samples.ClipPool(toy, tmp_path, 50, 0, SPEC)
+    pool = clip_samples.ClipPool(toy, tmp_path, 50, 0, SPEC, rule=RULES[SPEC.frames])
     pool.batch(np.random.default_rng(0), 6, blocks=1)
     assert list(pool.open) == [0]
 
 
 def test_workers_make_the_same_blocks(toy, tmp_path):
-    pool = clip_samples.ClipPool(toy, tmp_path / "workers", 2, 0, SPEC)
+    pool = clip_samples.ClipPool(toy, tmp_path / "workers", 2, 0, SPEC, rule=RULES[SPEC.frames])
     executor = pool.prepare(1)
     try:
         made = [pool.block(number)["truth"] for number in range(2)]
     finally:
         executor.shutdown(cancel_futures=True)
-    alone = clip_samples.ClipPool(toy, tmp_path / "alone", 2, 0, SPEC)
+    alone = clip_samples.ClipPool(toy, tmp_path / "alone", 2, 0, SPEC, rule=RULES[SPEC.frames])
     assert all(np.array_equal(block, alone.block(number)["truth"]) for number, block in enumerate(made))
 
 
 def test_a_clip_that_is_short_gives_all_it_has(tmp_path):
-    pool = clip_samples.ClipPool(Numbered(4), tmp_path, 1, 0, SPEC)
+    pool = clip_samples.ClipPool(Numbered(4), tmp_path, 1, 0, SPEC, rule=RULES[SPEC.frames])
     assert 3 <= pool.block(0)["truth"].shape[1] <= 4
     with pytest.raises(UserError, match="no clip of at least 3 frames and 40x24 pixels"):
-        clip_samples.ClipPool(Numbered(2), tmp_path, 1, 0, SPEC).block(0)
+        clip_samples.ClipPool(Numbered(2), tmp_path, 1, 0, SPEC, rule=RULES[SPEC.frames]).block(0)
     with pytest.raises(UserError, match="no clip of at least 3 frames and 40x24 pixels"):
-        clip_samples.ClipPool(Numbered(9, (48, 32)), tmp_path, 1, 0, SPEC).block(0)
+        clip_samples.ClipPool(Numbered(9, (48, 32)), tmp_path, 1, 0, SPEC, rule=RULES[SPEC.frames]).block(0)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"frames": "every"}, "'every': is no rule; use sttn or consecutive"),
         ({"count": 9}, "count 9: a stretch of 8 frames"),
         ({"height": (16, 16)}, r"heights up to 24 or more"),
         ({"height": (48, 40)}, r"height \(48, 40\)"),
@@ -177,7 +178,7 @@ def test_a_spec_that_cannot_be_met_is_refused(toy, tmp_path, change, sentence):
 
 def test_other_settings_are_another_pool(toy, tmp_path):
     folders = {
-        clip_samples.ClipPool(toy, tmp_path, 1, seed, spec).folder
+        clip_samples.ClipPool(toy, tmp_path, 1, seed, spec, rule=RULES[spec.frames]).folder
         for seed in (0, 1)
         for spec in (SPEC, replace(SPEC, crop=40))
     }

@@ -20,7 +20,7 @@ from vinpaint_lib.losses.critics import TemporalPatchDiscriminator
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.combcn import recipe as combcn_recipe
 from vinpaint_lib.systems.sttn import recipe
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.adversary import Adversary
 from vinpaint_lib.training.loop import LOG, STATE, WEIGHTS, Run, Trainer
@@ -33,7 +33,7 @@ ADVERSARIAL = {"weights": {"L_hole": 1.0, "L_valid": 1.0, "L_adv": 0.1}}
 def run(model: str, out: Path, cache: Path, patch: pytest.MonkeyPatch, **options) -> Path:
     patch.setenv("VINPAINT_CACHE", str(cache))
     overrides = SMALL | options.pop("overrides", {})
-    return train.train(model, "tiny", "toy", out, overrides=overrides, device="cpu", workers=0, **options)
+    return train.train(train.Training(model, "tiny", out, overrides=overrides, device="cpu", workers=0, **options))
 
 
 def rows_of(out: Path) -> list[dict]:
@@ -53,7 +53,7 @@ def same(one, two) -> bool:
 @pytest.fixture
 def narrow(monkeypatch):
     """STTN's critic with two channels instead of 64."""
-    monkeypatch.setattr(recipe, "make_critic", lambda preset: TemporalPatchDiscriminator(width=2))
+    monkeypatch.setattr(recipe.STTNTask, "make_critic", lambda task: TemporalPatchDiscriminator(width=2))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_telea_is_asked_once_a_run(cache, tmp_path, monkeypatch):
 def test_the_weights_fill_a_clip(whole):
     name, out = whole
     model = registry.build(name, out / WEIGHTS)
-    clip = toy_clip("rocket", length=5, size=(50, 70)).clip
+    clip = toy_clip("rocket", Shot(length=5, size=(50, 70))).clip
     clip = replace(clip, masks=stationary_blob(5, (50, 70), np.random.default_rng(0), area=(0.05, 0.2)))
     done = fill_clip(model, clip)
     assert torch.isfinite(done.frames).all()
@@ -153,7 +153,8 @@ def test_one_adversarial_step_is_the_plain_loop(narrow, cache, tmp_path, monkeyp
     preset = replace(recipe.PRESETS["tiny"], **ADVERSARIAL)
     settings = Run("sttn", "tiny", preset, "toy", (), 0, 1)
     trainer, twin = (
-        Trainer(settings, tmp_path, train.Accelerator(cpu=True), None) for _ in range(2)
+        Trainer(settings, task, train.make_pools(task, settings, tmp_path), train.Accelerator(cpu=True), out=tmp_path)
+        for task in (registry.make_task("sttn", preset), registry.make_task("sttn", preset))
     )  # both begin from the same seed
     batch, rate = twin.batch(None), learning_rate(preset, 0)
     net, critic = twin.plain.net, twin.adversary.critic
@@ -176,7 +177,7 @@ def test_one_adversarial_step_is_the_plain_loop(narrow, cache, tmp_path, monkeyp
 
 
 def test_without_weight_no_critic_is_made(cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "make_critic", lambda preset: pytest.fail("made a critic that nobody asks"))
+    monkeypatch.setattr(recipe.STTNTask, "make_critic", lambda task: pytest.fail("made a critic that nobody asks"))
     for number, weights in enumerate(({"L_hole": 1.0}, {"L_hole": 1.0, "L_adv": 0.0})):
         out = tmp_path / str(number)
         run("sttn", out, cache, monkeypatch, overrides={"weights": weights, "steps": 1})
@@ -203,11 +204,11 @@ TWO = """
 from pathlib import Path
 import torch
 from vinpaint_lib import train
-from vinpaint_lib.discriminators import TemporalPatchDiscriminator
-from vinpaint_lib.recipes import sttn
+from vinpaint_lib.losses.critics import TemporalPatchDiscriminator
+from vinpaint_lib.systems.sttn.recipe import STTNTask
 torch.set_num_threads(1)
-sttn.make_critic = lambda preset: TemporalPatchDiscriminator(width=2)
-train.train("sttn", "tiny", "toy", Path({out!r}), device="cpu", workers=0, overrides={overrides!r})
+STTNTask.make_critic = lambda task: TemporalPatchDiscriminator(width=2)
+train.train(train.Training("sttn", "tiny", Path({out!r}), device="cpu", workers=0, overrides={overrides!r}))
 """
 
 
@@ -229,7 +230,7 @@ def test_two_processes_give_the_curve_of_one_with_a_critic(narrow, cache, tmp_pa
 def test_structure_first(cache, tmp_path, monkeypatch):
     """During its first steps CombCN trains 3DCN alone: nothing of the other network moves, and then it does."""
     torch.manual_seed(0)
-    start = registry.make("combcn", combcn_recipe.PRESETS["tiny"]).network().state_dict()
+    start = registry.make_task("combcn", combcn_recipe.PRESETS["tiny"]).network().state_dict()
     k = combcn_recipe.PRESETS["tiny"].structure_steps
     run("combcn", tmp_path, cache, monkeypatch, stop_after=k)
     assert all({"L_3D", "loss"} <= row.keys() and "L_local" not in row for row in rows_of(tmp_path))
@@ -253,4 +254,3 @@ def test_a_rate_with_drops():
 def test_a_task_must_have_a_recipe():
     with pytest.raises(UserError, match="no training recipe for model 'telea': choose one of tgfnet, sttn, combcn"):
         registry.presets("telea")
-    assert set(clip_tasks.TASKS) == set(registry.SYSTEMS)

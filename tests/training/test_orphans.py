@@ -11,9 +11,9 @@ import psutil
 SCRIPT = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from vinpaint_lib import blocks
+from vinpaint_lib.training import pools
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=blocks.quiet_worker)
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=pools.quiet_worker)
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(300)
 """

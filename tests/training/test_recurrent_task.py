@@ -1,7 +1,6 @@
 """What a recurrent system adds to the loop: stages, targets in a row, motion between them."""
 
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +9,14 @@ from torch import nn
 
 from vinpaint_lib import train
 from vinpaint_lib.datasets.parse import parse_source
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.entry import System
+from vinpaint_lib.systems.frames import consecutive_frames
 from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.clip_samples import ClipSpec
+from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.loop import LOG, STATE
 from vinpaint_lib.training.schedule import Schedule, Stage, stage_at
 from vinpaint_lib.training.task import Losses
@@ -57,34 +59,33 @@ class Model(Inpainter):
         self.config, self.net = config, Net()
 
 
-def target_places(preset, stage):
-    return range(2, 2 + stage.targets)
+class PainterTask(RecurrentTask):
+    rules = {"consecutive": consecutive_frames}  # noqa: RUF012 - a constant
 
+    def target_places(self, stage):
+        return tuple(range(2, 2 + stage.targets))
 
-def compute_losses(model, batch, weights, stage):
-    SEEN.append((stage.name, {name: tuple(x.shape) for name, x in batch.items()}))
-    places = list(target_places(None, stage))
-    truth, mask = batch["truth"][:, places], batch["mask"][:, places]
-    output = model(truth)
-    completed = mask * output + (1 - mask) * truth
-    return Losses({"L": (mask * (output - truth)).abs().mean()}, completed)
+    def losses(self, model, batch, weights, choice):
+        SEEN.append((choice.name, {name: tuple(x.shape) for name, x in batch.items()}))
+        truth, mask = (self.targets_of(batch[name], choice) for name in ("truth", "mask"))
+        output = model(truth)
+        completed = mask * output + (1 - mask) * truth
+        return Losses({"L": (mask * (output - truth)).abs().mean()}, completed)
+
+    def make_critic(self):
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 3 * 48 * 48, 1))
+
+    def judge(self, critic, truth, completed):
+        return critic(completed).mean() - critic(truth).mean() + 2
 
 
 SEEN: list = []
-RECIPE = SimpleNamespace(
-    PRESETS={"tiny": PRESET},
-    target_places=target_places,
-    compute_losses=compute_losses,
-    make_critic=lambda preset: nn.Sequential(nn.Flatten(), nn.Linear(3 * 3 * 48 * 48, 1)),
-    critic_loss=lambda critic, truth, completed: critic(completed).mean() - critic(truth).mean() + 2,
-)
 
 
 @pytest.fixture
 def system(monkeypatch):
-    found = System(Model, {"tiny": Config()}, "none.safetensors")
-    monkeypatch.setitem(clip_tasks.TASKS, "painter", (RECIPE, clip_tasks.RecurrentTask))
-    monkeypatch.setitem(clip_tasks.SYSTEMS, "painter", found)
+    found = System("painter", Model, {"tiny": Config()}, {"tiny": PRESET}, PainterTask)
+    monkeypatch.setitem(registry.SYSTEMS, "painter", found)
     SEEN.clear()
     return found
 
@@ -96,11 +97,11 @@ def test_the_stage_of_a_step():
 def test_a_run_goes_through_its_stages_and_ends_bit_identical_when_resumed(system, tmp_path, monkeypatch):
     monkeypatch.setenv("VINPAINT_CACHE", str(tmp_path / "cache"))
     options = {"device": "cpu", "workers": 0, "held_back": ("coffee",)}
-    train.train("painter", "tiny", "toy", tmp_path / "a", **options)
+    train.train(train.Training("painter", "tiny", tmp_path / "a", **options))
     steps = [name for name, shapes in SEEN if shapes["truth"][0] == PRESET.batch]
     assert steps == ["one", "one", "three", "three"]
-    train.train("painter", "tiny", "toy", tmp_path / "b", stop_after=3, **options)
-    train.train("painter", "tiny", "toy", tmp_path / "b", **options)
+    train.train(train.Training("painter", "tiny", tmp_path / "b", stop_after=3, **options))
+    train.train(train.Training("painter", "tiny", tmp_path / "b", **options))
     a, b = (torch.load(tmp_path / x / STATE, weights_only=True) for x in "ab")
     assert torch.equal(a["model"]["net.colour"], b["model"]["net.colour"])
     assert not torch.equal(a["model"]["net.colour"], torch.full((3, 1, 1), 0.5))
@@ -110,7 +111,7 @@ def test_a_run_goes_through_its_stages_and_ends_bit_identical_when_resumed(syste
 
 
 def test_a_batch_holds_the_motion_of_its_targets(system, tmp_path):
-    task = registry.make("painter", PRESET)
+    task = registry.make_task("painter", PRESET)
     pool = task.pool(parse_source("toy", training=True), tmp_path, 0)
     rng = np.random.default_rng(0)
     shapes = {}
@@ -142,10 +143,16 @@ def test_motion_points_back(system):
 
 def test_no_critic_without_a_stage_that_asks(system):
     quiet = replace(PRESET, stages=(replace(STAGES[0], weights={"L": 1.0}),))
-    assert registry.make("painter", quiet).critic() is None
-    assert registry.make("painter", PRESET).critic() is not None
+    assert registry.make_task("painter", quiet).critic() is None
+    assert registry.make_task("painter", PRESET).critic() is not None
 
 
-def test_a_recipe_may_choose_more_than_a_stage(system, monkeypatch):
-    monkeypatch.setattr(RECIPE, "choose", lambda preset, rng, step: Stage(9, name=f"drawn in {step}"), raising=False)
-    assert registry.make("painter", PRESET).choose(np.random.default_rng(0), 7).name == "drawn in 7"
+def test_a_task_may_choose_more_than_a_stage(system, monkeypatch):
+    monkeypatch.setattr(PainterTask, "choose", lambda task, rng, step: Stage(9, name=f"drawn in {step}"))
+    assert registry.make_task("painter", PRESET).choose(np.random.default_rng(0), 7).name == "drawn in 7"
+
+
+def test_a_rule_that_the_system_does_not_know_is_refused(system, tmp_path):
+    other = replace(PRESET, spec=replace(PRESET.spec, frames="sttn"))
+    with pytest.raises(UserError, match="frames 'sttn': is no rule; use consecutive"):
+        registry.make_task("painter", other).pool(parse_source("toy", training=True), tmp_path, 0)

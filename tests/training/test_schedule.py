@@ -3,10 +3,9 @@
 import pytest
 
 from vinpaint_lib.systems import registry
-from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.schedule import learning_rate, of_length, stage_at
 
-EVERY = [(name, preset) for name in clip_tasks.TASKS for preset in registry.presets(name)]
+EVERY = [(name, preset) for name in registry.SYSTEMS for preset in registry.presets(name)]
 
 
 @pytest.mark.parametrize("name, preset", EVERY)

@@ -9,13 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.systems import registry
-from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.step_cost import step_cost
 
 
-@pytest.mark.parametrize("name", sorted(clip_tasks.TASKS))
+@pytest.mark.parametrize("name", sorted(registry.SYSTEMS))
 def test_the_count_is_that_of_the_real_step(name):
-    task = registry.make(name, registry.presets(name)["tiny"])
+    task = registry.make_task(name, registry.presets(name)["tiny"])
     batch, choice = task.example(torch.device("cpu"))
     model = task.trained(task.network())
     with FlopCounterMode(display=False) as counter:
@@ -26,9 +25,9 @@ def test_the_count_is_that_of_the_real_step(name):
     assert cost.memory > 16 * sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", sorted(clip_tasks.TASKS))
+@pytest.mark.parametrize("name", sorted(registry.SYSTEMS))
 def test_an_example_has_the_shapes_of_a_step(name, tmp_path):
-    task = registry.make(name, registry.presets(name)["tiny"])
+    task = registry.make_task(name, registry.presets(name)["tiny"])
     pool = task.pool(parse_source("toy", training=True), tmp_path, 0)
     example, choice = task.example(torch.device("cpu"))
     sample = task.sample(pool, np.random.default_rng(0), choice, 2)
@@ -58,7 +57,7 @@ def convolutions(task, monkeypatch) -> float:
 
 def test_a_step_is_three_times_its_forward_convolutions(monkeypatch):
     preset = registry.presets("tgfnet")["laptop"]
-    task = registry.make("tgfnet", replace(preset, spec=replace(preset.spec, crop=32)))
+    task = registry.make_task("tgfnet", replace(preset, spec=replace(preset.spec, crop=32)))
     operations = step_cost(task).operations
     # Forward, gradient of the weights, gradient of the inputs; pictures need no gradient, so a little less.
     assert operations == pytest.approx(3 * convolutions(task, monkeypatch), rel=0.1)
@@ -68,10 +67,12 @@ def test_the_cost_grows_as_it_must():
     preset = registry.presets("tgfnet")["laptop"]
 
     def cost(batch, crop):
-        return step_cost(registry.make("tgfnet", replace(preset, batch=batch, spec=replace(preset.spec, crop=crop))))
+        return step_cost(
+            registry.make_task("tgfnet", replace(preset, batch=batch, spec=replace(preset.spec, crop=crop)))
+        )
 
     small, twice, larger = cost(1, 32), cost(2, 32), cost(1, 64)
-    net = registry.make("tgfnet", preset).network()
+    net = registry.make_task("tgfnet", preset).network()
     weights = 16 * sum(parameter.numel() for parameter in net.parameters())
     assert twice.operations == pytest.approx(2 * small.operations, rel=1e-6)
     assert larger.operations == pytest.approx(4 * small.operations, rel=1e-6)

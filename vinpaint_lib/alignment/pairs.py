@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
+from vinpaint_lib.motion import warp
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,16 @@ def make_pairs(
     flip = torch.where(torch.rand(b, generator=rng) < 0.5, -1.0, 1.0)
     view = view * rearrange(torch.stack([flip, torch.ones(b), torch.ones(b)], -1), "b j -> b 1 j")
     known = camera(b, size, rng, motion)
-    target, reference = look(photos, view, size), look(photos, view @ torch.linalg.inv(known), size)
+    target, reference = view_of(photos, view, size), view_of(photos, view @ torch.linalg.inv(known), size)
     fronts = [torch.zeros(b, 1, *size), torch.zeros(b, 1, *size)]
     for turn in (1, 2):
         own = square(random_affine(b, size, rng, shift=0.3, turn=6.0, zoom=0.1, stretch=0.03))
         shape = blob(b, size, rng, 0.02, 0.2) * chance(b, 0.5, rng)
-        texture = look(photos.roll(turn, 0), view, size)
+        texture = view_of(photos.roll(turn, 0), view, size)
         moved = torch.linalg.inv(known @ own)
         target = target * (1 - shape) + texture * shape
-        other_shape = look(shape, moved, size, outside="zeros")
-        reference = reference * (1 - other_shape) + look(texture, moved, size) * other_shape
+        other_shape = view_of(shape, moved, size, outside="zeros")
+        reference = reference * (1 - other_shape) + view_of(texture, moved, size) * other_shape
         fronts = [torch.maximum(fronts[0], shape), torch.maximum(fronts[1], (other_shape > 0).float())]
     reference = exposure(reference, rng)
     holes = [blob(b, size, rng, 0.02, 0.25) * chance(b, 0.75, rng) for _ in range(2)]
@@ -102,7 +103,7 @@ def random_affine(
     return torch.cat([linear, rearrange(move, "b i -> b i 1")], dim=-1)
 
 
-def look(
+def view_of(
     picture: Float[Tensor, "b c ph pw"],
     matrix: Float[Tensor, "b 3 3"],
     size: tuple[int, int],
@@ -115,9 +116,8 @@ def look(
 
 
 def project(matrix: Float[Tensor, "b 3 3"], points: Float[Tensor, "b i 2"]) -> Float[Tensor, "b i 2"]:
-    """Points (x, y) under a homography."""
-    homogeneous = einsum(matrix, torch.cat([points, torch.ones_like(points[..., :1])], -1), "b i j, b p j -> b p i")
-    return homogeneous[..., :2] / homogeneous[..., 2:]
+    """A list of points (x, y) for each homography, and where it carries them."""
+    return rearrange(warp.project(matrix, rearrange(points, "b i xy -> b xy i 1")), "b xy i 1 -> b i xy")
 
 
 def square(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 3 3"]:

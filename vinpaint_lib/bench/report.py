@@ -1,6 +1,6 @@
 """Speed and memory of TGF-Net and of STTN's attention on this machine, as ratios inside of one run (`make bench`).
 
-    python -m vinpaint_lib.bench.report [--quick] [--threads N] [--out bench.json]
+    python -m vinpaint_lib.bench [--quick] [--threads N] [--out bench.json]
 
 No test asserts a time: other machines, other numbers. What is asserted is that forms that are compared compute
 the same thing.
@@ -34,7 +34,7 @@ from vinpaint_lib.options import use_bf16
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 
 SIZES = {"240x432": (240, 432), "480x854": (480, 854)}
 MEMORY_FRAMES = (25, 100, 400)
@@ -46,7 +46,7 @@ class Loop:
 
     def __init__(self, length: int, size: tuple[int, int], period: int = 12) -> None:
         self.length = length
-        self.frames = toy_clip("astronaut", length=period, size=size, objects=1, seed=0).clip.frames
+        self.frames = toy_clip("astronaut", Shot(length=period, size=size, objects=1, seed=0)).clip.frames
         self.hole = masks.stationary_blob(1, size, np.random.default_rng(0), area=(0.08, 0.10))[0]
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ def peak_memory(frames: int, threads: int) -> float:
     That creeps up with the length although no more tensors are alive: freed memory is not all given back, since what
     is still in use lies between.
     """
-    command = [sys.executable, "-m", "vinpaint_lib.bench.report", "--memory-of", str(frames), "--threads", str(threads)]
+    command = [sys.executable, "-m", "vinpaint_lib.bench", "--memory-of", str(frames), "--threads", str(threads)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
@@ -140,7 +140,7 @@ def attention_cost(frames: int, threads: int) -> dict[str, float]:
     """
     rows: dict[str, float] = {}
     for form in forms.ATTENTION_FORMS:
-        command = [sys.executable, "-m", "vinpaint_lib.bench.report", "--attention-of", form, str(frames)]
+        command = [sys.executable, "-m", "vinpaint_lib.bench", "--attention-of", form, str(frames)]
         command += ["--threads", str(threads)]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         rows |= {f"{form}, seconds": float(printed[0]), f"{form}, MiB beside the input": float(printed[1])}
@@ -272,7 +272,3 @@ def main() -> None:
         with tempfile.NamedTemporaryFile("w", dir=options.out.parent, delete=False) as file:
             json.dump(result, file, indent=1)
         os.replace(file.name, options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,7 @@ DAVIS_RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 @cache
 def davis_test_names() -> frozenset[str]:
     """Names of the 50 published DAVIS test clips, e.g. "bmx-trees"."""
-    text = resources.files("vinpaint_lib").joinpath("splits/davis_test.json").read_text(encoding="utf-8")
+    text = resources.files("vinpaint_lib.datasets").joinpath("davis_test.json").read_text(encoding="utf-8")
     return frozenset(json.loads(text)["clips"])
 
 

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from vinpaint_lib.datasets import heldout
 from vinpaint_lib.datasets.clip_set import ClipSet, Size, scaled
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.toy.clip import PHOTOS, photograph, toy_scene
+from vinpaint_lib.toy.clip import PHOTOS, Material, Shot, photograph, toy_scene
 from vinpaint_lib.toy.scene import Scene
 from vinpaint_lib.video.clip import Clip
 from vinpaint_lib.video.sources import header_size, load_picture, picture_files
@@ -50,15 +50,16 @@ class SyntheticClips(ClipSet):
         others = [self.photo(int(k)) for k in rng.integers(len(self), size=2)]
         return toy_scene(
             self.name(i),
-            length=length,
-            size=size,
-            camera="homography" if rng.random() < 0.5 else "affine",
-            objects=int(rng.integers(0, 3)),
-            seed=int(rng.integers(2**31)),
-            photo=self.photo(i),
-            textures=others,
-            speed=float(rng.uniform(*SPEEDS)) * pace,
-            object_speed=float(rng.uniform(*SPEEDS)) * pace,
+            Shot(
+                length=length,
+                size=size,
+                camera="homography" if rng.random() < 0.5 else "affine",
+                objects=int(rng.integers(0, 3)),
+                seed=int(rng.integers(2**31)),
+                speed=float(rng.uniform(*SPEEDS)) * pace,
+                object_speed=float(rng.uniform(*SPEEDS)) * pace,
+            ),
+            material=Material(photo=self.photo(i), textures=others),
         )
 
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
-from vinpaint_lib.figures import clips as figures_clips
-from vinpaint_lib.figures import page
+from vinpaint_lib.figures import clips as figures_clips, page
 from vinpaint_lib.figures.curves import HUES, MARKERS
 
 

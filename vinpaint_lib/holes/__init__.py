@@ -1,0 +1,1 @@
+"""Where frames are missing, and what their own frame can put there."""

@@ -13,7 +13,7 @@ import nbformat
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 TITLE = re.compile(r"# (\d\d · .+?)(?: \(([^()]+), sections? ([^()]+)\))?")
 SECONDS = re.compile(r"\*\*Runs\*\* in about (\d+) s on two CPU cores")
 # Operations a second of a training step of the small network (`doctor.speed`) on one thread of the machine on which

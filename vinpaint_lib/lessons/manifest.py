@@ -17,16 +17,16 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import vinpaint_lib
-from vinpaint_lib.options import choose_device
 
 TAG = "manifest"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a run of `notebook` with the parameters `given`, on this machine, as JSON's types."""
     import torch  # here, because it takes seconds, which `rerun --help` should not
 
+    from vinpaint_lib.options import choose_device
     from vinpaint_lib.systems.registry import SHIPPED
 
     parameters = {**defaults(notebook), **given}

@@ -1,0 +1,1 @@
+"""Where a pixel lies in other frames."""

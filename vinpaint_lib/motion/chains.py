@@ -1,16 +1,10 @@
-"""Coarse alignment by chains: for every pixel of the target, the frames that show what lies there.
+"""Chains of links: where the pixels of a frame lie in the frames before and behind it, and which of those shows them.
 
-TGF-Net aligns each reference to the target before it groups them (sec. B, E). Here a *walk* follows the
-target's pixels through the links of `motion.py`, by flow or by homography, into the past or the future, and
-a *pick* takes, pixel by pixel, the first frame on the way that was not missing there. So one aligned
-reference may be assembled from several frames, and each walk and pick gives one group for the fusion.
-
-One more group, the *guess*, is never empty: what no walk met is the model's own earlier output there (sec. H),
-mixed half and half with a membrane through the surroundings, or the membrane alone. It keeps its low trust and
-leaves the choice to the attention. Own output alone drifts away from the hole's present edge.
+A *walk* follows the target's pixels through the links of `links.py`, by flow or by homography, into the past or the
+future. A *pick* takes, pixel by pixel, the first frame on the way that was not missing there.
 
 Trust  1 = seen close by without contradiction, falling with the disagreement along the walk and with the distance
-       in time, at least 0.2; 0 = nothing. The guess has `OWN` where an earlier output is in it, else `MEMBRANE`.
+       in time, at least 0.2; 0 = nothing.
 """
 
 from collections.abc import Iterator
@@ -22,7 +16,8 @@ from einops import rearrange
 
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Window
-from vinpaint_lib.motion.links import FAR, Links, transform
+from vinpaint_lib.motion import warp
+from vinpaint_lib.motion.links import FAR, Links
 
 FADE = 0.03  # loss of trust per frame of distance, in units of the exponent
 LATER = 4  # the second pick of a walk lies at least so many frames behind the first
@@ -80,7 +75,7 @@ def chain(
         else:
             totals.append(longer(links, walk.direction, target, totals))
             before_x, before_y = x, y
-            x, y = transform(totals[-1], start_x, start_y)
+            x, y = warp.project_arrays(totals[-1], start_x, start_y)
             doubt = doubt + np.hypot(x - before_x - moved[..., 0], y - before_y - moved[..., 1]) / 4
         yield index, x, y, doubt
 
@@ -99,26 +94,63 @@ def longer(links: Links, direction: int, target: int, totals: list[np.ndarray]) 
     return (link.forward_homography if direction > 0 else link.backward_homography) @ totals[-1]
 
 
+class View(NamedTuple):
+    """A frame as walks read it: `colour` (h w 3), `hidden` (h w uint8), 255 where the frame was not given, and
+    `still_open` (h w uint8), 255 where it shows nothing yet; None where no output was written back.
+
+    The two masks carry one pixel of margin, so that cubic interpolation does not reach into a hole.
+    """
+
+    colour: np.ndarray
+    hidden: np.ndarray
+    still_open: np.ndarray | None
+
+
+class Views:
+    """The views of a window's frames, kept as long as the window needs them."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, bool], View] = {}  # (index in the clip, written back or not) -> view
+
+    def of(self, window: Window, n: int) -> View:
+        """The view of the window's frame `n`; made once, and once more when an output was written back."""
+        key = (window.indices[n], bool(window.filled[n].any()))
+        if key not in self.known:
+            self.known = {old: view for old, view in self.known.items() if old[0] >= window.indices[0]}
+            self.known[key] = frame_and_margins(window, n, key[1])
+        return self.known[key]
+
+
+class Search(NamedTuple):
+    """What is looked for: the pixels of `box` in frame `target` (an index of the clip), in the frames of `window`.
+
+    `picks` frames are taken for every pixel of a walk. `feedback` says how outputs that were written back count:
+    "unseen", only where no given pixel was met, and apart from those; "all", like given pixels; "off", never.
+    """
+
+    window: Window
+    target: int
+    box: Box
+    picks: int = 2
+    feedback: str = "unseen"
+
+
 def collect(
-    steps: Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]],
-    window: Window,
-    place: dict[int, int],
-    links: Links,
-    target: int,
-    box: Box,
-    picks: int,
-    use_own: str,
+    search: Search, steps: Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]], views: Views
 ) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], EarlierOutput]:
-    """Along one walk, the first (and later) frame that shows each pixel: (rgb (h w 3), trust, age) for every pick."""
-    shape = (box.bottom - box.top, box.right - box.left)
-    rgb = np.zeros((picks, *shape, 3), np.float32)
-    trust = np.zeros((picks, *shape), np.float32)
-    age = np.zeros((picks, *shape), np.float32)
-    own_rgb, own_age = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
-    hole = window.masks[place[target], 0, box.top : box.bottom, box.left : box.right].numpy() > 0
+    """Along the steps of one walk (`chain`), the first and later frames that show each pixel of the search.
+
+    Gives (rgb (h w 3), trust (h w), age (h w)) for every pick, and what earlier outputs show.
+    """
+    window, target, box, picks, feedback = search
+    place = {index: n for n, index in enumerate(window.indices)}
+    rgb = np.zeros((picks, *box.size, 3), np.float32)
+    trust, age = (np.zeros((picks, *box.size), np.float32) for _ in range(2))
+    earlier = EarlierOutput(np.zeros((*box.size, 3), np.float32), np.zeros(box.size, np.float32))
+    hole = window.masks[place[target], 0][box.slices].numpy() > 0
     for index, x, y, doubt in steps:
         distance = abs(index - target)
-        picture, seen, own = seen_at(window, place[index], links, x, y, use_own)
+        picture, seen, written = seen_at(views.of(window, place[index]), x, y, feedback)
         for pick in range(picks):
             ready = age[pick] == 0
             if pick:
@@ -128,40 +160,41 @@ def collect(
                 rgb[pick][new] = sample_at(picture, x[new], y[new])
                 trust[pick][new] = 0.2 + 0.8 * np.exp(-doubt[new] / 2 - FADE * distance)
                 age[pick][new] = distance
-        fresh = own & (own_age == 0) & (age[0] == 0)
+        fresh = written & (earlier.age == 0) & (age[0] == 0)
         if fresh.any():
-            own_rgb[fresh] = sample_at(picture, x[fresh], y[fresh])
-            own_age[fresh] = distance
+            earlier.picture[fresh] = sample_at(picture, x[fresh], y[fresh])
+            earlier.age[fresh] = distance
         if (age[-1][hole] > 0).all():
             break
-    return list(zip(rgb, trust, age, strict=True)), EarlierOutput(own_rgb, own_age)
+    return list(zip(rgb, trust, age, strict=True)), earlier
 
 
-def seen_at(window: Window, n: int, links: Links, x: np.ndarray, y: np.ndarray, use_own: str):
-    """The picture of the window's frame `n`; at positions x y, whether it shows a real pixel, or only an output."""
-    key = (window.indices[n], bool(window.filled[n].any()))
-    if key not in links.views:
-        links.views[key] = frame_and_margins(window, n, key[1])
-    colour, margin, open_margin = links.views[key]
-    outside = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": 255}
-    seen = cv2.remap(margin, x, y, **outside) < 8
-    if open_margin is None or use_own == "off":
-        return colour, seen, np.zeros_like(seen)
-    available = cv2.remap(open_margin, x, y, **outside) < 8
-    return (colour, available, np.zeros_like(seen)) if use_own == "all" else (colour, seen, available & ~seen)
+def seen_at(
+    view: View, x: np.ndarray, y: np.ndarray, feedback: str = "off"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The frame's colours; and at positions x y, whether it shows a given pixel, and whether only an earlier output.
 
-
-def frame_and_margins(window: Window, n: int, written_back: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Colours (h w 3) of a frame, where it is not given (h w, 255), and where it is still open if it was written back.
-
-    Both carry one pixel of margin, so that cubic interpolation does not reach into a hole.
+    `feedback` as in `Search`.
     """
+    # Masks are 255 at a hole and one pixel around it; 8 forgives the rounding of positions.
+    outside = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": 255}
+    seen = cv2.remap(view.hidden, x, y, **outside) < 8
+    if view.still_open is None or feedback == "off":
+        return view.colour, seen, np.zeros_like(seen)
+    available = cv2.remap(view.still_open, x, y, **outside) < 8
+    if feedback == "all":
+        return view.colour, available, np.zeros_like(seen)
+    return view.colour, seen, available & ~seen
+
+
+def frame_and_margins(window: Window, n: int, written_back: bool) -> View:
+    """The view of the window's frame `n`."""
     kernel = np.ones((3, 3), np.uint8)
     still_open = rearrange(window.masks[n], "1 h w -> h w").numpy() > 0
     hole = still_open | (rearrange(window.filled[n], "1 h w -> h w").numpy() > 0)
     colour = np.ascontiguousarray(rearrange(window.frames[n], "c h w -> h w c").numpy())
     margins = [cv2.dilate(part.astype(np.uint8), kernel) * 255 for part in (hole, still_open)]
-    return colour, margins[0], margins[1] if written_back else None
+    return View(colour, margins[0], margins[1] if written_back else None)
 
 
 def sample_at(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.holes.smooth import complete
-from vinpaint_lib.motion import camera, flow
+from vinpaint_lib.motion import camera, flow, warp
 
 GUARD = 6  # pixels around a hole whose flow is not believed: DIS patches there still touch the hole
 STRIDE = 8  # every 8th pixel votes, where the homography has to come from flow
@@ -44,8 +44,6 @@ class Links:
     by_index: dict[int, Link] = field(default_factory=dict)
     far: dict[int, np.ndarray] = field(default_factory=dict)
     greys: dict[int, np.ndarray] = field(default_factory=dict)
-    # What `gather` reads of each frame, kept here because it lives as long: keyed by (index, written back or not).
-    views: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray, np.ndarray | None]] = field(default_factory=dict)
 
     def update(
         self, indices: tuple[int, ...], frames: Float[Tensor, "n 3 h w"], holes: Float[Tensor, "n 1 h w"]
@@ -59,7 +57,6 @@ class Links:
         self.by_index = {i: link for i, link in self.by_index.items() if i >= indices[0]}
         self.far = {i: matrix for i, matrix in self.far.items() if i >= indices[0]}
         self.greys = {i: grey for i, grey in self.greys.items() if i >= indices[0]}
-        self.views = {key: view for key, view in self.views.items() if key[0] >= indices[0]}
         place = {index: n for n, index in enumerate(indices)}
         gaps = {i: rearrange(holes[place[i]], "1 h w -> h w").numpy() > 0 for i in indices}
         for i in wanted:
@@ -120,15 +117,8 @@ def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) ->
     """Flow (h w 2) in unknown pixels as the homography's motion plus a membrane of what differs from it around."""
     height, width = unknown.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    camera_flow = np.stack(transform(matrix, x, y), -1) - np.stack([x, y], -1)
+    camera_flow = np.stack(warp.project_arrays(matrix, x, y), -1) - np.stack([x, y], -1)
     return complete(raw - camera_flow, unknown) + camera_flow
-
-
-def transform(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions under a homography, float32."""
-    m = (matrix / matrix[2, 2]).astype(np.float32)
-    depth = np.maximum(m[2, 0] * x + m[2, 1] * y + 1, 1e-3)
-    return (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
 
 
 def from_flow(raw: np.ndarray, unknown: np.ndarray) -> np.ndarray:

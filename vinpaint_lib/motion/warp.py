@@ -5,6 +5,7 @@ out(x) = src(x + flow(x)); flow in pixels, channel 0 = x, channel 1 = y; align_c
 Outside of the source the result is 0, which `by_flow` of a plane of ones turns into a visibility.
 """
 
+import numpy as np
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Float
@@ -45,11 +46,21 @@ def by_homography(
     return sample(image, project(matrix, pixel_grid(height, width, image.device)))
 
 
-def project(matrix: Float[Tensor, "b 3 3"], grid: Float[Tensor, "2 h w"]) -> Float[Tensor, "b 2 h w"]:
-    """Positions of the grid's points under a homography in pixels."""
-    ones = torch.ones_like(grid[:1])
-    homogeneous = einsum(matrix, torch.cat([grid, ones]), "b i j, j h w -> b i h w")
-    return homogeneous[:, :2] / homogeneous[:, 2:]
+def project(
+    matrix: Float[Tensor, "b 3 3"], points: Float[Tensor, "2 h w"] | Float[Tensor, "b 2 h w"]
+) -> Float[Tensor, "b 2 h w"]:
+    """Positions (x, y) of points under homographies in pixels; the same points for all matrices, or some for each."""
+    homogeneous = torch.cat([points, torch.ones_like(points[..., :1, :, :])], dim=-3)
+    pattern = "b i j, j h w -> b i h w" if points.ndim == 3 else "b i j, b j h w -> b i h w"
+    found = einsum(matrix, homogeneous, pattern)
+    return found[:, :2] / found[:, 2:]
+
+
+def project_arrays(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for arrays x and y (float32) and one homography (3 3); what lies behind the camera goes far away."""
+    m = (matrix / matrix[2, 2]).astype(np.float32)
+    depth = np.maximum(m[2, 0] * x + m[2, 1] * y + 1, 1e-3)
+    return (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
 
 
 def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:

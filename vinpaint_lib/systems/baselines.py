@@ -24,8 +24,8 @@ from torch import Tensor
 from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.holes.smooth import telea
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.motion import chains
-from vinpaint_lib.motion.links import Links, smooth_grey, transform
+from vinpaint_lib.motion import chains, warp
+from vinpaint_lib.motion.links import Links, smooth_grey
 
 POINTS = 800  # SIFT points of a frame; matching takes the square of it
 GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
@@ -112,6 +112,7 @@ class AlignedMedian(Classical):
 
     def look_around(self, window, target, box, state):
         points = state.setdefault("points", {})
+        views: chains.Views = state.setdefault("views", chains.Views())
         for index in [i for i in points if i < window.indices[0]]:
             del points[index]
         place = {index: n for n, index in enumerate(window.indices)}
@@ -125,8 +126,8 @@ class AlignedMedian(Classical):
             matrix = matched_homography(points[target], points[index])
             if matrix is None:
                 continue
-            there = transform(matrix, x, y)
-            picture, seen = shown_at(window, place[index], *there, {})
+            there = warp.project_arrays(matrix, x, y)
+            picture, seen, _ = chains.seen_at(views.of(window, place[index]), *there)
             values = chains.sample_at(picture, *(part.ravel() for part in there))
             colours.append(rearrange(values, "(h w) c -> h w c", h=len(x)))
             visible.append(seen)
@@ -149,11 +150,9 @@ class FlowPropagation(Classical):
     def look_around(self, window, target, box, state):
         links: Links = state.setdefault("links", Links(guided=False))
         links.update(window.indices, window.frames, not_given(window))
-        pictures: dict[int, tuple[np.ndarray, np.ndarray]] = state.setdefault("pictures", {})
-        for index in [i for i in pictures if i < window.indices[0]]:
-            del pictures[index]
+        views: chains.Views = state.setdefault("views", chains.Views())
         place = {index: n for n, index in enumerate(window.indices)}
-        wanted = window.masks[place[target], 0, box.top : box.bottom, box.left : box.right].numpy() > 0
+        wanted = window.masks[place[target], 0][box.slices].numpy() > 0
         colour = np.zeros((*wanted.shape, 3), np.float32)
         cost = np.full(wanted.shape, np.inf, np.float32)
         for direction in (-1, 1):
@@ -162,7 +161,7 @@ class FlowPropagation(Classical):
                 distance = abs(index - target)
                 if cost[wanted].max() < distance:  # everything was found nearer than this
                     break
-                picture, seen = shown_at(window, place[index], x, y, pictures)
+                picture, seen, _ = chains.seen_at(views.of(window, place[index]), x, y)
                 # Whole frames decide; the way's disagreement, pressed below 1, orders what is equally far.
                 here = distance + doubt / (1 + doubt)
                 better = seen & wanted & (here < cost)
@@ -175,18 +174,6 @@ class FlowPropagation(Classical):
 def not_given(window: Window) -> Float[Tensor, "n 1 h w"]:
     """1 where a pixel does not come from the input: still a hole, or written back."""
     return torch.maximum(window.masks, window.filled)
-
-
-def shown_at(
-    window: Window, n: int, x: np.ndarray, y: np.ndarray, cache: dict[int, tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The window's frame n (h w 3), and whether it shows a given pixel at the positions x y."""
-    index = window.indices[n]
-    if index not in cache:
-        cache[index] = chains.frame_and_margins(window, n, False)[:2]
-    picture, hidden = cache[index]
-    # `hidden` is 255 at a hole and one pixel around it; 8 forgives the rounding of positions.
-    return picture, cv2.remap(hidden, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255) < 8
 
 
 def sift_points(

@@ -48,7 +48,7 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
         raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
     of, changes = VARIANTS[name]
     system = SYSTEMS[of]
-    path = weights or system.weights
+    path = weights or SHIPPED[of]
     if path.suffix in PICKLES:
         return read_released(system, path)
     if not path.exists():

@@ -6,6 +6,7 @@ puts any photograph in motion for training (`photo=`), as CPNet and Align-and-At
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -43,74 +44,73 @@ class ToyClip(NamedTuple):
     silhouettes: Float[Tensor, "t 1 h w"]
 
 
-def toy_clip(
-    name: str = "astronaut",
-    *,
-    length: int = 24,
-    size: tuple[int, int] = (120, 216),
-    camera: Camera = "affine",
-    objects: int = 1,
-    seed: int = 0,
-    photo: UInt8[np.ndarray, "a b 3"] | None = None,
-    object_shapes: Sequence[Float[Tensor, "s 1 c d"]] | None = None,
-    textures: Sequence[np.ndarray] | None = None,
-    speed: float = 2.0,
-    object_speed: float = 2.0,
-    drift: float = 0.0,
-) -> ToyClip:
-    """Put a photograph in motion.
+@dataclass(frozen=True)
+class Shot:
+    """How a picture is put in motion.
 
-    name: one of PHOTOS, or with `photo` (uint8 RGB) just the clip's name. camera: "affine" (shift, turn, zoom, shear),
-    "homography" (perspective as well) or "still". speed, object_speed: root mean square shift, pixels per frame.
-    objects: how many cut-outs move above it, free-form or, with `object_shapes`, the silhouettes of other clips
-    (1 = object), filled from `textures` (uint8 RGB pictures; other photographs by default).
-    drift: largest change of brightness, e.g. 0.1. Same seed, same clip; the camera's way does not depend on objects.
-    Raises UserError for an unknown name or camera, an empty clip or a size below 8x8.
+    length        frames
+    size          (height, width) of a frame in pixels
+    camera        "affine" (shift, turn, zoom, shear), "homography" (perspective as well) or "still"
+    objects       how many cut-outs move above the picture
+    seed          same seed, same clip; the camera's way does not depend on the objects
+    speed         root mean square shift of the camera, pixels per frame
+    object_speed  the same of each object
+    drift         largest change of brightness, e.g. 0.1
     """
-    scene = toy_scene(
-        name,
-        length=length,
-        size=size,
-        camera=camera,
-        objects=objects,
-        seed=seed,
-        photo=photo,
-        object_shapes=object_shapes,
-        textures=textures,
-        speed=speed,
-        object_speed=object_speed,
-    )
-    frames = scene.frames(brightness(length, drift, seed))
+
+    length: int = 24
+    size: tuple[int, int] = (120, 216)
+    camera: Camera = "affine"
+    objects: int = 1
+    seed: int = 0
+    speed: float = 2.0
+    object_speed: float = 2.0
+    drift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pictures (uint8 RGB) in place of the bundled ones.
+
+    photo          the background
+    object_shapes  silhouettes of other clips (1 = object), which the cut-outs take in turn; None: free-form blobs
+    textures       what the cut-outs are filled from; None: the bundled photographs
+    """
+
+    photo: UInt8[np.ndarray, "a b 3"] | None = None
+    object_shapes: Sequence[Float[Tensor, "s 1 c d"]] | None = None
+    textures: Sequence[np.ndarray] | None = None
+
+
+def toy_clip(name: str = "astronaut", shot: Shot = Shot(), material: Material = Material()) -> ToyClip:
+    """A photograph in motion, with everything known about it.
+
+    `name` is one of PHOTOS; where `material` has a photo of its own, it is just the clip's name. Raises UserError for
+    an unknown name or camera, an empty clip or a size below 8x8.
+    """
+    scene = toy_scene(name, shot, material)
+    frames = scene.frames(brightness(shot.length, shot.drift, shot.seed))
     clip = Clip(frames=frames, masks=torch.zeros_like(frames[:, :1]), name=name)
     return ToyClip(clip, *scene.motion(), scene.homographies(), scene.silhouettes())
 
 
-def toy_scene(
-    name: str = "astronaut",
-    *,
-    length: int = 24,
-    size: tuple[int, int] = (120, 216),
-    camera: Camera = "affine",
-    objects: int = 1,
-    seed: int = 0,
-    photo: UInt8[np.ndarray, "a b 3"] | None = None,
-    object_shapes: Sequence[Float[Tensor, "s 1 c d"]] | None = None,
-    textures: Sequence[np.ndarray] | None = None,
-    speed: float = 2.0,
-    object_speed: float = 2.0,
-) -> Scene:
-    """The scene behind `toy_clip`: rendering frames alone costs a third of frames, flow and visibility."""
+def toy_scene(name: str = "astronaut", shot: Shot = Shot(), material: Material = Material()) -> Scene:
+    """The scene behind `toy_clip`, without its drift: frames alone cost a third of frames, flow and visibility."""
+    length, size, seed = shot.length, shot.size, shot.seed
     if length < 1 or min(size) < 8:
         raise UserError(f"cannot make {length} frames of {size[1]}x{size[0]}; use 1 frame and 8x8 or more")
-    picture = photograph(name) if photo is None else photo
-    others = [photograph(other) for other in PHOTOS if other != name] if textures is None else list(textures)
-    way = staging.camera_path(camera, length, size, speed, np.random.default_rng((seed, 0)))
+    picture = photograph(name) if material.photo is None else material.photo
+    others = material.textures
+    if others is None:
+        others = [photograph(other) for other in PHOTOS if other != name]
+    way = staging.camera_path(shot.camera, length, size, shot.speed, np.random.default_rng((seed, 0)))
     layers = [staging.background(picture, way, size, np.random.default_rng((seed, 1)))]
-    for k in range(objects):
+    for k in range(shot.objects):
         rng = np.random.default_rng((seed, 2, k))
         texture = others[int(rng.integers(len(others)))]
-        silhouette = None if not object_shapes else object_shapes[k % len(object_shapes)]
-        layers.append(staging.moving_object(texture, silhouette, way, size, object_speed, rng))
+        shapes = material.object_shapes
+        silhouette = shapes[k % len(shapes)] if shapes else None
+        layers.append(staging.moving_object(texture, silhouette, way, size, shot.object_speed, rng))
     return Scene(layers, size)
 
 

@@ -1,0 +1,1 @@
+"""The training loop and what it asks of a system; nothing here knows one."""

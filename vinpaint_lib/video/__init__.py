@@ -1,0 +1,17 @@
+"""A clip on disk becomes a Clip, and a Clip a clip on disk."""
+
+from vinpaint_lib.video.clip import Clip, ClipStream, open_clip, read_clip
+from vinpaint_lib.video.mask_reader import lint_masks
+from vinpaint_lib.video.writing import check_output, write_clip, write_folder, write_video
+
+__all__ = [
+    "Clip",
+    "ClipStream",
+    "check_output",
+    "lint_masks",
+    "open_clip",
+    "read_clip",
+    "write_clip",
+    "write_folder",
+    "write_video",
+]

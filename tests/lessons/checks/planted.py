@@ -1,12 +1,12 @@
 """For the tests of checks: a right function passes, and each planted mistake is caught with a message of its own.
 
-    from exercises.planted import caught, passes
+    from tests.lessons.checks.planted import caught, passes
 
     def test_coverage():
         passes(checks.coverage, problem.coverage)
         caught(checks.coverage, lambda masks: 1 - problem.coverage(masks), "known")
 
-`tests/test_exercises.py` counts the mistakes of each check in the source: one for each `caught(checks.NAME, ...)`,
+`test_every_check.py` counts the mistakes of each check in the source: one for each `caught(checks.NAME, ...)`,
 times the entries of the `pytest.mark.parametrize` lists (written out in place) of the test that holds it.
 """
 

@@ -13,7 +13,7 @@ import pytest
 from vinpaint_lib.lessons import assignments, checks
 from vinpaint_lib.lessons.checks.verdict import Wrong
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 EXERCISES = [
     pytest.param(name, place, id=f"{name}-{exercise.name}")
@@ -136,7 +136,7 @@ def planted(source):
 
 @pytest.mark.parametrize("check", checks.names())
 def test_every_check_is_held_against_three_mistakes(check):
-    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests/exercises").glob("test_*.py"))]
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests/lessons/checks").glob("test_*.py"))]
     assert sum((planted(source) for source in sources), Counter())[check] >= 3
     assert any(re.search(rf"passes\((\w+\.)*{check},", source) for source in sources)
 

@@ -9,8 +9,7 @@ from einops import rearrange, reduce
 from tests.lessons.checks.planted import caught, passes
 from vinpaint_lib.lessons import checks
 from vinpaint_lib.motion import warp
-from vinpaint_lib.scoring import frechet as library
-from vinpaint_lib.scoring import metrics
+from vinpaint_lib.scoring import frechet as library, metrics
 
 
 def squared(output, truth, hole):

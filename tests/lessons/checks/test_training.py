@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from tests.lessons.checks.planted import caught, passes
-from vinpaint_lib import train
 from vinpaint_lib.lessons import checks
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.recipe import PRESETS
 from vinpaint_lib.systems.tgfnet.samples import TargetPool
+from vinpaint_lib.training import schedule
 from vinpaint_lib.training.loop import Trainer
 
 
 def library_rate(step, peak, warmup, steps):
-    return train.learning_rate(replace(PRESETS["tiny"], peak=peak, warmup=warmup, steps=steps), step)
+    return schedule.learning_rate(replace(PRESETS["tiny"], peak=peak, warmup=warmup, steps=steps), step)
 
 
 def rate(fall, first=1):
@@ -101,7 +101,7 @@ def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
             step=step,
             run=SimpleNamespace(seed=5, processes=4),
             accelerator=SimpleNamespace(process_index=2, device="cpu"),
-            task=registry.make("tgfnet", preset),
+            task=registry.make_task("tgfnet", preset),
             pools={"train": SimpleNamespace(batch=lambda *given: TargetPool.batch(pool, *given))},
         )
         with pytest.raises(Asked) as asked:

@@ -9,14 +9,14 @@ import torch
 from vinpaint_lib.holes import masks
 from vinpaint_lib.lessons.experiments import coverage
 from vinpaint_lib.motion import warp
-from vinpaint_lib.toy.clip import toy_clip, toy_scene
+from vinpaint_lib.toy.clip import Shot, toy_clip, toy_scene
 
 SIZE = (40, 56)
 
 
 @pytest.fixture(scope="module")
 def scene():
-    return toy_scene("coffee", length=5, size=SIZE, camera="homography", speed=3.0, seed=4)
+    return toy_scene("coffee", Shot(length=5, size=SIZE, camera="homography", speed=3.0, seed=4))
 
 
 def stationary(length=5):
@@ -44,9 +44,9 @@ def test_neighbours_agree_with_the_scene_s_motion(scene):
 
 
 def test_the_background_moves_by_the_chained_homographies():
-    made = toy_clip("coffee", length=5, size=SIZE, camera="homography", speed=3.0, seed=4, objects=0)
+    made = toy_clip("coffee", Shot(length=5, size=SIZE, camera="homography", speed=3.0, seed=4, objects=0))
     found = coverage.match(
-        toy_scene("coffee", length=5, size=SIZE, camera="homography", speed=3.0, seed=4, objects=0), 0
+        toy_scene("coffee", Shot(length=5, size=SIZE, camera="homography", speed=3.0, seed=4, objects=0)), 0
     )
     matrix = torch.eye(3)
     for u in range(1, 5):
@@ -87,7 +87,7 @@ def test_share_and_age_by_hand():
 
 
 def test_a_still_camera_shows_nothing_of_a_stationary_hole():
-    still = toy_scene("coffee", length=4, size=SIZE, camera="still", objects=0, seed=1)
+    still = toy_scene("coffee", Shot(length=4, size=SIZE, camera="still", objects=0, seed=1))
     old = coverage.ages(still, stationary(4))
     assert not old.any()
     assert coverage.curve(old, stationary(4)).tolist() == [0, 0, 0, 0]
@@ -131,4 +131,4 @@ def test_copies_come_from_the_nearest_frame_that_shows_them(scene):
 
 def test_a_single_frame_has_nowhere_to_look():
     with pytest.raises(ValueError, match="no other frame"):
-        coverage.match(toy_scene("coffee", length=1, size=SIZE), 0)
+        coverage.match(toy_scene("coffee", Shot(length=1, size=SIZE)), 0)

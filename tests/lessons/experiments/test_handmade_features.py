@@ -7,7 +7,7 @@ import torch
 from vinpaint_lib.lessons.experiments import handmade_features
 from vinpaint_lib.losses.features import IMAGENET_MEAN, IMAGENET_STD
 from vinpaint_lib.systems.tgfnet import losses
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 
 
 def slow_layer(x, kernels):
@@ -53,7 +53,7 @@ def test_it_has_the_face_of_a_feature_net():
 
 @pytest.mark.parametrize("photo", ["astronaut", "coffee", "chelsea"])
 def test_photographs_give_activations_of_the_size_that_is_promised(photo):
-    frame = toy_clip(photo, length=1, size=(96, 160), objects=0, camera="still").clip.frames
+    frame = toy_clip(photo, Shot(length=1, size=(96, 160), objects=0, camera="still")).clip.frames
     means = [layer.mean().item() for layer in handmade_features.HandmadeFeatures()(frame)]
     for mean, promised in zip(means, (0.5, 4, 4), strict=True):
         assert promised / 3 < mean < promised * 3

@@ -9,7 +9,7 @@ from vinpaint_lib import inpaint
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons.experiments import slow_hole
 from vinpaint_lib.systems.baselines import FlowPropagation, TemporalMedian
-from vinpaint_lib.toy.clip import toy_scene
+from vinpaint_lib.toy.clip import Shot, toy_scene
 from vinpaint_lib.video.clip import Clip
 
 SIZE = (40, 64)
@@ -37,7 +37,7 @@ def test_a_box_that_cannot_be_is_refused(middle, box):
 
 
 def scene():
-    return toy_scene("coffee", length=7, size=SIZE, camera="affine", objects=1, speed=2.0, seed=3)
+    return toy_scene("coffee", Shot(length=7, size=SIZE, camera="affine", objects=1, speed=2.0, seed=3))
 
 
 def test_one_frame_equals_the_loop_of_the_library():
@@ -85,7 +85,7 @@ def test_what_is_shown_equals_a_loop_over_pixels():
 
 
 def test_a_still_hole_before_a_still_camera_is_never_shown():
-    made = toy_scene("coffee", length=5, size=SIZE, camera="still", objects=0, seed=3)
+    made = toy_scene("coffee", Shot(length=5, size=SIZE, camera="still", objects=0, seed=3))
     motions = {u: made.between(2, u) for u in (0, 1, 3, 4)}
     assert slow_hole.share_shown(motions, slow_hole.sliding_box(5, SIZE, 0, 2), 2, motions) == 0
     assert slow_hole.share_shown(motions, slow_hole.sliding_box(5, SIZE, 26, 2), 2, [1]) == 1

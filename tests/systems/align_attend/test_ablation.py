@@ -8,12 +8,10 @@ import torch
 
 from vinpaint_lib import checkpoints, cli, evaluate
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.scoring import ablation
-from vinpaint_lib.systems.align_attend.ablation import ABLATIONS
+from vinpaint_lib.evaluate import Evaluation
+from vinpaint_lib.systems.align_attend.ablation import ABLATION as ABOUT
 from vinpaint_lib.systems.align_attend.model import CONFIGS, AlignAttend
 from vinpaint_lib.systems.align_attend.network import Parts
-
-ABOUT = ABLATIONS["align_attend"]
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def test_the_notes_name_the_row_that_was_never_trained():
 
 
 def test_systems_have_the_options_of_their_rows_and_the_same_weights(weights):
-    systems = ablation.build("align_attend", weights)
+    systems = evaluate.build_rows(ABOUT, weights)
     assert list(systems) == [row.name for row in ABOUT.rows]
     for row in ABOUT.rows:
         config = systems[row.name].config
@@ -95,13 +93,15 @@ def test_the_table_keeps_both_measures_apart(weights, tmp_path, capsys):
 
 
 def test_other_tables_look_as_before(capsys):
-    result = evaluate.run(["telea"], "toy", "stationary", size=(48, 64), limit=2, clips=["astronaut"])
+    result = evaluate.run(Evaluation(["telea"], size=(48, 64), limit=2, clips=["astronaut"]))
     assert "ablation" not in result
     assert "|" not in capsys.readouterr().out
 
 
 def test_refusals(weights):
     with pytest.raises(UserError, match="one network"):
-        evaluate.run([], "toy", "stationary", size=(48, 64), weights={"all": weights}, ablate="align_attend")
+        evaluate.run(Evaluation(size=(48, 64), weights={"all": weights}, ablation="align_attend"))
     with pytest.raises(UserError, match=r"no-such.safetensors"):
-        evaluate.run([], "toy", "stationary", weights=weights.with_name("no-such.safetensors"), ablate="align_attend")
+        evaluate.run(Evaluation(weights=weights.with_name("no-such.safetensors"), ablation="align_attend"))
+    with pytest.raises(UserError, match="--ablation sttn: is no system with a table of parts; use align_attend"):
+        evaluate.run(Evaluation(ablation="sttn"))

@@ -1,8 +1,6 @@
 """Align-and-Attend's estimator: correlation and softmax against loops, both heads, its losses, its pretraining."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import skimage.data
@@ -10,12 +8,9 @@ import torch
 from einops import rearrange
 from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the scripts are beside the package, not in it
-
 from data_scripts import pretrain_align_attend
 from vinpaint_lib import checkpoints
-from vinpaint_lib.alignment import affine
-from vinpaint_lib.alignment import pair_losses as matching_losses
+from vinpaint_lib.alignment import affine, pair_losses as matching_losses
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.alignment.matching import NEVER
 from vinpaint_lib.alignment.pairs import make_pairs

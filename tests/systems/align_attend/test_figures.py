@@ -34,7 +34,7 @@ def test_looks_show_those_that_give_most_and_mark_the_position(drawn):
     weights = torch.zeros(4, 3, 5)
     weights[3, 1, 2], weights[1, 0, 0], weights[0, 0, 0] = 0.7, 0.2, 0.1
     rows = {"one": (weights, (1, 2)), "two": (torch.full((4, 6, 10), 1 / 240), (0, 9))}
-    align_attend_figures.looks(
+    align_attend_figures.attention_rows(
         (frames[2], masks[2]), rows, (frames, masks), (5, 10, 20, 25), ALT, truth={3: (8.0, 9.0)}, columns=3
     )
     ((figure, alt, photo),) = drawn

@@ -101,7 +101,7 @@ def test_the_walk_is_the_network_frame_after_frame():
     with torch.no_grad():
         for step in model.plan(8):
             t, places = step.targets[0], list(step.references)
-            known = net.look(shown[None, places], clip.masks[None, places])
+            known = net.encode_references(shown[None, places], clip.masks[None, places])
             output = net.fill(shown[None, t], clip.masks[None, t], known, previous).output
             done = clip.masks[t] * output[0].clamp(0, 1) + (1 - clip.masks[t]) * shown[t]
             previous = [done[None], *previous[:1]]

@@ -127,7 +127,7 @@ def test_the_recursion_is_frame_after_frame(config):
     frames, masks = a_sample()
     with torch.no_grad():
         filled = net(frames, masks, 4)
-        known = net.look(frames[:, :4], masks[:, :4])
+        known = net.encode_references(frames[:, :4], masks[:, :4])
         first = net.fill(frames[:, 4], masks[:, 4], known, [])
         one = masks[:, 4] * first.output.clamp(0, 1) + (1 - masks[:, 4]) * frames[:, 4]
         second = net.fill(frames[:, 5], masks[:, 5], known, [one])
@@ -187,7 +187,7 @@ def test_without_refine_only_aligned_content_comes_in_and_copies_arrive_in_place
     theta = affine.identity(1, mask)[:, None]
     theta[..., 0, 2] = -shift * 2 / (size - 1)  # target x is found at x - shift
     net.estimator.forward = lambda *args: theta
-    known = net.look(reference[:, None], torch.zeros(1, 1, 1, size, size))
+    known = net.encode_references(reference[:, None], torch.zeros(1, 1, 1, size, size))
     painted = net.fill(target * (1 - mask), mask, known, [])
     assert (painted.maps["covered"] * mask).sum() == mask.sum()
     torch.testing.assert_close(painted.maps["rough"] * mask, target * mask, atol=1e-4, rtol=1e-4)
@@ -229,10 +229,10 @@ def test_what_is_under_holes_cannot_matter(config):
     net = build(config)
     frames, masks = a_sample()
     noisy = torch.where(masks > 0, torch.rand_like(frames), frames)
-    known = net.look(frames[:, :4], masks[:, :4])._replace(frames=noisy[:, :4])
-    same = net.look(noisy[:, :4], masks[:, :4]).features
+    known = net.encode_references(frames[:, :4], masks[:, :4])._replace(frames=noisy[:, :4])
+    same = net.encode_references(noisy[:, :4], masks[:, :4]).features
     torch.testing.assert_close(same, known.features)
-    clean = net.fill(frames[:, 4], masks[:, 4], net.look(frames[:, :4], masks[:, :4]), [])
+    clean = net.fill(frames[:, 4], masks[:, 4], net.encode_references(frames[:, :4], masks[:, :4]), [])
     torch.testing.assert_close(net.fill(frames[:, 4], masks[:, 4], known, []).output, clean.output)
 
 

@@ -16,7 +16,7 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.align_attend import recipe
 from vinpaint_lib.systems.align_attend.model import AlignAttend, sliding_references
 from vinpaint_lib.systems.align_attend.network import CONFIGS, AlignAttendNet, Filled, Parts
-from vinpaint_lib.training.clip_samples import RULES, check
+from vinpaint_lib.training.clip_samples import check
 from vinpaint_lib.training.loop import STATE
 from vinpaint_lib.training.schedule import learning_rate, stage_at
 
@@ -49,7 +49,7 @@ def a_batch(targets=3, b=2, size=32):
 
 
 def stage(targets=3, **more):
-    return recipe.AAStage(10, targets, weights=dict(WEIGHTS), **more)
+    return recipe.AlignAttendStage(10, targets, weights=dict(WEIGHTS), **more)
 
 
 def test_terms_by_hand():
@@ -111,14 +111,15 @@ def test_terms_without_weight_or_without_a_second_target_are_left_out():
 def test_half_of_the_steps_use_all_parts_and_the_rest_every_other_combination():
     preset = recipe.PRESETS["laptop"]
     late = preset.steps - 1
-    drawn = [recipe.choose(preset, np.random.default_rng((0, 1, n)), late).parts for n in range(2000)]
+    task = registry.make_task("align_attend", preset)
+    drawn = [task.choose(np.random.default_rng((0, 1, n)), late).parts for n in range(2000)]
     counts = {parts: drawn.count(parts) for parts in set(drawn)}
     assert len(counts) == 8
     assert counts[Parts()] == pytest.approx(1000, abs=100)
     assert all(count == pytest.approx(1000 / 7, abs=50) for parts, count in counts.items() if parts != Parts())
-    again = [recipe.choose(preset, np.random.default_rng((0, 1, n)), late).parts for n in range(50)]
+    again = [task.choose(np.random.default_rng((0, 1, n)), late).parts for n in range(50)]
     assert again == drawn[:50]
-    first = recipe.choose(preset, np.random.default_rng(0), 0)
+    first = task.choose(np.random.default_rng(0), 0)
     assert (first.parts, first.targets, first.name) == (recipe.NONE, 1, "synthesis")
 
 
@@ -155,7 +156,7 @@ def test_training_from_an_estimator_that_knows_only_the_identity_is_refused(tmp_
 
     def run(**options):
         options |= {"device": "cpu", "workers": 0, "overrides": {"config": "regressing", "checkpoint": 1}}
-        return train.train("align_attend", "tiny", "toy", out, **options)
+        return train.train(train.Training("align_attend", "tiny", out, **options))
 
     sentence = "--start, weights that `python -m data_scripts.pretrain_align_attend --config regressing` writes"
     with pytest.raises(UserError, match=sentence):
@@ -178,7 +179,7 @@ def test_training_from_an_estimator_that_knows_only_the_identity_is_refused(tmp_
 @pytest.mark.parametrize("name", recipe.PRESETS)
 def test_presets_whose_estimator_begins_with_the_identity_need_a_start(name):
     preset = recipe.PRESETS[name]
-    task = registry.make("align_attend", preset)
+    task = registry.make_task("align_attend", preset)
     if name in ("tiny", "laptop"):
         task.check_start(task.network())
     else:
@@ -188,17 +189,18 @@ def test_presets_whose_estimator_begins_with_the_identity_need_a_start(name):
 
 def test_targets_stand_behind_the_references_of_a_sample():
     preset = recipe.PRESETS["laptop"]
+    task = registry.make_task("align_attend", preset)
     for seed in range(50):
-        chosen = RULES["align_attend"](32, np.random.default_rng(seed), preset.spec.count)
-        targets = [chosen[place] for place in recipe.target_places(preset, preset.stages[-1])]
+        chosen = recipe.align_attend_training(32, np.random.default_rng(seed), preset.spec.count)
+        targets = [chosen[place] for place in task.target_places(preset.stages[-1])]
         references = chosen[:R]
         assert targets == list(range(targets[0], targets[0] + 3))
         assert list(references) == sorted(set(references))
         assert not set(references) & set(targets)
-    assert len(RULES["align_attend"](8, np.random.default_rng(0), 8)) == 8
+    assert len(recipe.align_attend_training(8, np.random.default_rng(0), 8)) == 8
     with pytest.raises(UserError, match="longer"):
-        RULES["align_attend"](7, np.random.default_rng(0), 8)
-    assert recipe.target_places(preset, stage_at(preset.stages, 0)) == (R,)
+        recipe.align_attend_training(7, np.random.default_rng(0), 8)
+    assert task.target_places(stage_at(preset.stages, 0)) == (R,)
 
 
 @pytest.mark.parametrize(("t", "length", "options", "expected"), [

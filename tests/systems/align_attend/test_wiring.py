@@ -112,7 +112,7 @@ def test_the_decoder_is_handed_what_the_stages_make():
     net.decoder.coarse.register_forward_pre_hook(lambda module, args: joined.append(args[0]))
     net.flow.register_forward_pre_hook(lambda module, args: flowed.append(args))
     with torch.no_grad():
-        known = net.look(frames, masks)
+        known = net.encode_references(frames, masks)
         net.fill(frame, mask, known, list(previous))
         own = net.encoder(frame, mask)
         features, sharpness = known.features[0], net.sharpness.exp()
@@ -141,7 +141,7 @@ def test_without_an_output_before_the_decoder_is_told_so():
     (frame, mask), (frames, masks), _ = a_scene()
     joined = []
     net.decoder.coarse.register_forward_pre_hook(lambda module, args: joined.append(args[0]))
-    net.fill(frame, mask, net.look(frames, masks), [])
+    net.fill(frame, mask, net.encode_references(frames, masks), [])
     carried = net.flow.carried
     assert joined[0][:, -3 - carried : -3].abs().max() == 0
     assert joined[0][:, -1].abs().max() == 0

@@ -6,8 +6,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from vinpaint_lib.figures import page
 from vinpaint_lib.figures.curves import Panel
-from vinpaint_lib.systems.combcn import figures as combcn_figures
-from vinpaint_lib.systems.combcn import network, volume
+from vinpaint_lib.systems.combcn import figures as combcn_figures, network, volume
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from torch import Tensor
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill_clip
 from vinpaint_lib.interface import Window
+from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.combcn import recipe
 from vinpaint_lib.systems.combcn.model import CARD, CONFIGS, CombCN, Config, blending, volumes
 from vinpaint_lib.systems.combcn.network import Completed
@@ -240,10 +241,11 @@ def test_the_terms_that_the_weights_name_and_their_gradients():
 
 def test_warm_up_trains_3dcn_alone():
     preset = PRESETS["tiny"]
-    assert [set(recipe.weights_at(preset, step)) for step in (0, 1)] == [{"L_3D"}, {"L_3D"}]
-    assert recipe.weights_at(preset, 2) == preset.weights
+    task = registry.make_task("combcn", preset)
+    assert [set(task.weights_at(step)) for step in (0, 1)] == [{"L_3D"}, {"L_3D"}]
+    assert task.weights_at(2) == preset.weights
     model = CombCN(THIN)
-    losses = recipe.compute_losses(model.net, a_batch(), recipe.weights_at(preset, 0))
+    losses = recipe.compute_losses(model.net, a_batch(), task.weights_at(0))
     assert set(losses.terms) == {"L_3D"}
     losses.terms["L_3D"].backward()
     assert all(p.grad is None for p in model.net.comb.parameters())

@@ -4,10 +4,10 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from test_volume_net import scattered
 from torch import Tensor
 from torch.nn import functional
 
+from tests.systems.combcn.test_volume import scattered
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.combcn.network import CONFIGS, CombNet, Config, JointNet, shrink
 

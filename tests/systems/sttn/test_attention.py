@@ -1,10 +1,10 @@
 """Attention between patches: against loops, masked keys, memory-saving forms, order of frames."""
 
 import pytest
-import sttn_loops
 import torch
 from einops import rearrange
 
+from tests.systems.sttn import sttn_loops
 from vinpaint_lib.systems.sttn import attention
 from vinpaint_lib.systems.sttn.attention import PARTS, MultiPatchAttention
 
@@ -152,7 +152,7 @@ def test_look_gives_the_weights_that_the_head_uses(head):
     parts = PARTS[head]
     query = (1, parts - 1, parts // 2)
     with torch.no_grad():
-        weights = layer.look(maps, masks, head, query)
+        weights = layer.attention_row(maps, masks, head, query)
         assert weights.shape == (2, 3, parts, parts)
         torch.testing.assert_close(weights.sum(dim=(1, 2, 3)), torch.ones(2))
         values = attention.to_tokens(layer.embed(layer.value_embedding, head, maps), parts)

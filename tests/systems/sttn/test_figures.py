@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from vinpaint_lib.figures import page
-from vinpaint_lib.systems.sttn import explorer
-from vinpaint_lib.systems.sttn import figures as sttn_figures
+from vinpaint_lib.systems.sttn import explorer, figures as sttn_figures
 from vinpaint_lib.systems.sttn.network import CONFIGS, STTNGenerator
 
 ALT = "A figure of patch attention that is drawn in a test of this project."
@@ -49,7 +48,7 @@ def test_looks_mark_the_query_and_the_truth(drawn):
     weights /= weights.sum()
     best = 2
     rows = {"fine": (weights, (3, 2, 4)), "whole": (torch.full((8, 1, 1), 1 / 8), (3, 0, 0))}
-    sttn_figures.looks(rows, frames, masks, range(10, 18), ALT, truth={best: (20.0, 30.0), 3: (1.0, 1.0)})
+    sttn_figures.attention_rows(rows, frames, masks, range(10, 18), ALT, truth={best: (20.0, 30.0), 3: (1.0, 1.0)})
     ((figure, alt, photo),) = drawn
     assert (alt, photo) == (ALT, True)
     titles = [axis.get_title() for axis in figure.axes]
@@ -96,7 +95,7 @@ def test_the_explorer_asks_the_patch_that_holds_the_cell(view):
     assert weights.shape == (8, 6, 6)
     assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
     clip, masks = (x[None] for x in (view.frames, view.masks))
-    assert torch.allclose(weights, view.net.look(clip, masks, block=1, head=2, query=(3, 5, 2))[0].detach())
+    assert torch.allclose(weights, view.net.attention_row(clip, masks, block=1, head=2, query=(3, 5, 2))[0].detach())
 
 
 def test_the_explorer_redraws_for_each_slider(view):

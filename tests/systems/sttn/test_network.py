@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-import sttn_loops
 import torch
 from einops import rearrange
 
+from tests.systems.sttn import sttn_loops
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.sttn.network import CONFIGS, Config, STTNGenerator
 
@@ -261,8 +261,8 @@ def test_look_is_the_row_of_the_asked_patch():
     with torch.no_grad():
         net(frames, masks)
         maps, keys, sharpness = seen[0]
-        expected = net.transformer[1].attention.look(maps, keys, 3, (0, 4, 5), sharpness)
-        found = net.look(frames, masks, block=1, head=3, query=(0, 4, 5))
+        expected = net.transformer[1].attention.attention_row(maps, keys, 3, (0, 4, 5), sharpness)
+        found = net.attention_row(frames, masks, block=1, head=3, query=(0, 4, 5))
     torch.testing.assert_close(found, expected)
     assert found.shape == (1, 3, 12, 12)
     hole = masks[0, :, 0, ::4, ::4].unflatten(1, (12, 1)).unflatten(3, (12, 2)).mean(dim=(2, 4)) > 0.5

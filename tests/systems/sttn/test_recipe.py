@@ -10,7 +10,7 @@ from vinpaint_lib.holes import masks
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.sttn import recipe
 from vinpaint_lib.systems.sttn.model import CONFIGS, STTN
-from vinpaint_lib.toy.clip import toy_clip
+from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.training.schedule import learning_rate
 
 
@@ -75,7 +75,7 @@ def test_the_critics_loss_leaves_the_network_alone_and_l_adv_reaches_it():
     recipe.critic_loss(critic, batch["truth"], losses.completed).backward()
     assert all(p.grad is None for p in net.parameters())
     assert all(p.grad is not None for p in critic.parameters())
-    task = registry.make("sttn", recipe.PRESETS["paper"])
+    task = registry.make_task("sttn", recipe.PRESETS["paper"])
     task.adversarial(critic, losses.completed).backward()
     assert net.decoder[6].weight.grad.abs().sum() > 0
 
@@ -96,7 +96,7 @@ def test_presets():
 
 
 def test_only_presets_with_l_adv_have_a_discriminator():
-    critics = {name: registry.make("sttn", preset).critic() for name, preset in recipe.PRESETS.items()}
+    critics = {name: registry.make_task("sttn", preset).critic() for name, preset in recipe.PRESETS.items()}
     assert {name for name, critic in critics.items() if critic is not None} == {"gpu", "paper"}
     assert not critics["paper"].strung
 
@@ -110,7 +110,7 @@ def test_the_laptop_preset_reads_as_many_pixels_as_the_shipped_tgfnet():
 def test_a_few_steps_learn_to_fill_a_still_clip_from_other_frames():
     """The hole moves, the picture does not: what one frame lacks, another shows."""
     torch.manual_seed(0)
-    clip = toy_clip("astronaut", length=1, size=(48, 48), objects=0, seed=0).clip
+    clip = toy_clip("astronaut", Shot(length=1, size=(48, 48), objects=0, seed=0)).clip
     truth = clip.frames.expand(3, -1, -1, -1)
     hole = torch.zeros(3, 1, 48, 48)
     for t in range(3):

@@ -7,10 +7,12 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from vinpaint_lib import checkpoints, released
+from vinpaint_lib import checkpoints
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems import registry
-from vinpaint_lib.systems.sttn.model import STTN, Config
+from vinpaint_lib.systems.sttn import released
+from vinpaint_lib.systems.sttn.model import STTN
+from vinpaint_lib.systems.sttn.network import Config
 
 THIN = Config(channels=8, blocks=1)
 
@@ -18,9 +20,7 @@ THIN = Config(channels=8, blocks=1)
 @pytest.fixture
 def thin(monkeypatch):
     """The same reader with a thin network in place of the paper's, which would take 66 MB a file."""
-    from vinpaint_lib.systems.sttn import model as sttn_model
-
-    monkeypatch.setattr(sttn_model, "Config", lambda as_released: Config(channels=8, blocks=1, as_released=as_released))
+    monkeypatch.setattr(released, "Config", lambda as_released: Config(channels=8, blocks=1, as_released=as_released))
     torch.manual_seed(0)
     return STTN(THIN).net.state_dict()
 
@@ -30,7 +30,7 @@ def test_the_paper_s_network_comes_back_from_a_file_like_the_released_one(tmp_pa
     tensors = STTN(Config()).net.state_dict()
     path = tmp_path / "sttn.pth"
     torch.save({"netG": OrderedDict(tensors)}, path)
-    model = checkpoints.read_released("sttn", path)
+    model = registry.build("sttn", path)
     assert isinstance(model, STTN)
     assert model.config == Config(as_released=True)
     assert not model.training
@@ -45,7 +45,7 @@ def test_prefix_older_format_half_precision_and_company(tmp_path, thin, zipped):
     tensors = checkpoints.read_tensors(path, "netG")
     assert tensors.keys() == thin.keys()
     assert all(value.dtype == torch.float32 for value in tensors.values())
-    model = checkpoints.read_released("sttn", path)
+    model = registry.build("sttn", path)
     for name, value in model.net.state_dict().items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, thin[name], atol=1e-3, rtol=1e-3)
@@ -80,7 +80,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name_and_nothing_is_loaded(tmp_p
     loaded = []
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *arguments, **options: loaded.append(arguments))
     with pytest.raises(UserError, match=sentence) as caught:
-        checkpoints.read_released("sttn", path)
+        registry.build("sttn", path)
     assert str(path) in str(caught.value)
     assert not loaded
 
@@ -104,7 +104,7 @@ def test_a_pickle_that_would_run_code_is_refused_by_name_and_not_run(tmp_path, m
     else:
         torch.save({"netG": {"encoder.0.bias": RunsCode()}}, path, _use_new_zipfile_serialization=how == "zip")
     with pytest.raises(UserError, match=f"sttn.pth: .*{named}.*it was not loaded"):
-        checkpoints.read_released("sttn", path)
+        registry.build("sttn", path)
     assert not trap.exists()
 
 
@@ -126,7 +126,7 @@ def test_other_files_are_sentences(tmp_path, content, sentence):
     elif content is not None:
         torch.save(content, path)
     with pytest.raises(UserError, match=sentence):
-        checkpoints.read_released("sttn", path)
+        registry.build("sttn", path)
 
 
 def test_a_truncated_file_is_a_sentence(tmp_path, thin):
@@ -134,13 +134,13 @@ def test_a_truncated_file_is_a_sentence(tmp_path, thin):
     torch.save({"netG": thin}, path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="cannot be read as a torch file"):
-        checkpoints.read_released("sttn", path)
+        registry.build("sttn", path)
 
 
 def test_systems_without_released_weights_are_named(tmp_path):
     with pytest.raises(UserError, match="no released weights of 'combcn' to read; choose sttn"):
-        checkpoints.read_released("combcn", tmp_path / "any.pth")
-    assert set(released.RELEASED) == {"sttn", "vinet"}
+        registry.build("combcn", tmp_path / "any.pth")
+    assert {name for name, each in registry.SYSTEMS.items() if each.read_released} == {"sttn", "vinet"}
 
 
 def test_the_command_line_s_builder_reads_them_too(tmp_path, thin):

@@ -17,6 +17,7 @@ from tests.motion.moving import (
     TARGET,
     cut,
     exact_links,
+    gathered,
     groups_of,
     moving_clip,
     shows,
@@ -30,11 +31,11 @@ from vinpaint_lib.systems.tgfnet import groups
 from vinpaint_lib.systems.tgfnet.groups import Groups
 
 
-def own_case(use_own: str, reach: int = 24) -> tuple[Window, Groups, EarlierOutput | None]:
+def earlier_case(feedback: str, reach: int = 24) -> tuple[Window, Groups, EarlierOutput | None]:
     """All frames before the target are completed with the marker's colour."""
     window = window_of(moving_clip(), written_back=TARGET)
-    options = {"ways": FLOW_ONLY, "picks": 1, "reach": reach, "use_own": use_own}
-    return window, *groups.gather_groups(window, TARGET, exact_links(), BOX, **options)
+    options = {"ways": FLOW_ONLY, "picks": 1, "reach": reach, "feedback": feedback}
+    return window, *gathered(window, exact_links(), **options)
 
 
 def is_marker(frame: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ def first_output(window: Window, x: int, y: int, reach: int) -> int:
         place = (TARGET - k, x - k * STEP[0], y - k * STEP[1])
         if place[0] < 0 or shows(window, *place):
             return 0
-        if shows(window, *place, own=True):
+        if shows(window, *place, earlier=True):
             return k
     return 0
 
@@ -57,7 +58,7 @@ def first_output(window: Window, x: int, y: int, reach: int) -> int:
 
 @pytest.mark.parametrize("reach", [24, 3])
 def test_outputs_are_kept_apart_and_real_pixels_come_first(reach):
-    window, aligned, own = own_case("unseen", reach)
+    window, aligned, earlier = earlier_case("unseen", reach)
     plain = groups_of(window_of(moving_clip()), exact_links(), ways=FLOW_ONLY, picks=1, reach=reach)
     # The groups are as if nothing had been written back.
     assert torch.equal(aligned.frames, plain.frames)
@@ -65,23 +66,23 @@ def test_outputs_are_kept_apart_and_real_pixels_come_first(reach):
     markers = 0
     for row, column in (cut(window.masks[TARGET])[0] > 0).nonzero().tolist():
         x, y = BOX.left + column, BOX.top + row
-        age = int(own.age[row, column])
+        age = int(earlier.age[row, column])
         assert age == first_output(window, x, y, reach)
         if age:
             source = window.frames[TARGET - age, :, y - age * STEP[1], x - age * STEP[0]]
-            np.testing.assert_allclose(own.picture[row, column], source, atol=1e-4)
+            np.testing.assert_allclose(earlier.picture[row, column], source, atol=1e-4)
             markers += torch.equal(source, MARKER)
     assert markers > 100
 
 
 def test_real_pixels_are_trusted_more_than_outputs_and_these_more_than_a_membrane():
     # However long the way and large the doubt, a real pixel keeps 0.2.
-    assert 0 < groups.MEMBRANE < groups.OWN < 0.2
+    assert 0 < groups.MEMBRANE < groups.EARLIER < 0.2
 
 
 def test_all_takes_outputs_like_real_pixels():
-    window, aligned, own = own_case("all")
-    assert own is None
+    window, aligned, earlier = earlier_case("all")
+    assert earlier is None
     hole = cut(window.masks[TARGET])[0] > 0
     assert (aligned.age[0, 0][hole] == 1).all()
     assert torch.allclose(aligned.trust[0, 0][hole], torch.tensor(0.2 + 0.8 * math.exp(-chains.FADE)), atol=1e-5)
@@ -91,9 +92,9 @@ def test_all_takes_outputs_like_real_pixels():
 
 
 def test_off_never_takes_an_output():
-    _, aligned, own = own_case("off", reach=3)
+    _, aligned, earlier = earlier_case("off", reach=3)
     plain = groups_of(window_of(moving_clip()), exact_links(), ways=FLOW_ONLY, picks=1, reach=3)
-    assert own is None
+    assert earlier is None
     assert torch.equal(aligned.frames, plain.frames)
     assert torch.equal(aligned.trust, plain.trust)
     assert not is_marker(aligned.frames[0]).any()
@@ -101,25 +102,25 @@ def test_off_never_takes_an_output():
 
 def test_nothing_written_back_is_nothing_of_our_own():
     options = {"ways": FLOW_ONLY, "picks": 1, "reach": 3}
-    assert groups.gather_groups(window_of(moving_clip()), TARGET, exact_links(), BOX, **options)[1] is None
+    assert gathered(window_of(moving_clip()), exact_links(), **options)[1] is None
 
 
 def test_an_output_written_back_between_two_steps_is_seen_in_the_second():
-    # One set of links serves a whole clip; it must not keep the picture from before the writing.
+    # One set of views serves a whole clip; it must not keep the picture from before the writing.
     truth, options = moving_clip(), {"ways": FLOW_ONLY, "picks": 1, "reach": 3}
-    links = exact_links()
-    assert groups.gather_groups(window_of(truth), TARGET, links, BOX, **options)[1] is None
-    _, own = groups.gather_groups(window_of(truth, TARGET), TARGET, links, BOX, **options)
-    _, fresh = groups.gather_groups(window_of(truth, TARGET), TARGET, exact_links(), BOX, **options)
-    assert own.age.any()
-    assert np.array_equal(own.picture, fresh.picture)
+    links, views = exact_links(), chains.Views()
+    assert gathered(window_of(truth), links, views=views, **options)[1] is None
+    _, earlier = gathered(window_of(truth, TARGET), links, views=views, **options)
+    _, fresh = gathered(window_of(truth, TARGET), exact_links(), **options)
+    assert earlier.age.any()
+    assert np.array_equal(earlier.picture, fresh.picture)
 
 
 # The guess
 
 
 def guess_case() -> tuple[Tensor, Tensor, Groups, EarlierOutput]:
-    """A target with a hole, two groups that show a part of it, own output in another part."""
+    """A target with a hole, two groups that show a part of it, earlier output in another part."""
     target, mask = torch.rand(3, 24, 32), torch.zeros(1, 24, 32)
     mask[:, 4:20, 6:26] = 1
     target *= 1 - mask
@@ -128,13 +129,13 @@ def guess_case() -> tuple[Tensor, Tensor, Groups, EarlierOutput]:
     frames = torch.rand(2, 3, 24, 32) * (trust > 0)
     age = np.zeros((24, 32), np.float32)
     age[8:16, 6:20] = 2
-    own = EarlierOutput(np.random.default_rng(0).random((24, 32, 3)).astype(np.float32), age)
-    return target, mask, Groups(frames, trust, trust * 5, ("a", "b")), own
+    earlier = EarlierOutput(np.random.default_rng(0).random((24, 32, 3)).astype(np.float32), age)
+    return target, mask, Groups(frames, trust, trust * 5, ("a", "b")), earlier
 
 
 def test_the_guess_is_what_is_known_then_a_group_then_output_and_membrane_mixed():
-    target, mask, aligned, own = guess_case()
-    guess = groups.guess(target, mask, aligned, own)
+    target, mask, aligned, earlier = guess_case()
+    guess = groups.guess(target, mask, aligned, earlier)
     assert guess.names == ("guess",)
     plain = groups.guess(target, mask, aligned).frames[0]
     shown = np.zeros((24, 32), bool)
@@ -145,15 +146,15 @@ def test_the_guess_is_what_is_known_then_a_group_then_output_and_membrane_mixed(
             expected = target[:, y, x]
         elif trust.max() > 0:
             expected = aligned.frames[0 if trust[0] > trust[1] else 1, :, y, x]
-        elif own.age[y, x] > 0:
+        elif earlier.age[y, x] > 0:
             # Half of it is the membrane that there is without outputs.
-            mixed = groups.KEEP * torch.from_numpy(own.picture[y, x]) + (1 - groups.KEEP) * plain[:, y, x]
+            mixed = groups.KEEP * torch.from_numpy(earlier.picture[y, x]) + (1 - groups.KEEP) * plain[:, y, x]
             assert torch.allclose(guess.frames[0, :, y, x], mixed, atol=1e-6), (y, x)
             by_output = True
         if expected is not None:
             shown[y, x] = True
             assert torch.equal(guess.frames[0, :, y, x], expected), (y, x)
-        assert guess.trust[0, 0, y, x].item() == pytest.approx(groups.OWN if by_output else groups.MEMBRANE)
+        assert guess.trust[0, 0, y, x].item() == pytest.approx(groups.EARLIER if by_output else groups.MEMBRANE)
         assert guess.age[0, 0, y, x].item() == (2 if by_output else 0)
     assert 0.5 < shown.mean() < 1
     # The rest is the membrane through all of that.
@@ -172,15 +173,15 @@ def test_a_guess_without_outputs_continues_the_surroundings():
 
 
 def test_the_guess_of_a_target_without_hole_is_the_target():
-    target, mask, aligned, own = guess_case()
-    assert torch.equal(groups.guess(target, mask * 0, aligned, own).frames[0], target)
+    target, mask, aligned, earlier = guess_case()
+    assert torch.equal(groups.guess(target, mask * 0, aligned, earlier).frames[0], target)
 
 
 def test_the_guess_does_not_see_what_is_under_the_hole_or_without_trust():
-    target, mask, aligned, own = guess_case()
-    first = groups.guess(target, mask, aligned, own)
+    target, mask, aligned, earlier = guess_case()
+    first = groups.guess(target, mask, aligned, earlier)
     garbage = aligned._replace(frames=torch.where(aligned.trust > 0, aligned.frames, torch.rand(2, 3, 24, 32)))
-    hidden = EarlierOutput(np.where(own.age[..., None] > 0, own.picture, 7).astype(np.float32), own.age)
+    hidden = EarlierOutput(np.where(earlier.age[..., None] > 0, earlier.picture, 7).astype(np.float32), earlier.age)
     second = groups.guess(target + mask * torch.rand(3, 24, 32), mask, garbage, hidden)
     assert torch.equal(first.frames, second.frames)
 

@@ -60,7 +60,7 @@ def test_nothing_visible_gives_zero_and_no_gradient(truth, mask):
 @pytest.mark.parametrize("name", ["masked_l1", "log_error"])
 def test_an_empty_mask_gives_a_finite_loss_and_zero_gradient(output, truth, name):
     output.requires_grad_()
-    loss = getattr(losses, name)(output, truth, torch.zeros(BATCH, 1, HEIGHT, WIDTH).double())
+    loss = getattr(pixels, name)(output, truth, torch.zeros(BATCH, 1, HEIGHT, WIDTH).double())
     assert torch.isfinite(loss)
     (gradient,) = torch.autograd.grad(loss, output)
     assert gradient.abs().max() == 0

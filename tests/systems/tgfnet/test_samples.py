@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.tgfnet import samples
@@ -31,7 +32,7 @@ def test_a_block_is_a_function_of_seed_and_number(toy):
     assert not np.array_equal(one["truth"], other["truth"])
 
 
-class Altered(samples.ClipSource):
+class Altered(ClipSet):
     """A source whose clips differ from another's only inside of given holes."""
 
     def __init__(self, clip: Clip, holes: torch.Tensor, noise: float) -> None:

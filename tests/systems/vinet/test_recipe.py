@@ -12,9 +12,10 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.vinet import recipe
 from vinpaint_lib.systems.vinet.model import CONFIGS, VINet
 from vinpaint_lib.systems.vinet.network import SHIFTS, Unrolled
+from vinpaint_lib.systems.vinet.recipe import VINetStage
 from vinpaint_lib.systems.vinet.released_losses import released_terms
-from vinpaint_lib.toy.clip import toy_clip
-from vinpaint_lib.training.schedule import Stage, stage_at
+from vinpaint_lib.toy.clip import Shot, toy_clip
+from vinpaint_lib.training.schedule import stage_at
 
 ALL = recipe.FIDELITY_WEIGHTS
 
@@ -51,7 +52,7 @@ def a_batch(b=2, k=3, size=32):
 
 def test_the_picture_s_terms_by_hand():
     batch, made = a_batch(), made_up(2, 3, 32)
-    stage = Stage(1, targets=3, weights=ALL)
+    stage = VINetStage(1, targets=3, weights=ALL)
     found = recipe.compute_losses(Given(made), batch, ALL, stage)
     truth, mask = batch["truth"][:, 6:9], batch["mask"][:, 6:9]
     gap = (made.frames - truth).abs()
@@ -69,7 +70,7 @@ def test_the_picture_s_terms_by_hand():
 
 def test_the_terms_between_frames_are_the_sums_of_eqs_11_to_13():
     batch, made = a_batch(), made_up(2, 3, 32)
-    found = recipe.compute_losses(Given(made), batch, ALL, Stage(1, targets=3, weights=ALL)).terms
+    found = recipe.compute_losses(Given(made), batch, ALL, VINetStage(1, targets=3, weights=ALL)).terms
     truth = batch["truth"][:, 6:9]
     flow_parts, short = [], []
     for k in (1, 2):
@@ -91,7 +92,7 @@ def test_the_terms_between_frames_are_the_sums_of_eqs_11_to_13():
 def test_alignment_of_true_frames_by_hand():
     """Flows of no motion: the plain difference of shrunk frames, source by source, scale by scale."""
     batch, made = a_batch(1, 2, 16), made_up(1, 2, 16, still=True)
-    found = recipe.compute_losses(Given(made), batch, {"L_align": 1.0}, Stage(1, targets=2)).terms["L_align"]
+    found = recipe.compute_losses(Given(made), batch, {"L_align": 1.0}, VINetStage(1, targets=2)).terms["L_align"]
     total = 0.0
     for factor in (2, 4, 8):
         small = torch.nn.functional.avg_pool2d(batch["truth"][0], factor)
@@ -154,7 +155,7 @@ def test_flows_to_the_sources_are_compared_with_the_pseudo_truth_in_pixels_of_th
 
 def test_the_network_is_called_once_with_blanked_frames_and_its_stage():
     batch, model = a_batch(k=2), Given(made_up(2, 2, 32))
-    recipe.compute_losses(model, batch, ALL, Stage(1, targets=2, sources=1))
+    recipe.compute_losses(model, batch, ALL, VINetStage(1, targets=2, sources=1))
     ((frames, mask, places, sources),) = model.calls
     assert (frames * mask).abs().max() == 0
     assert torch.equal(frames, batch["truth"] * (1 - mask))
@@ -163,9 +164,9 @@ def test_the_network_is_called_once_with_blanked_frames_and_its_stage():
 
 
 def test_terms_without_weight_or_without_a_frame_before_are_left_out():
-    batch, one = a_batch(k=1), Stage(1, targets=1)
+    batch, one = a_batch(k=1), VINetStage(1, targets=1)
     assert set(recipe.compute_losses(Given(made_up(2, 1, 32)), batch, ALL, one).terms) == set(recipe.FIRST_WEIGHTS)
-    batch, two = a_batch(k=2), Stage(1, targets=2)
+    batch, two = a_batch(k=2), VINetStage(1, targets=2)
     found = recipe.compute_losses(Given(made_up(2, 2, 32)), batch, ALL, two).terms
     assert set(found) == set(ALL) - {"L_lt"}
     some = recipe.compute_losses(Given(made_up(2, 2, 32)), batch, {"L_hole": 1.0, "L_st": 1.0, "L_1": 0.0}, two).terms
@@ -174,7 +175,7 @@ def test_terms_without_weight_or_without_a_frame_before_are_left_out():
 
 def test_a_released_stage_has_the_released_terms_that_have_a_weight():
     batch, made = a_batch(), made_up(2, 3, 32)
-    stage = Stage(1, targets=3, weights=recipe.PAPER_WEIGHTS, released=True)
+    stage = VINetStage(1, targets=3, weights=recipe.PAPER_WEIGHTS, released=True)
     found = recipe.compute_losses(Given(made), batch, stage.weights, stage)
     truth, mask = batch["truth"][:, 6:9], batch["mask"][:, 6:9]
     expected = released_terms(made, truth, mask, batch)
@@ -186,14 +187,15 @@ def test_a_released_stage_has_the_released_terms_that_have_a_weight():
     some = recipe.compute_losses(Given(made), batch, {"L_hole": 5.0, "L_st": 1.0, "L_1": 0.0}, stage).terms
     assert set(some) == {"L_hole", "L_st"}
     # Nothing asks for the motion to the sources, which takes long to estimate.
-    assert recipe.source_pairs(stage) == []
-    assert len(recipe.source_pairs(replace(stage, released=False))) == 12
+    task = registry.make_task("vinet", recipe.PRESETS["tiny"])
+    assert task.source_pairs(stage) == []
+    assert len(task.source_pairs(replace(stage, released=False))) == 12
 
 
 def test_a_network_without_recurrence_has_no_l_f():
     torch.manual_seed(0)
     net = VINet(replace(CONFIGS["tiny"], recurrence=False)).net
-    found = recipe.compute_losses(net, a_batch(k=2), ALL, Stage(1, targets=2)).terms
+    found = recipe.compute_losses(net, a_batch(k=2), ALL, VINetStage(1, targets=2)).terms
     assert "L_F" not in found
     assert all(torch.isfinite(value) for value in found.values())
 
@@ -210,7 +212,7 @@ def test_presets():
         for stage in preset.stages:
             assert stage.weights.keys() <= (recipe.PAPER_WEIGHTS if stage.released else ALL).keys()
         json.dumps(asdict(preset), allow_nan=False)
-        assert registry.make("vinet", preset).critic() is None
+        assert registry.make_task("vinet", preset).critic() is None
     paper = recipe.PRESETS["paper"]
     assert paper.stages[-1].weights == {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0, "L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
     assert paper.spec.size == (256, 256)
@@ -229,7 +231,7 @@ def test_the_paper_s_stages_come_in_its_order():
     assert [(stage.sources, stage.targets) for stage in stages] == [(1, 1), (4, 1), (4, 4)]
     assert not any(name in stage.weights for stage in stages[:2] for name in ("L_F", "L_st", "L_lt"))
     assert stage_at(stages, 160000) is stages[1]
-    assert recipe.target_places(recipe.PRESETS["paper"], stages[2]) == (6, 7, 8, 9)
+    assert registry.make_task("vinet", recipe.PRESETS["paper"]).target_places(stages[2]) == (6, 7, 8, 9)
 
 
 def test_the_laptop_preset_reads_no_more_pixels_than_the_shipped_tgfnet():
@@ -241,14 +243,14 @@ def test_the_laptop_preset_reads_no_more_pixels_than_the_shipped_tgfnet():
 def test_a_few_steps_learn_and_gradients_reach_every_part():
     """A moving hole over a still picture: what one frame lacks, another shows."""
     torch.manual_seed(0)
-    clip = toy_clip("astronaut", length=1, size=(32, 32), objects=0, seed=0).clip
+    clip = toy_clip("astronaut", Shot(length=1, size=(32, 32), objects=0, seed=0)).clip
     truth = clip.frames.expand(14, -1, -1, -1)
     hole = torch.zeros(14, 1, 32, 32)
     for t in range(14):
         hole[t, :, 8:22, 2 * t % 20 : 2 * t % 20 + 10] = 1
     batch = {"truth": truth[None], "mask": hole[None]}
-    stage = Stage(1, targets=2, weights=ALL)
-    batch = registry.make("vinet", recipe.PRESETS["tiny"]).with_motion(batch, stage)
+    stage = VINetStage(1, targets=2, weights=ALL)
+    batch = registry.make_task("vinet", recipe.PRESETS["tiny"]).with_motion(batch, stage)
     net = VINet(CONFIGS["tiny"]).net
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     course = []
@@ -271,7 +273,7 @@ def test_rates_and_stages_of_the_tiny_preset_run_through_the_task():
     net = VINet(CONFIGS[preset.config]).net
     for stage in preset.stages:
         batch = a_batch(1, stage.targets, 32)
-        batch = registry.make("vinet", preset).with_motion(batch, stage)
+        batch = registry.make_task("vinet", preset).with_motion(batch, stage)
         found = recipe.compute_losses(net, batch, stage.weights, stage)
         assert found.completed.shape == (1, stage.targets, 3, 32, 32)
         assert all(torch.isfinite(value) for value in found.terms.values())

@@ -5,10 +5,11 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from vinpaint_lib import checkpoints
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems.vinet import model as vinet_model
-from vinpaint_lib.systems.vinet.model import Config, VINet
+from vinpaint_lib.systems import registry
+from vinpaint_lib.systems.vinet import released
+from vinpaint_lib.systems.vinet.model import VINet
+from vinpaint_lib.systems.vinet.towers import Config
 
 THIN = {"widths": (2, 2, 2, 2), "flow_widths": (1, 1, 1, 1)}
 
@@ -16,7 +17,7 @@ THIN = {"widths": (2, 2, 2, 2), "flow_widths": (1, 1, 1, 1)}
 @pytest.fixture
 def thin(monkeypatch):
     """The same reader with a thin network in place of the paper's, which would take 56 MB a file."""
-    monkeypatch.setattr(vinet_model, "Config", lambda **options: Config(**THIN, **options))
+    monkeypatch.setattr(released, "Config", lambda **options: Config(**THIN, **options))
     torch.manual_seed(0)
     return VINet(Config(**THIN)).net.state_dict()
 
@@ -27,7 +28,7 @@ def test_the_paper_s_network_comes_back_from_a_file_like_the_released_one(tmp_pa
     assert len(tensors) == 166
     path = tmp_path / "save_agg_rec.pth"
     torch.save({"state_dict": OrderedDict((f"module.{k}", v) for k, v in tensors.items()), "epoch": 6}, path)
-    model = checkpoints.read_released("vinet", path)
+    model = registry.build("vinet", path)
     assert isinstance(model, VINet)
     assert model.config == Config(as_released=True, bgr=True)
     assert not model.training
@@ -37,7 +38,7 @@ def test_the_paper_s_network_comes_back_from_a_file_like_the_released_one(tmp_pa
 def test_the_file_for_512_is_told_by_its_name(tmp_path, thin):
     path = tmp_path / "save_agg_rec_512.pth"
     torch.save({"state_dict": dict(thin)}, path)
-    model = checkpoints.read_released("vinet", path)
+    model = registry.build("vinet", path)
     assert model.config.double
     assert model.multiple == 16
 
@@ -61,10 +62,10 @@ def test_tensors_that_do_not_fit_are_refused_by_name(tmp_path, thin, name):
     path = tmp_path / "vinet.pth"
     torch.save({"state_dict": change(dict(thin))}, path)
     with pytest.raises(UserError, match=sentence):
-        checkpoints.read_released("vinet", path)
+        registry.build("vinet", path)
 
 
 def test_the_file_of_another_system_is_a_sentence(tmp_path):
     torch.save({"netG": {"a": torch.ones(2)}}, tmp_path / "sttn.pth")
     with pytest.raises(UserError, match="has no 'state_dict' with weights in it"):
-        checkpoints.read_released("vinet", tmp_path / "sttn.pth")
+        registry.build("vinet", tmp_path / "sttn.pth")

@@ -7,8 +7,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks import align_and_attend_answers as answers
-from vinpaint_lib.lessons.checks import verdict
+from vinpaint_lib.lessons.checks import align_and_attend_answers as answers, verdict
 from vinpaint_lib.systems.align_attend import attention
 
 CHECKS = ("attend_from_hole", "masked_cosine", "weigh_references")

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
 from vinpaint_lib.motion import warp
-from vinpaint_lib.scoring import frechet as frechet_distance
-from vinpaint_lib.scoring import metrics
+from vinpaint_lib.scoring import frechet as frechet_distance, metrics
 
 CHECKS = ("psnr", "similarity", "warping_error", "frechet")
 

@@ -1,0 +1,1 @@
+"""One small computation of one notebook each."""

@@ -54,7 +54,7 @@ def windows_figure(rows: Mapping[str, Sequence[int]], target: int, length: int) 
     return figure
 
 
-def looks(
+def attention_rows(
     target: tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]],
     rows: Mapping[str, tuple[Float[Tensor, "r a b"], tuple[int, int]]],
     references: tuple[Float[Tensor, "r 3 h w"], Float[Tensor, "r 1 h w"]],
@@ -65,13 +65,13 @@ def looks(
     columns: int = 5,
     shares: bool = True,
 ) -> None:
-    """For each row the target with the asking position, then the references that give most (see `looks_figure`)."""
+    """For each row the target with the asking position, then the references that give most (see `attention_figure`)."""
     page.show(
-        looks_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True
+        attention_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True
     )
 
 
-def looks_figure(
+def attention_figure(
     target: tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]],
     rows: Mapping[str, tuple[Float[Tensor, "r a b"], tuple[int, int]]],
     references: tuple[Float[Tensor, "r 3 h w"], Float[Tensor, "r 1 h w"]],

@@ -100,12 +100,12 @@ class AlignAttend(Inpainter):
         frames, masks = (rearrange(x[places], "r c h w -> 1 r c h w").to(device) for x in (window.frames, window.masks))
         for n, i in enumerate(step.references):
             if i not in cache:
-                cache[i] = self.net.look(frames[:, n : n + 1], masks[:, n : n + 1]).features
+                cache[i] = self.net.encode_references(frames[:, n : n + 1], masks[:, n : n + 1]).features
         reach = self.config.reach
         for i in [i for i in cache if reach is not None and i < step.targets[0] - reach]:
             del cache[i]
         if not places:
-            return self.net.look(frames, masks)
+            return self.net.encode_references(frames, masks)
         return References(frames, masks, torch.cat([cache[i] for i in step.references], dim=1))
 
 

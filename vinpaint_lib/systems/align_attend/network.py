@@ -179,7 +179,7 @@ class AlignAttendNet(nn.Module):
 
         What is carried from one target to the next carries no gradient. Height and width must divide by 8.
         """
-        known = self.look(frames[:, :references], masks[:, :references])
+        known = self.encode_references(frames[:, :references], masks[:, :references])
         done: list[Painted] = []
         previous: list[Tensor] = []
         for t in range(references, frames.shape[1]):
@@ -196,7 +196,7 @@ class AlignAttendNet(nn.Module):
             torch.stack([one.mask for one in moved], dim=1) if moved else frames.new_zeros(b, 0, 1, height, width),
         )
 
-    def look(self, frames: Float[Tensor, "b r 3 h w"], masks: Float[Tensor, "b r 1 h w"]) -> References:
+    def encode_references(self, frames: Float[Tensor, "b r 3 h w"], masks: Float[Tensor, "b r 1 h w"]) -> References:
         """Encode frames (0 in their holes) as references."""
         flat = self.encoder(*(rearrange(x, "b r c h w -> (b r) c h w") for x in (frames, masks)))
         return References(frames, masks, rearrange(flat, "(b r) c h w -> b r c h w", b=len(frames)))

@@ -141,7 +141,7 @@ class MultiPatchAttention(nn.Module):
         merged = frame_by_frame(self.output_linear, rearrange(heads, "b t c h w -> (b t) c h w"))
         return rearrange(merged, "(b t) c h w -> b t c h w", b=len(heads))
 
-    def look(
+    def attention_row(
         self,
         maps: Float[Tensor, "b t c h w"],
         masks: Float[Tensor, "b t 1 h w"] | None,

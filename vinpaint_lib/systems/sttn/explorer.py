@@ -65,13 +65,13 @@ class PatchExplorer:
         device = next(self.net.parameters()).device
         clip, holes = (rearrange(x, "t c h w -> 1 t c h w").to(device) for x in (self.frames, self.masks))
         with torch.no_grad():
-            return self.net.look(clip, holes, block=block, head=head, query=self.query(head, place))[0].cpu()
+            return self.net.attention_row(clip, holes, block=block, head=head, query=self.query(head, place))[0].cpu()
 
     def figure(self, block: int, head: int, place: tuple[int, int, int]) -> Figure:
         """Six frames of the window, navy where content is taken from; the query patch has an orange frame."""
         name = f"{PARTS[head]} x {PARTS[head]}, block {block}"
         row = {name: (self.weights(block, head, place), self.query(head, place))}
-        return sttn_figures.looks_figure(row, self.frames, self.masks, self.numbers)
+        return sttn_figures.attention_figure(row, self.frames, self.masks, self.numbers)
 
     def still(self, block: int, head: int, place: tuple[int, int, int], alt: str) -> None:
         """The explorer's picture without widgets."""

@@ -45,7 +45,7 @@ def patch_grids(
     page.show(figure, alt, photo=True)
 
 
-def looks(
+def attention_rows(
     rows: Looks,
     frames: Float[Tensor, "t 3 h w"],
     masks: Float[Tensor, "t 1 h w"],
@@ -55,11 +55,11 @@ def looks(
     truth: Truth | None = None,
     columns: int = 6,
 ) -> None:
-    """For each head a row of frames, the darker a patch the more is taken from it (see `looks_figure`)."""
-    page.show(looks_figure(rows, frames, masks, numbers, truth=truth, columns=columns), alt, photo=True)
+    """For each head a row of frames, the darker a patch the more is taken from it (see `attention_figure`)."""
+    page.show(attention_figure(rows, frames, masks, numbers, truth=truth, columns=columns), alt, photo=True)
 
 
-def looks_figure(
+def attention_figure(
     rows: Looks,
     frames: Float[Tensor, "t 3 h w"],
     masks: Float[Tensor, "t 1 h w"],

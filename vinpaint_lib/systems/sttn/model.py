@@ -52,7 +52,7 @@ class STTN(Inpainter):
             yield Step(targets, references)
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
-        """Fill all targets of the window at once. No maps: `net.look` shows single rows of the attention."""
+        """Fill all targets of the window at once. No maps: `net.attention_row` shows single rows of the attention."""
         device = next(self.parameters()).device
         features = self.encoded(window, step, state, device)
         masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)

@@ -169,7 +169,7 @@ class STTNGenerator(nn.Module):
         """Features -> frames in [-1, 1], float32."""
         return torch.tanh(self.decoder(features).float())
 
-    def look(
+    def attention_row(
         self,
         frames: Float[Tensor, "b t 3 h w"],
         masks: Float[Tensor, "b t 1 h w"],
@@ -190,7 +190,7 @@ class STTNGenerator(nn.Module):
         sharpness = self.sharpness(features.shape[-2], features.shape[-1])
         layer = self.transformer[block].attention
         assert isinstance(layer, MultiPatchAttention)
-        return layer.look(features, self.key_masks(masks), head, query, sharpness)
+        return layer.attention_row(features, self.key_masks(masks), head, query, sharpness)
 
 
 def initialise(net: STTNGenerator) -> None:

@@ -12,12 +12,12 @@ from vinpaint_lib.systems.tgfnet import groups
 
 def shown_elsewhere(trust: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 h w"]:
     """1 where some group brings a pixel that was given in another frame; the model's own outputs do not count."""
-    return reduce((trust > groups.OWN + 1e-4).float(), "n 1 h w -> 1 h w", "max")
+    return reduce((trust > groups.EARLIER + 1e-4).float(), "n 1 h w -> 1 h w", "max")
 
 
 def nearest_age(age: Float[Tensor, "n 1 h w"], trust: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 h w"]:
     """Frames to the nearest frame that shows the pixel, over all groups; 0 where no given pixel was found."""
-    given = torch.where(trust > groups.OWN + 1e-4, age, torch.inf)
+    given = torch.where(trust > groups.EARLIER + 1e-4, age, torch.inf)
     nearest = reduce(given, "n 1 h w -> 1 h w", "min")
     return torch.where(torch.isfinite(nearest), nearest, 0)
 

@@ -1,4 +1,10 @@
-"""TODO header of vinpaint_lib.systems.tgfnet.groups."""
+"""TGF-Net's groups (sec. B, E): references aligned to the target before the fusion, and a group that is never empty.
+
+Each walk and each pick of `motion/chains.py` gives one group, so one aligned reference may be assembled from several
+frames. The last group, the *guess*, shows every pixel: what no walk met is the model's earlier output there (sec. H),
+mixed half and half with a membrane through the surroundings, or the membrane alone. It keeps its low trust and leaves
+the choice to the attention. An earlier output alone would drift away from the hole's present edge.
+"""
 
 from typing import NamedTuple
 
@@ -10,12 +16,11 @@ from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.holes.smooth import complete
-from vinpaint_lib.interface import Window
-from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Walk, chain, collect
+from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Search, Views, Walk, chain, collect
 from vinpaint_lib.motion.links import Links
 
-OWN = 0.1
-MEMBRANE = 0.05
+EARLIER = 0.1  # trust of the guess where an earlier output is in it
+MEMBRANE = 0.05  # and elsewhere
 FINE = 2  # the membrane of colours is solved on a grid this much coarser than the picture
 KEEP = 0.5  # share of the earlier output in the guess
 
@@ -30,31 +35,21 @@ class Groups(NamedTuple):
 
 
 def gather_groups(
-    window: Window,
-    target: int,
-    links: Links,
-    box: Box,
-    *,
-    ways: tuple[Walk, ...] = WALKS,
-    picks: int = 2,
-    reach: int = 24,
-    use_own: str = "unseen",
+    search: Search, links: Links, views: Views, *, ways: tuple[Walk, ...] = WALKS, reach: int = 24
 ) -> tuple[Groups, EarlierOutput | None]:
-    """Aligned references of frame `target` (an index of the clip) inside `box`, `picks` for every walk of `ways`.
+    """Aligned references of the search's target inside its box: `search.picks` groups for every walk of `ways`.
 
-    `reach` is the longest walk in frames. `use_own`: how outputs that were written back count; "unseen" =
-    only where no real pixel was met, and then apart, as the second result, for `guess`; "all" = like real pixels
-    (TGF-Net sec. H to the letter); "off" = never.
+    `reach` is the longest walk in frames. The second result is what earlier outputs show, for `guess`; TGF-Net sec. H
+    to the letter is the search's feedback "all".
     """
-    place = {index: n for n, index in enumerate(window.indices)}
-    collected, own = [], None
+    collected, earlier = [], None
     for walk in ways:
-        steps = chain(links, walk, target, box, reach, set(window.indices))
-        groups, met = collect(steps, window, place, links, target, box, picks, use_own)
-        collected += groups
-        if own is None and met.age.any():
-            own = met
-    names = tuple(f"{walk.name}{' later' * (pick > 0)}" for walk in ways for pick in range(picks))
+        steps = chain(links, walk, search.target, search.box, reach, set(search.window.indices))
+        found, written = collect(search, steps, views)
+        collected += found
+        if earlier is None and written.age.any():
+            earlier = written
+    names = tuple(f"{walk.name}{' later' * (pick > 0)}" for walk in ways for pick in range(search.picks))
     frames, trust, age = (np.stack(part) for part in zip(*collected, strict=True))
     aligned = Groups(
         rearrange(torch.from_numpy(frames), "n h w c -> n c h w").contiguous(),
@@ -62,24 +57,24 @@ def gather_groups(
         rearrange(torch.from_numpy(age), "n h w -> n 1 h w"),
         names,
     )
-    return aligned, own
+    return aligned, earlier
 
 
 def guess(
-    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, own: EarlierOutput | None = None
+    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, earlier: EarlierOutput | None = None
 ) -> Groups:
-    """One group that shows every pixel: known, else the most trusted, else own output and membrane mixed."""
+    """One group that shows every pixel: known, else the most trusted, else earlier output and membrane mixed."""
     best = rearrange(aligned.trust.argmax(dim=0), "1 h w -> 1 1 h w").expand(1, 3, -1, -1)
     picture = torch.where(mask > 0, torch.gather(aligned.frames, 0, best)[0], target)
     unknown = (mask > 0) & (reduce(aligned.trust, "n 1 h w -> 1 h w", "max") == 0)
     smooth = complete(rearrange(picture, "c h w -> h w c").numpy(), rearrange(unknown, "1 h w -> h w").numpy(), FINE)
     picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float()
     trust, age = torch.full_like(mask, MEMBRANE), torch.zeros_like(mask)
-    if own is not None:
-        met = unknown & torch.from_numpy(own.age > 0)
-        mixed = KEEP * rearrange(torch.from_numpy(own.picture), "h w c -> c h w") + (1 - KEEP) * picture
-        picture, age = torch.where(met, mixed, picture), torch.where(met, torch.from_numpy(own.age), age)
-        trust = torch.where(met, OWN, trust)
+    if earlier is not None:
+        met = unknown & torch.from_numpy(earlier.age > 0)
+        mixed = KEEP * rearrange(torch.from_numpy(earlier.picture), "h w c -> c h w") + (1 - KEEP) * picture
+        picture, age = torch.where(met, mixed, picture), torch.where(met, torch.from_numpy(earlier.age), age)
+        trust = torch.where(met, EARLIER, trust)
     frames, trust, age = (rearrange(x, "c h w -> 1 c h w") for x in (picture, trust, age))
     return Groups(frames, trust, age, ("guess",))
 
@@ -96,6 +91,6 @@ def join(parts: list[Groups]) -> Groups:
 
 def nothing(box: Box) -> Groups:
     """One group that shows nothing."""
-    height, width = box.bottom - box.top, box.right - box.left
+    height, width = box.size
     empty = torch.zeros(1, 1, height, width)
     return Groups(torch.zeros(1, 3, height, width), empty, empty.clone(), ("nothing",))

@@ -88,19 +88,14 @@ class TGFNet(Inpainter):
     def align(self, window: Window, target: int, box: Box, state: dict[str, Any]) -> groups.Groups:
         """The groups' references inside `box`, by every way that the configuration names."""
         chained = tuple(name for name in self.config.align if name in ("flow", "homography"))
-        parts, own = [], None
+        parts, earlier = [], None
         if chained:
             links = state.setdefault("links", Links())
             links.update(window.indices, window.frames, torch.maximum(window.masks, window.filled))
-            aligned, own = groups.gather_groups(
-                window,
-                target,
-                links,
-                box,
-                ways=chains.walks(chained),
-                picks=self.config.picks,
-                reach=self.config.reach,
-                use_own=self.config.feedback,
+            views = state.setdefault("views", chains.Views())
+            search = chains.Search(window, target, box, self.config.picks, self.config.feedback)
+            aligned, earlier = groups.gather_groups(
+                search, links, views, ways=chains.walks(chained), reach=self.config.reach
             )
             parts.append(aligned)
         for name in self.config.align:
@@ -111,7 +106,7 @@ class TGFNet(Inpainter):
             return joined
         place = window.indices.index(target)
         cut = box.slices
-        spare = groups.guess(window.frames[place][:, *cut], window.masks[place][:, *cut], joined, own)
+        spare = groups.guess(window.frames[place][:, *cut], window.masks[place][:, *cut], joined, earlier)
         return groups.join([joined, spare])
 
     def align_whole(self, name: str, window: Window, target: int, box: Box) -> groups.Groups:

@@ -22,7 +22,7 @@ from vinpaint_lib.losses import pixels
 from vinpaint_lib.losses.features import FeatureNet, find_features
 from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.tgfnet import losses
-from vinpaint_lib.systems.tgfnet.groups import MEMBRANE, OWN
+from vinpaint_lib.systems.tgfnet.groups import EARLIER, MEMBRANE
 from vinpaint_lib.systems.tgfnet.losses import PAPER_WEIGHTS
 from vinpaint_lib.systems.tgfnet.model import Trainable
 from vinpaint_lib.systems.tgfnet.samples import TargetPool, TargetSpec
@@ -91,11 +91,13 @@ def compute_losses(
     """The terms of sec. F for one batch of `samples.SamplePool`, keyed by the paper's symbols, unweighted.
 
     Terms with weight 0 or without a feature net are left out, so that they cost nothing. With `shift` the guess is
-    the network's own output, moved by that many pixels.
+    an output of the network, moved by that many pixels.
     """
     truth, mask = batch["truth"], batch["mask"]
     known = truth * (1 - mask)
-    spare = with_own_output(model, batch, shift) if shift is not None else (batch["guess"], MEMBRANE * (mask * 0 + 1))
+    spare = (
+        with_earlier_output(model, batch, shift) if shift is not None else (batch["guess"], MEMBRANE * (mask * 0 + 1))
+    )
     fused, aligned, visible = model(known, mask, batch["aligned"], batch["trust"], *spare)
     terms = {"L_py": losses.pixel_loss([fused.frame, *fused.heads], truth, mask)}
     shown = pixels.composite(fused.frame, truth, mask)
@@ -113,7 +115,7 @@ def compute_losses(
 
 
 @torch.no_grad()
-def with_own_output(
+def with_earlier_output(
     model: nn.Module, batch: dict[str, Float[Tensor, "b *_"]], shift: Float[Tensor, "b 2"]
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
     """The guess as feedback will have it (TGF-Net sec. H), and its trust.
@@ -126,8 +128,8 @@ def with_own_output(
     frame = model(*inputs)[0].frame
     done = pixels.composite(frame.clamp(0, 1), truth, mask)
     moved = warp.by_flow(done, rearrange(shift, "b xy -> b xy 1 1").expand(-1, -1, *mask.shape[-2:]))
-    own = torch.where(unseen > 0, moved, batch["guess"])
-    return own, torch.where(unseen > 0, OWN, MEMBRANE * (mask * 0 + 1))
+    guess = torch.where(unseen > 0, moved, batch["guess"])
+    return guess, torch.where(unseen > 0, EARLIER, MEMBRANE * (mask * 0 + 1))
 
 
 class TGFTask(Task):
@@ -156,7 +158,7 @@ class TGFTask(Task):
         return TargetPool(source, folder, 12, seed, replace(self.preset.spec, targets=4, crops=1))
 
     def choose(self, rng: np.random.Generator, step: int) -> tuple[int, bool]:
-        """The number of groups, and whether the guess is the network's own output."""
+        """The number of groups, and whether the guess is an output of the network."""
         few, many = self.preset.groups
         groups = int(rng.integers(few, many + 1))
         earlier = self.preset.earlier

@@ -1,7 +1,7 @@
 """Training samples: one target, its hole, its aligned references, cut to a crop around the hole.
 
 A *block* is one masked clip, from which several targets and crops are taken, so that the motion between its
-frames is measured once (`blocks.py` makes and keeps them). The alignment is the code that inference runs, on
+frames is measured once (`training/pools.py` makes and keeps them). The alignment is the code that inference runs, on
 frames whose holes are blanked: nothing of the truth behind a hole reaches the references.
 """
 
@@ -20,7 +20,7 @@ from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.links import Links
-from vinpaint_lib.systems.tgfnet import groups as tgfnet_groups
+from vinpaint_lib.systems.tgfnet.groups import Groups, gather_groups, guess
 from vinpaint_lib.training.pools import BlockPool, to_bytes
 from vinpaint_lib.video.clip import Clip
 
@@ -57,7 +57,7 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
     holes = draw_holes(len(clip), clip.size, rng, spec)
     known = clip.frames * (1 - holes)
     indices = tuple(range(len(clip)))
-    links = Links()
+    links, views = Links(), chains.Views()
     links.update(indices, known, holes)
     window = Window(indices, known, holes, torch.zeros_like(holes))
     candidates = [t for t in indices if holes[t].any()]
@@ -65,7 +65,7 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
     samples: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
     for target in sorted(rng.choice(candidates, count, replace=False)):
         for box in draw_boxes(holes[target, 0], rng, spec):
-            aligned = references_of(window, int(target), links, box, rng, spec)
+            aligned = references_of(chains.Search(window, int(target), box, spec.picks), links, views, rng, spec)
             cut = box.slices
             samples["truth"].append(to_bytes(clip.frames[target][:, *cut]))
             samples["mask"].append(to_bytes(holes[target][:, *cut]))
@@ -75,18 +75,17 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
 
 
 def references_of(
-    window: Window, target: int, links: Links, box: Box, rng: np.random.Generator, spec: TargetSpec
-) -> tgfnet_groups.Groups:
+    search: chains.Search, links: Links, views: chains.Views, rng: np.random.Generator, spec: TargetSpec
+) -> Groups:
     """References by the walks of the spec; for "none", random frames as they are (CPNet's five), not aligned."""
     if "none" not in spec.walks:
-        ways = chains.walks(spec.walks)
-        return tgfnet_groups.gather_groups(window, target, links, box, ways=ways, picks=spec.picks, reach=spec.reach)[0]
-    others = [i for i in window.indices if i != target]
+        return gather_groups(search, links, views, ways=chains.walks(spec.walks), reach=spec.reach)[0]
+    window, cut = search.window, search.box.slices
+    others = [i for i in window.indices if i != search.target]
     chosen = sorted(rng.choice(others, spec.references, replace=len(others) < spec.references))
-    cut = box.slices
     frames, known = window.frames[chosen][:, :, *cut], 1 - window.masks[chosen][:, :, *cut]
-    names = tuple(f"none {i - target:+d}" for i in chosen)
-    return tgfnet_groups.Groups(frames * known, known, known, names)
+    names = tuple(f"none {i - search.target:+d}" for i in chosen)
+    return Groups(frames * known, known, known, names)
 
 
 def draw_clip(source: ClipSet, rng: np.random.Generator, spec: TargetSpec) -> Clip:
@@ -165,9 +164,9 @@ def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Float[Tensor, "*_"]]:
     """One stored sample in [0, 1], with the guess (3 h w) that its references leave (`gather.guess`)."""
     sample = {name: torch.from_numpy(np.array(array)) / 255 for name, array in arrays.items()}
     sample["aligned"] = sample["aligned"] * (sample["trust"] > 0)
-    aligned = tgfnet_groups.Groups(sample["aligned"], sample["trust"], torch.zeros_like(sample["trust"]), ())
+    aligned = Groups(sample["aligned"], sample["trust"], torch.zeros_like(sample["trust"]), ())
     known = sample["truth"] * (1 - sample["mask"])
-    sample["guess"] = tgfnet_groups.guess(known, sample["mask"], aligned).frames[0]
+    sample["guess"] = guess(known, sample["mask"], aligned).frames[0]
     unseen = reduce(sample["trust"], "n 1 h w -> 1 h w", "max") == 0
     sample["unseen"] = sample["mask"] * unseen
     return sample
