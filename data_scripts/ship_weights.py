@@ -10,7 +10,6 @@ learns behind chained alignments (`vinpaint train tgfnet`), its affine aligner o
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 
 from vinpaint_lib.datasets.parse import without_places
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.systems.registry import SHIPPED, build
 
 PART = "affine."
@@ -56,17 +56,13 @@ def ship(network: Path, affine: Path | None = None, out: Path | None = None, his
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
     target = out or SHIPPED[model]
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(target.name + ".tmp")
-    save_file(tensors, beside, metadata={"provenance": json.dumps(provenance)})
-    try:
-        build(model, beside)
-        if beside.stat().st_size > LARGEST:
+    with draft_of(target) as draft:
+        save_file(tensors, draft, metadata={"provenance": json.dumps(provenance)})
+        build(model, draft)
+        if draft.stat().st_size > LARGEST:
             raise UserError(
-                f"{network}: {beside.stat().st_size / 1e6:.1f} MB are too many to ship; train a narrower one"
+                f"{network}: {draft.stat().st_size / 1e6:.1f} MB are too many to ship; train a narrower one"
             )
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
     return target
 
 

@@ -248,7 +248,7 @@ def test_train_hands_everything_on(monkeypatch, tmp_path, capsys):
 
 def test_evaluate_hands_everything_on(monkeypatch, tmp_path):
     seen = {}
-    monkeypatch.setattr(evaluate, "run", lambda asked: seen.update(vars(asked)))
+    monkeypatch.setattr(evaluate, "evaluate", lambda asked: seen.update(vars(asked)))
     cli.main(
         ["evaluate", "--model", "tgfnet, telea", "--data", "davis:a", "--masks", "fvi:b", "--protocol", "paper"]
         + [

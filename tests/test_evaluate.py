@@ -18,7 +18,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.scoring import metrics, protocols
-from vinpaint_lib.scoring.table import table
+from vinpaint_lib.scoring.table import score_table
 from vinpaint_lib.systems import registry
 from vinpaint_lib.toy.clip import Shot, toy_clip
 
@@ -89,7 +89,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(models: str, data: str, masks_: str = "stationary", **options) -> dict:
-    return evaluate.run(evaluate.Evaluation(models.split(","), data, masks_, **{"size": SIZE, **options}))
+    return evaluate.evaluate(evaluate.Evaluation(models.split(","), data, masks_, **{"size": SIZE, **options}))
 
 
 def truths(data: str) -> list[Tensor]:
@@ -182,7 +182,7 @@ def test_perfect_frames_are_left_out_of_means_and_counted(data: str, monkeypatch
     assert row["values"]["hole_psnr"] == {"finite": 3, "infinite": 0, "undefined": 9}
     assert row["clips"][0]["each"]["psnr"][1:] == ["inf", "inf"]
     assert row["clips"][0]["each"]["hole_psnr"][1:] == [None, None]
-    assert "9 frames" in table(result)
+    assert "9 frames" in score_table(result)
 
 
 # Holes
@@ -234,7 +234,7 @@ def test_moving_holes_are_another_clip_s_objects_grown(data: str, fakes: dict[st
 def test_object_holes_are_scored_by_warping_error_only(data: str, fakes: dict[str, Flat]):
     result = run("flat", data, "object", clips=["ant", "bee"])
     assert set(result["models"]["flat"]["mean"]) == {"warping_error", "hole_warping_error", "seconds_per_frame"}
-    text = table(result)
+    text = score_table(result)
     assert "no truth exists" in text
     assert "PSNR" not in text.splitlines()[0]
     assert "continued through the holes" in text
@@ -284,7 +284,7 @@ def test_json_holds_all_that_made_it(data: str, tmp_path: Path, capsys: pytest.C
     assert result["data"]["source"]["clips"][0][0] == "ant"
     assert [clip["frames"] for clip in result["clips"]] == [3, 3, 3]
     printed = capsys.readouterr().out
-    assert table(result) in printed
+    assert score_table(result) in printed
     rows = printed.splitlines()
     assert rows[0].split()[:3] == ["model", "PSNR", "dB"]
     assert rows[2].startswith("flat ")
@@ -312,7 +312,7 @@ def test_a_run_that_fails_writes_nothing(data: str, tmp_path: Path, monkeypatch:
 
 
 def test_toy_clips_need_no_data():
-    result = evaluate.run(evaluate.Evaluation(["flat"], size=(48, 64), limit=2, clips=["coffee"]))
+    result = evaluate.evaluate(evaluate.Evaluation(["flat"], size=(48, 64), limit=2, clips=["coffee"]))
     assert [clip["name"] for clip in result["clips"]] == ["coffee"]
 
 
@@ -357,7 +357,7 @@ def test_a_clip_without_published_masks_and_a_lonely_clip_are_named(data: str, t
 
 @pytest.mark.parametrize("kind", ["stationary", "moving"])
 def test_davis(davis: Path, kind: str):
-    result = evaluate.run(
+    result = evaluate.evaluate(
         evaluate.Evaluation(
             ["telea", "flow"], f"davis:{davis}", kind, size=(120, 216), limit=4, clips=["bmx-trees", "scooter-black"]
         )

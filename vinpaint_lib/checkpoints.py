@@ -4,7 +4,6 @@ Every file is written beside its final name and renamed, so that a killed run le
 """
 
 import json
-import os
 import pickle
 import re
 import warnings
@@ -18,14 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 
 
 def save_weights(model: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
     """Write all tensors of `model` as float32; `provenance` goes into the file's header as JSON."""
     tensors = {name: value.detach().float().cpu().contiguous() for name, value in model.state_dict().items()}
-    beside = path.with_name(path.name + ".tmp")
-    save_file(tensors, beside, metadata={"provenance": json.dumps(provenance)})
-    os.replace(beside, path)
+    with draft_of(path) as draft:
+        save_file(tensors, draft, metadata={"provenance": json.dumps(provenance)})
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -70,9 +69,8 @@ def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a training state atomically."""
-    beside = path.with_name(path.name + ".tmp")
-    torch.save(state, beside)
-    os.replace(beside, path)
+    with draft_of(path) as draft:
+        torch.save(state, draft)
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def evaluate(
     from vinpaint_lib import evaluate as evaluation
     from vinpaint_lib.options import choose_device, parse_size
 
-    evaluation.run(
+    evaluation.evaluate(
         evaluation.Evaluation(
             models=split(model),
             data=data,

@@ -25,7 +25,7 @@ from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.ablation import Ablation, describe
-from vinpaint_lib.scoring.table import plain, summary, table, write_json
+from vinpaint_lib.scoring.table import plain, score_table, summary, write_json
 from vinpaint_lib.systems import registry
 
 Size = tuple[int, int]
@@ -74,7 +74,7 @@ class Evaluation:
         return shlex.join([*words, "--device", self.device])
 
 
-def run(asked: Evaluation) -> dict[str, Any]:
+def evaluate(asked: Evaluation) -> dict[str, Any]:
     """Fill every clip with every model, score, print the table; return (and write to `out`) everything as JSON data.
 
     Progress goes to stderr. Raises UserError, before anything is filled: unknown model, protocol, masks, clip, missing
@@ -136,7 +136,7 @@ def run(asked: Evaluation) -> dict[str, Any]:
     }
     if parts is not None:
         result["ablation"] = describe(parts)
-    print(table(result, parts))
+    print(score_table(result, parts))
     if asked.out is not None:
         write_json(asked.out, result)
     return result

@@ -25,6 +25,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.lessons import manifest
 
 DEMO = Path("notebooks/09_attention_maps.ipynb")
@@ -89,9 +90,8 @@ def store(notebook: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         execute(notebook, Path(folder) / "executed.ipynb", {})
         executed = nbformat.read(Path(folder) / "executed.ipynb", as_version=4)
-    beside = notebook.with_name(f".{notebook.name}.tmp")
-    nbformat.write(stored_form(executed, notebook), beside)
-    os.replace(beside, notebook)
+    with draft_of(notebook) as draft:
+        nbformat.write(stored_form(executed, notebook), draft)
     return notebook
 
 
@@ -146,9 +146,8 @@ def to_html(notebook: Path) -> Path:
     """Write a page beside an executed notebook: same name, suffix .html."""
     body, _ = HTMLExporter().from_filename(str(notebook))
     out = notebook.with_suffix(".html")
-    beside = out.with_name(f".{out.name}.tmp")
-    beside.write_text(body, encoding="utf-8")
-    os.replace(beside, out)
+    with draft_of(out) as draft:
+        draft.write_text(body, encoding="utf-8")
     return out
 
 

@@ -12,7 +12,7 @@ from vinpaint_lib.alignment import affine
 from vinpaint_lib.alignment.learned import LearnedAffine, mutually_visible, warp_references
 from vinpaint_lib.alignment.matching import REACH, correlate_around, peak
 from vinpaint_lib.alignment.pair_losses import align_loss, distance, fit_known, losses
-from vinpaint_lib.alignment.pairs import Motion, make_pairs, project
+from vinpaint_lib.alignment.pairs import CameraRange, make_pairs, project
 from vinpaint_lib.motion import warp
 
 
@@ -223,7 +223,7 @@ def test_refuses_shapes_that_disagree():
 
 def pairs(seed: int = 0, **motion):
     rng = torch.Generator().manual_seed(seed)
-    return make_pairs(repeat(photo(), "1 c h w -> b c h w", b=4), (64, 112), rng, Motion(**motion))
+    return make_pairs(repeat(photo(), "1 c h w -> b c h w", b=4), (64, 112), rng, CameraRange(**motion))
 
 
 def test_the_known_motion_carries_the_reference_onto_the_target():

@@ -19,7 +19,7 @@ def test_forms_that_are_compared_compute_the_same():
 def test_a_form_that_differs_is_refused():
     forms = {"one": lambda: torch.ones(2), "two": lambda: torch.zeros(2)}
     with pytest.raises(AssertionError, match="two computes something else"):
-        bench_forms.run(forms, lambda form: 0.0)
+        bench_forms.compare_forms(forms, lambda form: 0.0)
 
 
 def test_the_loop_plays_back_and_forth():

@@ -30,7 +30,7 @@ def test_a_lesson_is_read_from_its_notebook(tmp_path):
     first, second = catalogue.listed(tmp_path)
     assert first.paper == first.sections == ""
     assert second == (tmp_path / "04_b.ipynb", "04 · Temporal attention", "TGF-Net", "3D", 25, ("share",))
-    assert catalogue.table([first, second]).splitlines()[2:] == [
+    assert catalogue.readme_table([first, second]).splitlines()[2:] == [
         "| [00 Temporal attention](notebooks/00_a.ipynb) | - | 25 s | 1 |",
         "| [04 Temporal attention](notebooks/04_b.ipynb) | TGF-Net, 3D | 25 s | 1 |",
     ]

@@ -236,7 +236,7 @@ def test_covered_pixels_and_motion_boundaries_do_not_count():
     assert motion.scored[0, 0, 10:20, 4].sum() == 0
     assert motion.scored[0, 0, 11:19, 5:14].min() == 1
     assert metrics.warping_error(frames, frames, motion).max() < 1e-10
-    everything = metrics.Motion(forward, torch.ones_like(motion.scored), "exact")
+    everything = metrics.ScoredMotion(forward, torch.ones_like(motion.scored), "exact")
     assert metrics.warping_error(frames, frames, everything).min() > 1e-3
 
 

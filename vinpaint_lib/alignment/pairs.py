@@ -19,7 +19,7 @@ from vinpaint_lib.motion import warp
 
 
 @dataclass(frozen=True)
-class Motion:
+class CameraRange:
     """How far the camera moves. Shifts in half pictures, turns in degrees, the others as logarithms or plain shares."""
 
     shifts: tuple[float, ...] = (0.06, 0.2, 0.5)  # standard deviations, one is drawn for each pair
@@ -43,10 +43,10 @@ class Pair(NamedTuple):
 
 
 def make_pairs(
-    photos: Float[Tensor, "b 3 ph pw"], size: tuple[int, int], rng: Generator, motion: Motion | None = None
+    photos: Float[Tensor, "b 3 ph pw"], size: tuple[int, int], rng: Generator, motion: CameraRange | None = None
 ) -> Pair:
     """One pair from each photograph, at `size` (height, width); photographs also lend their texture to cut-outs."""
-    motion = motion or Motion()
+    motion = motion or CameraRange()
     b = len(photos)
     view = square(
         random_affine(b, size, rng, shift=0.25, turn=8.0, zoom=0.15, stretch=0.1, base=uniform(b, 0.55, 0.8, rng))
@@ -70,7 +70,7 @@ def make_pairs(
     return Pair(noisy(target, rng), holes[0], fronts[0], noisy(reference, rng), holes[1], fronts[1], known)
 
 
-def camera(b: int, size: tuple[int, int], rng: Generator, motion: Motion) -> Float[Tensor, "b 3 3"]:
+def camera(b: int, size: tuple[int, int], rng: Generator, motion: CameraRange) -> Float[Tensor, "b 3 3"]:
     """Random camera motions, target to reference."""
     shift = torch.tensor(motion.shifts)[torch.randint(len(motion.shifts), (b,), generator=rng)]
     known = square(random_affine(b, size, rng, shift, motion.turn, motion.zoom, motion.stretch))

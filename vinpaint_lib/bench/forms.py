@@ -38,7 +38,7 @@ def compare(timed: Timer) -> dict[str, dict[str, float]]:
         }
 
 
-def run(forms: dict[str, Callable[[], Tensor]], timed: Timer, tolerance: float = 1e-4) -> dict[str, float]:
+def compare_forms(forms: dict[str, Callable[[], Tensor]], timed: Timer, tolerance: float = 1e-4) -> dict[str, float]:
     """Assert that all forms agree with the first, then time them."""
     expected = next(iter(forms.values()))()
     for name, form in forms.items():
@@ -67,7 +67,7 @@ def pair_convolution(timed: Timer) -> dict[str, float]:
         "one 3D convolution": stacked,
         "library": lambda: stream(target, references),
     }
-    return run(forms, timed)
+    return compare_forms(forms, timed)
 
 
 def attention(timed: Timer) -> dict[str, float]:
@@ -89,7 +89,9 @@ def attention(timed: Timer) -> dict[str, float]:
     def plain() -> Tensor:
         return (groups * torch.softmax(score, dim=1)).sum(dim=1)
 
-    return run({"loop over pixels": loop, "torch": plain, "library": lambda: fusion.fuse(groups, score)}, timed)
+    return compare_forms(
+        {"loop over pixels": loop, "torch": plain, "library": lambda: fusion.fuse(groups, score)}, timed
+    )
 
 
 def attention_layer(channels: int, size: tuple[int, int], frames: int) -> tuple[MultiPatchAttention, Tensor, Tensor]:
@@ -119,7 +121,7 @@ def patches(timed: Timer) -> dict[str, float]:
 
     forms: dict[str, Callable[[], Tensor]] = {"loop over queries": loop}
     forms |= {name: partial(form, layer, maps, masks) for name, form in ATTENTION_FORMS.items()}
-    return run(forms, timed)
+    return compare_forms(forms, timed)
 
 
 def backward_warp(timed: Timer) -> dict[str, float]:
@@ -140,7 +142,7 @@ def backward_warp(timed: Timer) -> dict[str, float]:
                             result[0, :, y, x] += wy * wx * image[0, :, yy, xx]
         return result
 
-    return run({"loop over pixels": loop, "library": lambda: warp.by_flow(image, motion)}, timed)
+    return compare_forms({"loop over pixels": loop, "library": lambda: warp.by_flow(image, motion)}, timed)
 
 
 def membrane(timed: Timer) -> dict[str, float]:
@@ -157,6 +159,6 @@ def membrane(timed: Timer) -> dict[str, float]:
             v[unknown] = around[unknown]
         return torch.from_numpy(v)
 
-    return run(
+    return compare_forms(
         {"2,000 sweeps": sweeps, "library": lambda: torch.from_numpy(solve_membrane(values, unknown))}, timed, 1e-6
     )

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib.bench import forms, vinet
 from vinpaint_lib.bench.process_memory import peak
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.holes import masks
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.motion.links import Links
@@ -269,6 +269,5 @@ def main() -> None:
         return
     result = report(options.quick, options.threads)
     if options.out:
-        with tempfile.NamedTemporaryFile("w", dir=options.out.parent, delete=False) as file:
-            json.dump(result, file, indent=1)
-        os.replace(file.name, options.out)
+        with draft_of(options.out) as draft:
+            draft.write_text(json.dumps(result, indent=1))

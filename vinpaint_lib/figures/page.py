@@ -1,7 +1,6 @@
 """TODO header of vinpaint_lib.figures.page."""
 
 import io
-import os
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -15,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from torch import Tensor
+
+from vinpaint_lib.files import draft_of
 
 DPI = 80  # in a notebook, which stores every figure; files get twice that
 WIDTH = 9.0  # inches
@@ -56,9 +57,8 @@ def encoded(figure: Figure, photo: bool) -> bytes:
 def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure as PNG, beside its final name first, so that no half picture is left."""
     path = Path(path)
-    beside = path.with_name(path.name + ".tmp")
-    figure.savefig(beside, format="png", dpi=2 * DPI)
-    os.replace(beside, path)
+    with draft_of(path) as draft:
+        figure.savefig(draft, format="png", dpi=2 * DPI)
     return path
 
 

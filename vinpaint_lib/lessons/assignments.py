@@ -7,7 +7,6 @@ function. The last two carry nbgrader's metadata, so that courses which use nbgr
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 TELLING = 30  # characters: shorter lines, such as `height, width = x.shape[-2:]`, stand in any code
@@ -132,9 +132,8 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
             raise UserError(f"{path}: {error}") from error
     out.mkdir(parents=True, exist_ok=True)
     for path, copy in made.items():
-        beside = path.with_name(f".{path.name}.tmp")
-        nbformat.write(copy, beside)
-        os.replace(beside, path)
+        with draft_of(path) as draft:
+            nbformat.write(copy, draft)
     return list(made)
 
 

@@ -61,11 +61,11 @@ def listed(folder: Path = FOLDER) -> list[Lesson]:
     return found
 
 
-def table(lessons: list[Lesson]) -> str:
+def readme_table(lessons: list[Lesson]) -> str:
     """README's table."""
     head = ["| notebook | paper, sections | on two CPU cores | exercises |", "|---|---|---|---|"]
     return "\n".join([*head, *(lesson.row() for lesson in lessons)])
 
 
 if __name__ == "__main__":
-    print(table(listed()))
+    print(readme_table(listed()))

@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 
 NAME = "metrics.json"
 
@@ -25,9 +25,8 @@ def write(out_dir: str | Path, values: Mapping[str, Any]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out_dir}: cannot be made ({error.strerror}); give another out_dir") from error
-    beside = path.with_name(f"{NAME}.tmp")
-    beside.write_text(json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    with draft_of(path) as draft:
+        draft.write_text(json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 

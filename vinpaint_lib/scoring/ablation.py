@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
-class Row(NamedTuple):
+class AblationRow(NamedTuple):
     """One row: what the configuration changes, and the FID that the paper prints for it (number in brackets)."""
 
     name: str
@@ -22,7 +22,7 @@ class Ablation:
 
     model: str
     switches: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AblationRow, ...]
     heading: str
     notes: tuple[str, ...]
 

@@ -38,7 +38,7 @@ class Mean(NamedTuple):
     undefined: int
 
 
-class Motion(NamedTuple):
+class ScoredMotion(NamedTuple):
     """True motion t -> t+1 in pixels, where it can be scored (1), and the name of its estimator."""
 
     forward: Float[Tensor, "p 2 h w"]
@@ -111,20 +111,20 @@ def ssim_window(protocol: str, height: int, width: int) -> int:
     return side if side % 2 else side - 1
 
 
-def truth_motion(truth: Float[Tensor, "t 3 h w"]) -> Motion:
+def truth_motion(truth: Float[Tensor, "t 3 h w"]) -> ScoredMotion:
     """Motion of the true frames by DIS, both ways, with what can be scored."""
     pairs = list(pairwise(truth))
     if not pairs:
         height, width = truth.shape[-2:]
-        return Motion(torch.zeros(0, 2, height, width), torch.zeros(0, 1, height, width), flow.ESTIMATOR)
+        return ScoredMotion(torch.zeros(0, 2, height, width), torch.zeros(0, 1, height, width), flow.ESTIMATOR)
     forward = torch.stack([flow.dis(a, b) for a, b in pairs])
     backward = torch.stack([flow.dis(b, a) for a, b in pairs])
-    return Motion(forward, (~hidden(forward, backward)).float(), flow.ESTIMATOR)
+    return ScoredMotion(forward, (~hidden(forward, backward)).float(), flow.ESTIMATOR)
 
 
-def exact_motion(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]) -> Motion:
+def exact_motion(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]) -> ScoredMotion:
     """Motion that is known, as toy clips know theirs; the same rule says what can be scored."""
-    return Motion(forward, (~hidden(forward, backward)).float(), EXACT)
+    return ScoredMotion(forward, (~hidden(forward, backward)).float(), EXACT)
 
 
 def hidden(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]) -> Bool[Tensor, "p 1 h w"]:
@@ -139,7 +139,7 @@ def hidden(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]
 def warping_error(
     output: Float[Tensor, "t 3 h w"],
     truth: Float[Tensor, "t 3 h w"],
-    motion: Motion | None = None,
+    motion: ScoredMotion | None = None,
     hole: Float[Tensor, "t 1 h w"] | None = None,
 ) -> Float64[Tensor, " p"]:
     """E_warp of each pair (t, t+1): sum(scored * diff^2) / sum(scored), averaged over RGB in [0, 1].

@@ -135,7 +135,7 @@ def cases(
         yield rule.make(source, i, Clip(frames, clip.masks, clip.fps, clip.name), seed)
 
 
-def motion_of(case: Case, rule: MaskRule) -> metrics.Motion:
+def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
     """The motion that E_warp follows, estimated once per clip on the true frames.
 
     Behind a real object there is no truth: there the flow of the surroundings is continued through the hole.
@@ -162,7 +162,7 @@ def estimator(rule: MaskRule) -> str:
 
 
 def score(
-    filled: Float[Tensor, "t 3 h w"], case: Case, motion: metrics.Motion, rule: MaskRule, protocol: str
+    filled: Float[Tensor, "t 3 h w"], case: Case, motion: metrics.ScoredMotion, rule: MaskRule, protocol: str
 ) -> dict[str, Float64[Tensor, " n"]]:
     """Every score of one filled clip, per frame or per pair of frames. PSNR and SSIM only where there is a truth."""
     output = metrics.to_8bit(filled) if protocol == "paper" else filled

@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.scoring.ablation import Ablation, beside_paper
 
@@ -61,7 +61,7 @@ def plain_value(value: float) -> float | str | None:
     return float(f"{value:.9g}") if math.isfinite(value) else "inf"
 
 
-def table(result: dict[str, Any], ablation: Ablation | None = None) -> str:
+def score_table(result: dict[str, Any], ablation: Ablation | None = None) -> str:
     """The means as text, and below it what they mean; with `ablation`, whose rows they are, the paper's beside them."""
     rows = result["models"]
     shown = [key for key in COLUMNS if any(key in row["mean"] for row in rows.values())]
@@ -101,12 +101,9 @@ def cell(value: float | str | None, factor: float, digits: int) -> str:
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """Write beside the final name, then rename: an interrupted run leaves no half table."""
-    beside = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        with draft_of(path) as draft:
+            draft.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"--out {path}: cannot be written ({error.strerror}); give another place") from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -17,13 +17,13 @@ def random_frames(length: int, rng: np.random.Generator, count: int = 5) -> Indi
 
     Raises UserError when the clip is shorter than that.
     """
-    check(length, count)
+    check_count(length, count)
     return tuple(sorted(int(i) for i in rng.choice(length, count, replace=False)))
 
 
 def consecutive_frames(length: int, rng: np.random.Generator, count: int = 5) -> Indices:
     """`count` neighbouring frames from a random place; 3DCN takes 32. Raises UserError when the clip is shorter."""
-    check(length, count)
+    check_count(length, count)
     start = int(rng.integers(length - count + 1))
     return tuple(range(start, start + count))
 
@@ -58,6 +58,6 @@ def cpnet_references(t: int, length: int, reach: int = 120, step: int = 2, *, as
     return tuple(i for i in range(start, stop, step) if i != t)
 
 
-def check(length: int, count: int) -> None:
+def check_count(length: int, count: int) -> None:
     if not 1 <= count <= length:
         raise UserError(f"cannot take {count} frames of a clip of {length}; use a longer clip or fewer frames")

@@ -34,7 +34,7 @@ class Layer:
         return None if self.alpha is None else self.alpha[t if len(self.alpha) > 1 else 0]
 
 
-class Motion(NamedTuple):
+class ExactMotion(NamedTuple):
     """Exact motion between neighbours: forward t -> t+1, backward t+1 -> t; visible: 1 where the other sees it."""
 
     forward: Float[Tensor, "p 2 h w"]
@@ -90,7 +90,7 @@ class Scene:
         steps = np.linalg.inv(matrices[1:]) @ matrices[:-1]
         return torch.from_numpy(steps / steps[:, 2:, 2:]).float()
 
-    def motion(self) -> Motion:
+    def motion(self) -> ExactMotion:
         """Flow and visibility between all neighbours; no pairs for a single frame."""
         pairs, (height, width) = self.length - 1, self.size
         flow = np.zeros((2, pairs, 2, height, width), np.float32)  # first axis: forward, backward
@@ -101,7 +101,7 @@ class Scene:
             flow[0, t], visible[0, t, 0] = self._move(t, t + 1, here, there)
             flow[1, t], visible[1, t, 0] = self._move(t + 1, t, there, here)
             here = there
-        return Motion(*torch.from_numpy(flow), *torch.from_numpy(visible))
+        return ExactMotion(*torch.from_numpy(flow), *torch.from_numpy(visible))
 
     def between(self, t: int, u: int) -> tuple[Float[Tensor, "2 h w"], Float[Tensor, "1 h w"]]:
         """Exact flow from frame t to any frame u in pixels, and 1 where u shows the pixel, unmixed with an edge."""

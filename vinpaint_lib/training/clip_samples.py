@@ -84,7 +84,7 @@ class ClipPool(BlockPool):
     def __init__(
         self, source: ClipSet, folder: Path, blocks: int, seed: int, spec: ClipSpec, *, rule: FrameRule
     ) -> None:
-        check(spec)
+        check_spec(spec)
         super().__init__(source, folder, blocks, seed, spec)
         self.rule = rule
 
@@ -128,7 +128,7 @@ def stacked(samples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     return {"truth": torch.stack(truths), "mask": torch.stack(holes)}
 
 
-def check(spec: ClipSpec) -> None:
+def check_spec(spec: ClipSpec) -> None:
     """Raise UserError for a spec that no clip can meet."""
     if not 1 <= spec.count <= spec.length:
         raise UserError(f"count {spec.count}: a stretch of {spec.length} frames has not so many; use a longer length")

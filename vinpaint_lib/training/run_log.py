@@ -1,7 +1,6 @@
 """What a training run leaves to look at: a JSONL log, TensorBoard, scores on held-back clips, sample pictures."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.losses import pixels
 from vinpaint_lib.training.pools import BlockPool
@@ -39,9 +39,8 @@ def cut_back(out: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text("".join(line + "\n" for line in kept))
-    os.replace(beside, path)
+    with draft_of(path) as draft:
+        draft.write_text("".join(line + "\n" for line in kept))
 
 
 @torch.inference_mode()

@@ -5,10 +5,7 @@ half written stands under the final name, and the hidden draft beside it is remo
 """
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,6 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 from vinpaint_lib.video.encoding import encode
 from vinpaint_lib.video.soundtrack import sound_notes
 from vinpaint_lib.video.sources import PICTURE_SUFFIXES
@@ -114,7 +112,7 @@ def write_video(
     check_target(path, (*CONTAINERS,), folder=False)
     if audio is not None and not audio.is_file():
         raise UserError(f"{audio}: no such file to take the sound from; check the path")
-    with beside(path) as draft:
+    with draft_of(path) as draft:
         try:
             with av.open(str(draft), "w", format=CONTAINERS[path.suffix.lower()]) as output:
                 encode(output, map(to_picture, frames), fps, audio, times, pixel_aspect, crf)
@@ -138,7 +136,7 @@ def write_folder(
     path = Path(path)
     check_target(path, overwrite=overwrite, folder=True)
     chosen = png_names(names) if names is not None else None
-    with beside(path) as draft:
+    with draft_of(path) as draft:
         draft.mkdir()
         index = -1
         for index, frame in enumerate(frames):
@@ -157,7 +155,7 @@ def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]]) ->
     pictures = list(frames)
     if len(pictures) != 1:
         raise UserError(f"{path}: one picture cannot hold {len(pictures)} frames; give a folder or an .mp4")
-    with beside(path) as draft:
+    with draft_of(path) as draft:
         save_png(draft, pictures[0], path)
     return path
 
@@ -196,36 +194,6 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
     for entry in entries:
         if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix.lower() not in PICTURE_SUFFIXES):
             raise UserError(f"{folder}: holds more than pictures ({entry.name}) and is not replaced; give a new name")
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A hidden draft name in the same folder; it becomes `path` at the end, or is removed."""
-    path = Path(os.path.abspath(path))
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield draft
-        if draft.is_dir() and path.is_dir():
-            exchange(draft, path)
-        else:
-            os.replace(draft, path)
-    finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
-
-
-def exchange(draft: Path, path: Path) -> None:
-    """Puts a folder in the place of an old one, which is deleted only when the new one stands."""
-    old = draft.with_suffix(".old")
-    os.rename(path, old)
-    try:
-        os.rename(draft, path)
-    except BaseException:
-        os.rename(old, path)
-        raise
-    shutil.rmtree(old)
 
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:

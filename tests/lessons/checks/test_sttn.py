@@ -93,9 +93,9 @@ def squared(scores, holes):
 
 
 def test_masked_weights():
-    passes(checks.masked_weights, sttn.weights)
+    passes(checks.masked_weights, sttn.expected_weights)
     caught(checks.masked_weights, forgotten, "leaves the old one as it is")
-    caught(checks.masked_weights, lambda s, h: sttn.weights(s, ~h), "the weight lies in the holes")
+    caught(checks.masked_weights, lambda s, h: sttn.expected_weights(s, ~h), "the weight lies in the holes")
     caught(checks.masked_weights, filled(0), "a score of 0 is no ban")
     caught(checks.masked_weights, filled(-8), "must be exactly 0")
     caught(checks.masked_weights, behind, "behind the softmax")
@@ -104,15 +104,15 @@ def test_masked_weights():
     caught(checks.masked_weights, nobody, "should ignore its mask")
     caught(checks.masked_weights, filled(-1e9), "weighs all keys alike")
     caught(checks.masked_weights, all_clips_at_once, "ask for each clip")
-    caught(checks.masked_weights, lambda s, h: sttn.weights(s, h)[:, :1], "has the shape")
+    caught(checks.masked_weights, lambda s, h: sttn.expected_weights(s, h)[:, :1], "has the shape")
     caught(checks.masked_weights, over_queries, "runs over the queries")
     caught(checks.masked_weights, over_clips, "runs over the clips")
-    caught(checks.masked_weights, lambda s, h: sttn.weights(s, h).log(), "not `log_softmax`")
+    caught(checks.masked_weights, lambda s, h: sttn.expected_weights(s, h).log(), "not `log_softmax`")
     caught(checks.masked_weights, multiplied, "fill, do not multiply")
 
 
 def test_weights_that_are_not_finite():
-    for function in (filled(math.inf), lambda s, h: sttn.weights(s, h).nan_to_num() / 0):
+    for function in (filled(math.inf), lambda s, h: sttn.expected_weights(s, h).nan_to_num() / 0):
         with pytest.raises(Wrong, match=r"what forbids a key is \*minus\* infinity"):
             checks.masked_weights(function)
 

@@ -79,7 +79,7 @@ def test_training_teaches_to_carry_and_a_seed_decides_it():
         pairs = grouping.Pairs(8, 2)
         grouping.start(pairs, 3)
         before = grouping.error_by_place(pairs, "carry", references=4, count=64)
-        grouping.train(pairs, "carry", 60, references=4, batch=8, seed=3)
+        grouping.train_fusion(pairs, "carry", 60, references=4, batch=8, seed=3)
         return before, grouping.error_by_place(pairs, "carry", references=4, count=64)
 
     before, after = trained()

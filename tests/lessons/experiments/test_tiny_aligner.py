@@ -78,6 +78,6 @@ def test_distance_is_the_mean_gap_in_pixels():
 
 def test_some_steps_on_few_pairs_bring_the_error_down(photos):
     view, net = drawn(photos, count=8), TinyAligner("correlation", SIZE, width=8)
-    history = [float(loss) for _, loss in tiny_aligner.train(net, lambda: view, 40, rate=2e-3)]
+    history = [float(loss) for _, loss in tiny_aligner.train_aligner(net, lambda: view, 40, rate=2e-3)]
     assert len(history) == 40
     assert history[-1] < 0.9 * history[0]

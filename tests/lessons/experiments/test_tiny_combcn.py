@@ -36,14 +36,14 @@ def test_which_frames_reach_a_frame(guide):
 def test_the_same_seed_is_the_same_start_and_the_same_clips():
     a, b = tiny.network("volume", 4), tiny.network("none", 4)
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-    assert tiny.train(a, "volume", 2, seed=5) == tiny.train(tiny.network("volume", 4), "volume", 2, seed=5)
+    assert tiny.train_joint(a, "volume", 2, seed=5) == tiny.train_joint(tiny.network("volume", 4), "volume", 2, seed=5)
 
 
 def test_it_trains():
     net = tiny.network("none", 0, width=2)
     clips = tiny.draw("test", 4, np.random.default_rng(9))
     before = tiny.hole_psnr(tiny.complete(net, "none", clips), clips)
-    losses = tiny.train(net, "none", 25, seed=0)
+    losses = tiny.train_joint(net, "none", 25, seed=0)
     assert len(losses) == 25
     assert tiny.hole_psnr(tiny.complete(net, "none", clips), clips) > before + 1
 

@@ -93,15 +93,15 @@ def test_the_table_keeps_both_measures_apart(weights, tmp_path, capsys):
 
 
 def test_other_tables_look_as_before(capsys):
-    result = evaluate.run(Evaluation(["telea"], size=(48, 64), limit=2, clips=["astronaut"]))
+    result = evaluate.evaluate(Evaluation(["telea"], size=(48, 64), limit=2, clips=["astronaut"]))
     assert "ablation" not in result
     assert "|" not in capsys.readouterr().out
 
 
 def test_refusals(weights):
     with pytest.raises(UserError, match="one network"):
-        evaluate.run(Evaluation(size=(48, 64), weights={"all": weights}, ablation="align_attend"))
+        evaluate.evaluate(Evaluation(size=(48, 64), weights={"all": weights}, ablation="align_attend"))
     with pytest.raises(UserError, match=r"no-such.safetensors"):
-        evaluate.run(Evaluation(weights=weights.with_name("no-such.safetensors"), ablation="align_attend"))
+        evaluate.evaluate(Evaluation(weights=weights.with_name("no-such.safetensors"), ablation="align_attend"))
     with pytest.raises(UserError, match="--ablation sttn: is no system with a table of parts; use align_attend"):
-        evaluate.run(Evaluation(ablation="sttn"))
+        evaluate.evaluate(Evaluation(ablation="sttn"))

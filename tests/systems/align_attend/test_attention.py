@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vinpaint_lib.systems.align_attend import attention
-from vinpaint_lib.systems.align_attend.attention import attend, matched, weights
+from vinpaint_lib.systems.align_attend.attention import attend, attention_weights, matched
 
 
 def inputs(b=2, r=3, c=5, h=4, w=6, seed=0):
@@ -60,17 +60,17 @@ def test_only_queries_are_changed_and_hidden_references_cannot_matter():
 
 def test_the_weights_are_those_that_it_mixes_with():
     target, references, queries, keys = inputs()
-    shares = weights(target, references, keys, 7.0)
+    shares = attention_weights(target, references, keys, 7.0)
     found = torch.einsum("byxrhw,brchw->bcyx", shares, references) * queries
     torch.testing.assert_close(found, attend(target, references, queries, keys, 7.0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shares.sum(dim=(3, 4, 5)), torch.ones(2, 4, 6))
     assert not shares[(keys[:, None, None, :, 0] == 0).expand_as(shares)].any()
-    assert not weights(target, references, keys * 0, 7.0).any()
+    assert not attention_weights(target, references, keys * 0, 7.0).any()
 
 
 def test_the_weights_need_no_common_size():
     target, references, _, keys = inputs()
-    assert weights(target[..., :3, :], references[..., :5], keys[..., :5], 7.0).shape == (2, 3, 6, 3, 4, 5)
+    assert attention_weights(target[..., :3, :], references[..., :5], keys[..., :5], 7.0).shape == (2, 3, 6, 3, 4, 5)
 
 
 @pytest.mark.parametrize("empty", ["queries", "keys"])

@@ -16,7 +16,7 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.align_attend import recipe
 from vinpaint_lib.systems.align_attend.model import AlignAttend, sliding_references
 from vinpaint_lib.systems.align_attend.network import CONFIGS, AlignAttendNet, Filled, Parts
-from vinpaint_lib.training.clip_samples import check
+from vinpaint_lib.training.clip_samples import check_spec
 from vinpaint_lib.training.loop import STATE
 from vinpaint_lib.training.schedule import learning_rate, stage_at
 
@@ -133,7 +133,7 @@ def test_presets(name):
     assert preset.stages[0].parts == recipe.NONE
     assert all(a.targets <= b.targets for a, b in pairwise(preset.stages))
     assert all(side % 8 == 0 for side in preset.spec.size)
-    check(preset.spec)
+    check_spec(preset.spec)
     json.dumps(asdict(preset), allow_nan=False)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems.combcn.layer_table import Block, Row
+from vinpaint_lib.systems.combcn.layer_table import LayerBlock, LayerRow
 from vinpaint_lib.systems.combcn.volume import VolumeNet
 
 
@@ -23,7 +23,7 @@ def scattered(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return module.eval()
 
 
-def relu_and_norm(layer: Block, x: Tensor) -> Tensor:
+def relu_and_norm(layer: LayerBlock, x: Tensor) -> Tensor:
     """max(0, x), then the stored mean and variance, channel by channel."""
     norm = layer.norm
     done = torch.empty_like(x)
@@ -38,7 +38,7 @@ def relu_and_norm(layer: Block, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
 def test_a_block_is_the_plain_loop(stride, dilation):
-    layer = scattered(Block(Row(1, stride=stride, dilation=dilation), 2, 3, 3, "batch"))
+    layer = scattered(LayerBlock(LayerRow(1, stride=stride, dilation=dilation), 2, 3, 3, "batch"))
     x = torch.randn(1, 2, 3, 6, 4)
     weight, bias = layer.conv.weight.detach(), layer.conv.bias.detach()
     high, wide = -(-6 // stride), -(-4 // stride)
@@ -62,7 +62,7 @@ def test_a_block_is_the_plain_loop(stride, dilation):
 
 
 def test_a_transposed_block_is_the_plain_loop_without_its_last_frame():
-    layer = scattered(Block(Row(1, kernel=4, stride=2, up=True), 2, 3, 3, "batch"))
+    layer = scattered(LayerBlock(LayerRow(1, kernel=4, stride=2, up=True), 2, 3, 3, "batch"))
     x = torch.randn(1, 2, 3, 2, 3)
     weight, bias = layer.conv.weight.detach(), layer.conv.bias.detach()
     # Every input cell paints a 4 x 4 x 4 patch; the outermost cells, one on each side, are cut away.

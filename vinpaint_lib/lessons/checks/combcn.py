@@ -10,20 +10,20 @@ from torch import Tensor
 
 from vinpaint_lib.lessons.checks.verdict import call, close, kind, passed, require, same_shape, with_article
 from vinpaint_lib.systems.combcn import network, volume
-from vinpaint_lib.systems.combcn.layer_table import Row, TableNet
+from vinpaint_lib.systems.combcn.layer_table import LayerRow, TableNet
 from vinpaint_lib.systems.combcn.model import blending
 
 CHECKS = ("output_sides", "shrink_clip", "blend_volumes")
 
 
-def sides(table: Sequence[Row], side: int) -> list[int]:
+def sides(table: Sequence[LayerRow], side: int) -> list[int]:
     """Rows of cells behind each layer of a table for a picture of `side` rows, by asking torch about shapes alone."""
     net = TableNet(table, 1, 2, "none", guides=3).to("meta")
     picture, guide = (torch.empty(1, c, n, n, device="meta") for c, n in ((4, side), (3, side // 2)))
     return [x.shape[-1] for x in net.walk(picture, guide)]
 
 
-def walk(function: Callable[..., Any], table: Sequence[Row], side: int) -> list[int]:
+def walk(function: Callable[..., Any], table: Sequence[LayerRow], side: int) -> list[int]:
     """What the reader's function gives for a table: a whole number for each layer."""
     found = call(function, list(table), side, returns=list)
     require(
@@ -40,28 +40,28 @@ def walk(function: Callable[..., Any], table: Sequence[Row], side: int) -> list[
 
 def output_sides(function: Callable[..., Any]) -> None:
     """`function(table, side) -> list of int`: rows of cells behind each layer, for pictures of `side` rows."""
-    found = walk(function, [Row(1, kernel=5), Row(1), Row(1)], 37)
+    found = walk(function, [LayerRow(1, kernel=5), LayerRow(1), LayerRow(1)], 37)
     require(found != [36, 35, 34], "layers of stride 1 lose a row each: the + 1 behind the division is missing.")
     require(
         found == [37] * 3, f"padded layers of stride 1 keep 37 rows, and {found} came back: is kernel 5 padded by 2?"
     )
-    found = walk(function, [Row(1, dilation=8)], 16)
+    found = walk(function, [LayerRow(1, dilation=8)], 16)
     require(
         found == [16], f"a kernel of 3 with dilation 8 keeps 16 rows, and {found[0]} came back: the padding is p = 8."
     )
     for side in (37, 38):
-        found = walk(function, [Row(1, stride=2), Row(1, stride=2)], side)
+        found = walk(function, [LayerRow(1, stride=2), LayerRow(1, stride=2)], side)
         require(
             found[0] == 19,
             f"stride 2 makes 19 rows of {side}, and {found[0]} came back: round down inside, then add 1.",
         )
         require(found[1] == 10, f"the second layer reads the 19 rows of the first and gives 10, not {found[1]}.")
-    found = walk(function, [Row(1, kernel=4, stride=2, up=True)], 10)
+    found = walk(function, [LayerRow(1, kernel=4, stride=2, up=True)], 10)
     require(
         found != [18], "an `up` layer with kernel 4 makes 20 rows of 10, not 18: p is (k - 1) // 2, and not k // 2."
     )
     require(found == [20], f"`up` doubles: 10 rows become 20, and {found[0]} came back.")
-    found = walk(function, [Row(1, kernel=3, stride=2, up=True)], 10)
+    found = walk(function, [LayerRow(1, kernel=3, stride=2, up=True)], 10)
     require(found == [19], f"an `up` layer with kernel 3 makes 19 rows of 10, not {found[0]}: its kernel counts.")
     for name, table, side in (
         ("3DCN", volume.TABLE, 64),

@@ -108,7 +108,7 @@ def warping_error(function: Callable[..., Any]) -> None:
     forward = 1.5 + 0.8 * torch.randn(3, 2, 10, 15, generator=generator)
     seen = warp.by_flow(torch.ones(3, 1, 10, 15), forward) > 1 - metrics.TOUCH
     scored = (seen & (torch.rand(3, 1, 10, 15, generator=generator) < 0.6)).float()
-    wanted = metrics.warping_error(output, output, metrics.Motion(forward, scored, metrics.EXACT))
+    wanted = metrics.warping_error(output, output, metrics.ScoredMotion(forward, scored, metrics.EXACT))
     found = call(function, output, forward, scored)
     if found.numel() == 1:
         require(False, "one number comes back: one for each pair of frames is wanted.")

@@ -74,7 +74,7 @@ def masked_weights(function: Callable[..., Any]) -> None:
         other = banned.softmax(dim=dim).nan_to_num()
         verdict.require(not torch.allclose(found.nan_to_num(), other, atol=1e-4), sentence)
     verdict.require(
-        not torch.allclose(found.exp(), weights(*some), atol=1e-4),
+        not torch.allclose(found.exp(), expected_weights(*some), atol=1e-4),
         "these are the logarithms of the weights: `softmax` is wanted, not `log_softmax`.",
     )
     verdict.require(
@@ -99,7 +99,7 @@ def masked_weights(function: Callable[..., Any]) -> None:
     verdict.close(
         total, torch.ones_like(total), "the weights of a query do not sum to 1: is the mask applied behind the softmax?"
     )
-    verdict.close(found, weights(*some), "not the softmax over the keys outside of the holes")
+    verdict.close(found, expected_weights(*some), "not the softmax over the keys outside of the holes")
     full = torch.cat([holes[:2], torch.ones(1, 6, dtype=torch.bool)])
     found = verdict.call(function, scores, full)
     verdict.require(
@@ -117,12 +117,14 @@ def masked_weights(function: Callable[..., Any]) -> None:
         "a clip whose every key is a hole should ignore its mask, and be the plain softmax of its scores",
     )
     verdict.close(
-        found[:2], weights(*some), "a clip with nothing but holes changes the others: ask for each clip, not for all"
+        found[:2],
+        expected_weights(*some),
+        "a clip with nothing but holes changes the others: ask for each clip, not for all",
     )
     verdict.passed("masked_weights")
 
 
-def weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"]) -> Float[Tensor, "b m n"]:
+def expected_weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"]) -> Float[Tensor, "b m n"]:
     """What `masked_weights` should give."""
     return (scores + attention.bias_of(holes)).softmax(dim=-1)
 

@@ -153,7 +153,9 @@ def start(network: nn.Module, seed: int) -> None:
                 nn.init.zeros_(part.bias)
 
 
-def train(network: nn.Module, task: str, steps: int, *, references: int = 8, batch: int = 16, seed: int = 0) -> None:
+def train_fusion(
+    network: nn.Module, task: str, steps: int, *, references: int = 8, batch: int = 16, seed: int = 0
+) -> None:
     """`steps` of Adam on fresh batches of `task`, rate 0.004 that falls over the last third."""
     generator = torch.Generator().manual_seed(seed)
     device = next(network.parameters()).device

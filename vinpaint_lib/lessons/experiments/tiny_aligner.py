@@ -113,7 +113,7 @@ def distance(
     return gap.norm(dim=-1).mean(dim=-1)
 
 
-def train(
+def train_aligner(
     net: TinyAligner, draw: Callable[[], View], steps: int, rate: float = 1e-3
 ) -> Iterator[tuple[int, Float[Tensor, ""]]]:
     """Adam on L_align; yields (steps done, loss) after each step. `draw` makes a batch."""

@@ -69,7 +69,7 @@ def network(guide: Guide, seed: int, width: int = 4) -> JointNet:
     return JointNet(Config(width, half, frames=FRAMES, overlap=2, norm="none", guidance=guide != "none"))
 
 
-def train(net: JointNet, guide: Guide, steps: int, seed: int, batch: int = 2) -> list[float]:
+def train_joint(net: JointNet, guide: Guide, steps: int, seed: int, batch: int = 2) -> list[float]:
     """Train with the recipe's losses, and return L_local of every step. All kinds with one seed see the same clips."""
     rng = np.random.default_rng((seed, 1))
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)

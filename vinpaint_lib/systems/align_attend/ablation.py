@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vinpaint_lib.scoring.ablation import Ablation, Row
+from vinpaint_lib.scoring.ablation import Ablation, AblationRow
 
 # The paper's network: hole against visible positions, and no pixels copied past it.
 PLAIN = {"matching": "hole", "merged": False}
@@ -17,16 +17,16 @@ ABLATION = Ablation(
     model="align_attend",
     switches=("align", "refine", "flow"),
     rows=(
-        Row("none", combination(0), (8.966, 0.709)),
-        Row("flow", combination(1), (8.139, 1.017)),
-        Row("refine", combination(2), (8.577, 0.838)),
-        Row("refine, flow", combination(3), (8.262, 1.615)),
-        Row("align", combination(4), (7.515, 0.608)),
-        Row("align, flow", combination(5), (7.196, 1.863)),
-        Row("align, refine", combination(6), (7.149, 1.753)),
-        Row("all", combination(7), (5.775, 1.707)),
-        Row("all, entire-entire", combination(7) | {"matching": "entire"}, (7.156, 1.818)),
-        Row("all, as it ships", combination(7) | {"merged": True}, None),
+        AblationRow("none", combination(0), (8.966, 0.709)),
+        AblationRow("flow", combination(1), (8.139, 1.017)),
+        AblationRow("refine", combination(2), (8.577, 0.838)),
+        AblationRow("refine, flow", combination(3), (8.262, 1.615)),
+        AblationRow("align", combination(4), (7.515, 0.608)),
+        AblationRow("align, flow", combination(5), (7.196, 1.863)),
+        AblationRow("align, refine", combination(6), (7.149, 1.753)),
+        AblationRow("all", combination(7), (5.775, 1.707)),
+        AblationRow("all, entire-entire", combination(7) | {"matching": "entire"}, (7.156, 1.818)),
+        AblationRow("all, as it ships", combination(7) | {"merged": True}, None),
     ),
     heading="FID in the paper",
     notes=(

@@ -64,7 +64,7 @@ def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: flo
     return torch.cat(parts)
 
 
-def weights(
+def attention_weights(
     target: Float[Tensor, "b c y x"],
     references: Float[Tensor, "b r c h w"],
     keys: Float[Tensor, "b r 1 h w"],

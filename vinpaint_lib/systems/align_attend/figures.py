@@ -67,7 +67,9 @@ def attention_rows(
 ) -> None:
     """For each row the target with the asking position, then the references that give most (see `attention_figure`)."""
     page.show(
-        attention_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares), alt, photo=True
+        attention_figure(target, rows, references, numbers, truth=truth, columns=columns, shares=shares),
+        alt,
+        photo=True,
     )
 
 

@@ -37,7 +37,7 @@ def halving(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
 
 
-class Encoder(nn.Module):
+class AlignAttendEncoder(nn.Module):
     """RGB and mask to features at 1/4; the same weights for target and references."""
 
     def __init__(self, half: int, quarter: int) -> None:
@@ -154,7 +154,7 @@ class FlowEstimator(nn.Module):
             return Steady(flow, torch.sigmoid(wide[:, 2:]) * (moved[:, 3:] > 0.99), moved[:, :3], features)
 
 
-class Decoder(nn.Module):
+class AlignAttendDecoder(nn.Module):
     """Both paths and what was carried to a picture: convolutions, twice nearest-neighbour upsampling (sec. 3.1.2)."""
 
     def __init__(self, half: int, quarter: int, carried: int) -> None:

@@ -13,7 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.systems.align_attend.network import CONFIGS, MULTIPLE, AlignAttendNet, Config, Painted, References
+from vinpaint_lib.systems.align_attend.network import (
+    CONFIGS,
+    MULTIPLE,
+    AlignAttendNet,
+    Config,
+    FilledTarget,
+    References,
+)
 from vinpaint_lib.systems.frames import Indices, every_tenth
 
 CARD = ModelCard(
@@ -109,7 +116,7 @@ class AlignAttend(Inpainter):
         return References(frames, masks, torch.cat([cache[i] for i in step.references], dim=1))
 
 
-def maps_of(painted: Painted) -> dict[str, Any]:
+def maps_of(painted: FilledTarget) -> dict[str, Any]:
     """Intermediates of one target for figures, on the CPU, batch axis dropped."""
     maps = painted.maps | {"raw": painted.raw, "own": painted.own}
     if painted.steady is not None:

@@ -20,8 +20,8 @@ from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.align_attend import attention
 from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
 from vinpaint_lib.systems.align_attend.layers import (
-    Decoder,
-    Encoder,
+    AlignAttendDecoder,
+    AlignAttendEncoder,
     FlowEstimator,
     Merge,
     ResidualPath,
@@ -127,7 +127,7 @@ class References(NamedTuple):
     features: Float[Tensor, "b r c hf wf"]
 
 
-class Painted(NamedTuple):
+class FilledTarget(NamedTuple):
     """One target. `output` is the blend of `raw`, the inpainter's picture, with the warped output before it; `own` is
     the decoder's picture, which is `raw` unless pixels are copied too.
 
@@ -161,11 +161,11 @@ class AlignAttendNet(nn.Module):
         self.config = config
         half, quarter = config.channels
         self.estimator = build_estimator(config).requires_grad_(False)
-        self.encoder = Encoder(half, quarter)
+        self.encoder = AlignAttendEncoder(half, quarter)
         self.sharpness = nn.Parameter(torch.tensor(config.sharpness).log())
         self.residual = ResidualPath(quarter)
         self.flow = FlowEstimator(half)
-        self.decoder = Decoder(half, quarter, carried=self.flow.carried)
+        self.decoder = AlignAttendDecoder(half, quarter, carried=self.flow.carried)
         self.merge = Merge(self.decoder.full) if config.copy else None
 
     def forward(
@@ -180,7 +180,7 @@ class AlignAttendNet(nn.Module):
         What is carried from one target to the next carries no gradient. Height and width must divide by 8.
         """
         known = self.encode_references(frames[:, :references], masks[:, :references])
-        done: list[Painted] = []
+        done: list[FilledTarget] = []
         previous: list[Tensor] = []
         for t in range(references, frames.shape[1]):
             painted = self.fill(frames[:, t], masks[:, t], known, previous, parts)
@@ -213,7 +213,7 @@ class AlignAttendNet(nn.Module):
         known: References,
         previous: list[Tensor],
         parts: Parts | None = None,
-    ) -> Painted:
+    ) -> FilledTarget:
         """One target from its references and up to two outputs before it, the latest first."""
         parts = parts or self.config.parts
         own = self.encoder(frame, mask).float()
@@ -244,7 +244,7 @@ class AlignAttendNet(nn.Module):
         if steady is not None:
             output = (1 - steady.mask) * raw + steady.mask * steady.warped
         maps |= {"rough": rough, "covered": covered}
-        return Painted(output, raw, own_picture / 2 + 0.5, steady, maps)
+        return FilledTarget(output, raw, own_picture / 2 + 0.5, steady, maps)
 
     def align(
         self,

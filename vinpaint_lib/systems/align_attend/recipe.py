@@ -23,7 +23,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.losses import pixels, temporal
 from vinpaint_lib.losses.critics import ImageAndVideo, critic_hinge
 from vinpaint_lib.systems.align_attend.network import Filled, Parts
-from vinpaint_lib.systems.frames import Indices, check, consecutive_frames
+from vinpaint_lib.systems.frames import Indices, check_count, consecutive_frames
 from vinpaint_lib.training.clip_samples import ClipSpec
 from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.schedule import Schedule, Stage, stage_at
@@ -205,7 +205,7 @@ def critic_loss(
 def align_attend_training(length: int, rng: np.random.Generator, count: int = 8) -> Indices:
     """A training sample for Align-and-Attend: `REFERENCES_SHOWN` random frames of the clip in temporal order, then
     neighbours from a random place, the targets; no frame is both. The note says neither number."""
-    check(length, count)
+    check_count(length, count)
     targets = consecutive_frames(length, rng, count - REFERENCES_SHOWN)
     others = [i for i in range(length) if i not in targets]
     return (*sorted(int(i) for i in rng.choice(others, REFERENCES_SHOWN, replace=False)), *targets)

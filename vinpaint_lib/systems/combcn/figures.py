@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vinpaint_lib.figures import page
 from vinpaint_lib.figures.curves import HUES, Panel, draw
-from vinpaint_lib.systems.combcn.layer_table import Row
+from vinpaint_lib.systems.combcn.layer_table import LayerRow
 
 # Kinds of layers, and how they are drawn: a light and a dark tone in turn, and hatches for a grey print.
 KINDS = {
@@ -27,7 +27,7 @@ KINDS = {
 }
 
 
-def kind(row: Row) -> str:
+def kind(row: LayerRow) -> str:
     """Which of KINDS a layer is."""
     if row.up:
         return "transposed"
@@ -36,7 +36,7 @@ def kind(row: Row) -> str:
     return "dilated" if row.dilation > 1 else "convolution"
 
 
-def tables(nets: Mapping[str, tuple[Sequence[Row], Sequence[tuple[int, int]]]], alt: str) -> None:
+def tables(nets: Mapping[str, tuple[Sequence[LayerRow], Sequence[tuple[int, int]]]], alt: str) -> None:
     """Tables of layers, one below the other: name -> rows and (channels, side) behind each layer.
 
     A bar for each layer, as high as its picture has rows, its channels above it; arcs are skips, a triangle below a
@@ -45,7 +45,7 @@ def tables(nets: Mapping[str, tuple[Sequence[Row], Sequence[tuple[int, int]]]], 
     page.show(tables_figure(nets), alt)
 
 
-def tables_figure(nets: Mapping[str, tuple[Sequence[Row], Sequence[tuple[int, int]]]]) -> Figure:
+def tables_figure(nets: Mapping[str, tuple[Sequence[LayerRow], Sequence[tuple[int, int]]]]) -> Figure:
     """The figure behind `tables`."""
     figure = page.blank(page.WIDTH, 2.5 * len(nets) + 0.35)
     axes = figure.subplots(len(nets), 1, squeeze=False)[:, 0]

@@ -25,7 +25,7 @@ CONVOLUTIONS: dict[tuple[int, bool], Any] = {
 }
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """One layer.
 
     width     output channels, as a multiple of the network's width
@@ -45,13 +45,13 @@ class Row(NamedTuple):
     guide: bool = False
 
 
-class Block(nn.Module):
+class LayerBlock(nn.Module):
     """One row: convolution, then ReLU, then the normalisation; the last layer of a network has the first alone.
 
     Size changes in space only. A transposed convolution makes one frame too many; the last one is dropped.
     """
 
-    def __init__(self, row: Row, inputs: int, outputs: int, axes: int, norm: str | None) -> None:
+    def __init__(self, row: LayerRow, inputs: int, outputs: int, axes: int, norm: str | None) -> None:
         super().__init__()
         # Time comes first, where there is one; it is neither strided nor dilated.
         time = axes - 2
@@ -90,7 +90,7 @@ class TableNet(nn.Module):
     guides  channels that join the input where a row says `guide`
     """
 
-    def __init__(self, table: Sequence[Row], width: int, axes: int, norm: str, guides: int = 0) -> None:
+    def __init__(self, table: Sequence[LayerRow], width: int, axes: int, norm: str, guides: int = 0) -> None:
         super().__init__()
         if width < 1:
             raise UserError(f"a network of width {width} has no channels: the smallest width is 1")
@@ -104,7 +104,7 @@ class TableNet(nn.Module):
             inputs += (outputs[row.skip - 1] if row.skip else 0) + (guides if row.guide else 0)
             last = n == len(self.table) - 1
             outputs.append(3 if last else row.width * width)
-            self.layers.append(Block(row, inputs, outputs[-1], axes, None if last else norm))
+            self.layers.append(LayerBlock(row, inputs, outputs[-1], axes, None if last else norm))
         # The picture starts as even grey, not as noise.
         next(self.layers[-1].parameters()).data.mul_(0.1)
 

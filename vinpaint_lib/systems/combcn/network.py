@@ -13,28 +13,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems.combcn.layer_table import Row, TableNet, check_length, check_size, to_volume
+from vinpaint_lib.systems.combcn.layer_table import LayerRow, TableNet, check_length, check_size, to_volume
 from vinpaint_lib.systems.combcn.volume import MULTIPLE, VolumeNet
 
 # Layer i of 10 .. 16 also gets the output of layer 17 - i.
 TABLE = (
-    Row(2, kernel=5),
-    Row(4, stride=2),
-    Row(4, guide=True),
-    Row(8, stride=2),
-    Row(8),
-    Row(8),
-    Row(8, dilation=2),
-    Row(8, dilation=4),
-    Row(8, dilation=8),
-    Row(8, dilation=16, skip=7),
-    Row(8, skip=6),
-    Row(8, skip=5),
-    Row(4, kernel=4, stride=2, up=True, skip=4),
-    Row(4, skip=3),
-    Row(2, kernel=4, stride=2, up=True, skip=2, guide=True),
-    Row(1, skip=1),
-    Row(0),
+    LayerRow(2, kernel=5),
+    LayerRow(4, stride=2),
+    LayerRow(4, guide=True),
+    LayerRow(8, stride=2),
+    LayerRow(8),
+    LayerRow(8),
+    LayerRow(8, dilation=2),
+    LayerRow(8, dilation=4),
+    LayerRow(8, dilation=8),
+    LayerRow(8, dilation=16, skip=7),
+    LayerRow(8, skip=6),
+    LayerRow(8, skip=5),
+    LayerRow(4, kernel=4, stride=2, up=True, skip=4),
+    LayerRow(4, skip=3),
+    LayerRow(2, kernel=4, stride=2, up=True, skip=2, guide=True),
+    LayerRow(1, skip=1),
+    LayerRow(0),
 )
 
 

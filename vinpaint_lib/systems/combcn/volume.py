@@ -7,22 +7,22 @@ states: 12 layers, dilations 2, 4, 8, strides instead of pooling, skips, no norm
 from jaxtyping import Float
 from torch import Tensor
 
-from vinpaint_lib.systems.combcn.layer_table import Row, TableNet, check_length, check_size
+from vinpaint_lib.systems.combcn.layer_table import LayerRow, TableNet, check_length, check_size
 
 # The note counts four strided convolutions. Two transposed ones can only undo two, so layers 2 and 4 stride.
 TABLE = (
-    Row(1, kernel=5),
-    Row(2, stride=2),
-    Row(4),
-    Row(8, stride=2),
-    Row(16, dilation=2),
-    Row(16, dilation=4),
-    Row(16, dilation=8),
-    Row(8),
-    Row(4, kernel=4, stride=2, up=True, skip=4),
-    Row(2, skip=3),
-    Row(1, kernel=4, stride=2, up=True, skip=2),
-    Row(0),
+    LayerRow(1, kernel=5),
+    LayerRow(2, stride=2),
+    LayerRow(4),
+    LayerRow(8, stride=2),
+    LayerRow(16, dilation=2),
+    LayerRow(16, dilation=4),
+    LayerRow(16, dilation=8),
+    LayerRow(8),
+    LayerRow(4, kernel=4, stride=2, up=True, skip=4),
+    LayerRow(2, skip=3),
+    LayerRow(1, kernel=4, stride=2, up=True, skip=2),
+    LayerRow(0),
 )
 MULTIPLE = 4
 

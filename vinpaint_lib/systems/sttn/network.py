@@ -63,7 +63,7 @@ class FeedForward(nn.Module):
         return self.conv(x)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """x += attention(x); x += feed_forward(x)."""
 
     def __init__(self, channels: int) -> None:
@@ -97,7 +97,7 @@ class STTNGenerator(nn.Module):
         super().__init__()
         self.config = config
         full, half, quarter = config.channels, config.channels // 2, config.channels // 4
-        self.transformer = nn.ModuleList(Block(full) for _ in range(config.blocks))
+        self.transformer = nn.ModuleList(TransformerBlock(full) for _ in range(config.blocks))
         self.encoder = nn.Sequential(
             nn.Conv2d(3, quarter, 3, stride=2, padding=1),
             nn.LeakyReLU(0.2),

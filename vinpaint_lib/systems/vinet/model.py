@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.systems.frames import Indices, reflected
-from vinpaint_lib.systems.vinet.network import CONFIGS, REACH, Config, Painted, VINetGenerator
+from vinpaint_lib.systems.vinet.network import CONFIGS, REACH, BlendedFrame, Config, VINetGenerator
 
 CARD = ModelCard(
     name="vinet",
@@ -111,7 +111,7 @@ def slots(target: int, indices: tuple[int, ...]) -> tuple[int, ...]:
     return vinet_window(target, max(indices) + 1)
 
 
-def maps_of(painted: Painted) -> dict[str, Any]:
+def maps_of(painted: BlendedFrame) -> dict[str, Any]:
     """Intermediates of one frame for figures, on the CPU, batch axis dropped."""
 
     def one(x: Float[Tensor, "1 *_"]) -> Tensor:

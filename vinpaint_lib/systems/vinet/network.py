@@ -21,7 +21,7 @@ from vinpaint_lib.systems.vinet import first_guess
 from vinpaint_lib.systems.vinet.feature_flow import FlowNet, MaskNet, clamped, doubled, zero_outside
 from vinpaint_lib.systems.vinet.gated import Aggregator, ConvLSTM
 from vinpaint_lib.systems.vinet.initial_weights import initialise
-from vinpaint_lib.systems.vinet.towers import CONFIGS, Bottleneck, Config, Decoder, Encoder, Maps
+from vinpaint_lib.systems.vinet.towers import CONFIGS, Bottleneck, Config, Maps, VINetDecoder, VINetEncoder
 
 REACH = 6  # frames to the farthest source
 SOURCES = 4
@@ -29,12 +29,12 @@ SHIFTS = {4: (-6, -3, 3, 6), 1: (-3, -3, -3, -3)}  # frames from the target to i
 NEARNESS = (0.5, 1.0, 1.0, 0.5)  # how much their pixels count in a first guess
 NAMES = ("_256", "_128", "_64", "")
 
-__all__ = ["CONFIGS", "REACH", "SHIFTS", "Config", "Painted", "Unrolled", "VINetGenerator"]
+__all__ = ["CONFIGS", "REACH", "SHIFTS", "BlendedFrame", "Config", "Unrolled", "VINetGenerator"]
 
 Memory = tuple[Tensor, Tensor]
 
 
-class Painted(NamedTuple):
+class BlendedFrame(NamedTuple):
     """One frame, filled. Frames in [-1, 1], not composited.
 
     output  Y^_t, after the previous output was blended in (eq. 6)
@@ -73,8 +73,8 @@ class VINetGenerator(nn.Module):
         super().__init__()
         self.config = config
         d = config.widths[-1]
-        self.encoder1, self.encoder2 = Encoder(config), Encoder(config)
-        self.bottleneck, self.convlstm, self.decoder = Bottleneck(d), ConvLSTM(d), Decoder(config)
+        self.encoder1, self.encoder2 = VINetEncoder(config), VINetEncoder(config)
+        self.bottleneck, self.convlstm, self.decoder = Bottleneck(d), ConvLSTM(d), VINetDecoder(config)
         sizes = zip(NAMES, config.widths, config.flow_widths, config.radii, strict=True)
         for name, width, flow_width, radius in sizes:
             context = config.context or not name
@@ -105,7 +105,7 @@ class VINetGenerator(nn.Module):
         used = sorted({t + shift for t in targets for shift in SHIFTS[sources]})
         flat = [rearrange(x[:, used], "b t c h w -> (b t) c h w") for x in (shown, masks)]
         encoded = [rearrange(x, "(b t) c h w -> t b c h w", b=batch) for x in self.as_source(*flat)]
-        painted: list[Painted] = []
+        painted: list[BlendedFrame] = []
         previous, memory = None, None
         for t in targets:
             places = [used.index(t + shift) for shift in SHIFTS[sources]]
@@ -140,7 +140,7 @@ class VINetGenerator(nn.Module):
         previous: Float[Tensor, "b 3 h w"] | None,
         memory: Memory | None,
         previous_mask: Float[Tensor, "b 1 h w"] | None = None,
-    ) -> Painted:
+    ) -> BlendedFrame:
         """Fill one frame. `sources`: what `as_source` gave for t-6, t-3, t+3, t+6.
 
         `previous` is what `fed_back` made of the last output, `memory` what the last frame left; both None for a
@@ -179,7 +179,7 @@ class VINetGenerator(nn.Module):
         output, full, last = raw, None, torch.zeros_like(mask)
         if previous is not None:
             output, full, last = self.blended(raw, reference[0], before[0], flows[-1][:, -1], previous)
-        return Painted(output, raw, full, tuple(flows[::-1]), (last, *masks[::-1]), memory)
+        return BlendedFrame(output, raw, full, tuple(flows[::-1]), (last, *masks[::-1]), memory)
 
     def aligned(
         self,

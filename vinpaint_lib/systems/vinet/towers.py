@@ -100,7 +100,7 @@ CONFIGS = {
 }
 
 
-class Encoder(nn.Module):
+class VINetEncoder(nn.Module):
     """Gated convolutions down to 1/8."""
 
     def __init__(self, config: Config) -> None:
@@ -130,7 +130,7 @@ class Bottleneck(nn.Module):
         return self.bt3(self.bt2(self.bt1(self.bt0(x))))
 
 
-class Decoder(nn.Module):
+class VINetDecoder(nn.Module):
     """Back to full size, with the mixed features of 1/4 and 1/2 joined on the way."""
 
     def __init__(self, config: Config) -> None:
