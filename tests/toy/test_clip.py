@@ -1,5 +1,7 @@
 """Toy clips: the motion they state is the motion they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import skimage.data
@@ -19,12 +21,14 @@ SIZE = (96, 160)
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, ToyClip]:
-    make = toy_clip
+    shot = Shot(length=6, size=SIZE, speed=3.0)
     return {
-        "affine": make("coffee", length=6, size=SIZE, objects=2, seed=3, speed=3.0),
-        "homography": make("rocket", length=6, size=SIZE, camera="homography", objects=1, seed=4, speed=3.0),
-        "still": make("chelsea", length=6, size=SIZE, camera="still", objects=1, seed=5),
-        "silhouettes": make("astronaut", length=6, size=SIZE, objects=2, seed=6, object_shapes=[walker()]),
+        "affine": toy_clip("coffee", replace(shot, objects=2, seed=3)),
+        "homography": toy_clip("rocket", replace(shot, camera="homography", seed=4)),
+        "still": toy_clip("chelsea", replace(shot, camera="still", seed=5)),
+        "silhouettes": toy_clip(
+            "astronaut", replace(shot, objects=2, seed=6, speed=2.0), Material(object_shapes=[walker()])
+        ),
     }
 
 

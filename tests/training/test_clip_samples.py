@@ -14,7 +14,9 @@ from vinpaint_lib.systems.sttn.recipe import STTNTask
 from vinpaint_lib.training import clip_samples
 from vinpaint_lib.video.clip import Clip
 
-SPEC = clip_samples.ClipSpec(crop=(24, 40), height=(48, 48), length=8, crops=2, hole=(0.05, 0.3), count=3)
+SPEC = clip_samples.ClipSpec(
+    frames="sttn", crop=(24, 40), height=(48, 48), length=8, crops=2, hole=(0.05, 0.3), count=3
+)
 RULES = STTNTask.rules
 
 
@@ -173,7 +175,7 @@ def test_a_clip_that_is_short_gives_all_it_has(tmp_path):
 )
 def test_a_spec_that_cannot_be_met_is_refused(toy, tmp_path, change, sentence):
     with pytest.raises(UserError, match=sentence):
-        clip_samples.ClipPool(toy, tmp_path, 1, 0, replace(SPEC, **change))
+        clip_samples.ClipPool(toy, tmp_path, 1, 0, replace(SPEC, **change), rule=RULES["sttn"])
 
 
 def test_other_settings_are_another_pool(toy, tmp_path):
@@ -187,7 +189,7 @@ def test_other_settings_are_another_pool(toy, tmp_path):
 
 def test_sttns_own_ranges_are_far_larger(toy, tmp_path):
     """Without a range of areas the blobs are those of the paper: boxes from a third of each side on."""
-    pool = clip_samples.ClipPool(toy, tmp_path, 1, 0, replace(SPEC, crop=48, hole=None))
+    pool = clip_samples.ClipPool(toy, tmp_path, 1, 0, replace(SPEC, crop=48, hole=None), rule=RULES["sttn"])
     shares = [float(pool.batch(np.random.default_rng(n), 1)["mask"].mean()) for n in range(40)]
     assert np.mean(shares) > 0.2
     assert min(shares) > 0.04
