@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from vinpaint_lib.figures import over_time, page
-from vinpaint_lib.holes.box import around
 from vinpaint_lib.inpaint import Buffer, oldest_needs
 from vinpaint_lib.interface import Step
 from vinpaint_lib.lessons.experiments import frames_held
@@ -58,14 +57,6 @@ def test_time_slice_is_one_line_of_every_frame():
             assert torch.equal(picture[:, 2 * t + again], clip[t, :, 3])
     with pytest.raises(IndexError):
         over_time.time_slice(clip, 5)
-
-
-def test_box_of_holds_every_hole():
-    masks = torch.zeros(3, 1, 20, 30)
-    masks[0, 0, 6, 9] = masks[2, 0, 10, 28] = 1
-    assert around(masks, 3).slices == (slice(3, 14), slice(6, 30))
-    with pytest.raises(ValueError, match="no frame has a hole"):
-        around(torch.zeros(2, 1, 4, 4), 1)
 
 
 def test_figures_carry_their_words_and_a_fixed_width(shown):

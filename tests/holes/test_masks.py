@@ -14,7 +14,6 @@ SIZE = (60, 108)
 SHIPPED = {
     "stationary_blob": masks.stationary_blob,
     "moving_blob": masks.moving_blob,
-    "training_blob": masks.training_blob,
     "rectangle": masks.rectangle,
     "flying rectangle": lambda n, s, rng: masks.rectangle(n, s, rng, moving=True),
     "watermark": masks.watermark,
@@ -111,11 +110,6 @@ def test_without_acceleration_a_bounce_is_the_reflected_straight_line():
     # The step is known to 1/9 pixel, so after 60 frames the line is off by 60/9 pixels at most.
     assert np.abs(path[:60] - folded[:60]).max() <= 60 / 9 + 1
     assert (np.ptp(path, axis=0) >= (20, 33)).all()
-
-
-def test_half_of_the_training_blobs_move():
-    moved = [not torch.equal(m[0], m[-1]) for m in (SHIPPED["training_blob"](6, SIZE, rng_of(s)) for s in range(100))]
-    assert 35 <= sum(moved) <= 65  # binomial(100, 1/2): three standard deviations
 
 
 def rng_of(seed: int) -> np.random.Generator:

@@ -54,12 +54,6 @@ def moving_blob(
     return to_masks(shapes.paste(shape, size, path))
 
 
-def training_blob(length: int, size: Size, rng: np.random.Generator) -> Float[Tensor, "t 1 h w"]:
-    """The training masks of STTN and its followers: one blob a clip, half of them stationary, half moving."""
-    maker = stationary_blob if rng.random() < 0.5 else moving_blob
-    return maker(length, size, rng)
-
-
 def rectangle(
     length: int,
     size: Size,

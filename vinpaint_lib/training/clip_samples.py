@@ -46,7 +46,7 @@ class ClipSpec:
     hole: tuple[float, float] | None = (0.04, 0.20)
     stationary: float = 0.5
     speed: tuple[float, float] = (1.0, 9.0)
-    frames: str = "sttn"
+    frames: str = "consecutive"
     count: int = 5
 
     @property

@@ -6,12 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from vinpaint_lib.systems.tgfnet.network import ABLATIONS, CONFIGS, Config, FusionNet
+from vinpaint_lib.systems.tgfnet.network import CONFIGS, Config, FusionNet
 
 SMALL = CONFIGS["small"]
 # The paper's structure (three streams of 3, 5, 7, five convolutions, no copy path), fewer channels.
 THIN_PAPER = replace(CONFIGS["paper"], channels=(6, 8, 10), widths=(6, 8, 10), tail=6)
 THIN_SMALL = replace(SMALL, channels=(6, 8, 10), widths=(4, 4, 4), tail=6)
+# What the switches of a configuration leave out.
+ABLATIONS = {
+    "full": {},
+    "without alignment": {"align": ("none",)},
+    "without attention": {"attention": False},
+    "without grouping": {"grouping": False},
+    "single stream": {"sizes": (3,)},
+    "single scale": {"scales": (2,)},
+    "without feedback": {"feedback": "off"},
+}
 
 
 def build(config: Config, seed: int = 0) -> FusionNet:

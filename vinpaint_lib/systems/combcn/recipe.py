@@ -41,7 +41,7 @@ class Preset(Schedule):
     peak: float = 1e-3
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     structure_steps: int = 0
-    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.4), frames="consecutive", count=16))
+    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.4), count=16))
 
 
 PRESETS = {
@@ -52,7 +52,7 @@ PRESETS = {
         structure_steps=2,
         warmup=2,
         precision="float32",
-        spec=ClipSpec(crop=32, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), frames="consecutive", count=4),
+        spec=ClipSpec(crop=32, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=4),
         blocks=2,
         validate=3,
         checkpoint=2,
@@ -64,7 +64,7 @@ PRESETS = {
         batch=8,
         structure_steps=5000,
         peak=5e-4,
-        spec=ClipSpec(crop=128, hole=(0.05, 0.4), frames="consecutive", count=32),
+        spec=ClipSpec(crop=128, hole=(0.05, 0.4), count=32),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
@@ -77,7 +77,7 @@ PRESETS = {
         structure_steps=20000,
         peak=1e-4,
         weights=dict(PAPER_WEIGHTS),
-        spec=ClipSpec(crop=128, height=(128, 256), crops=1, hole=None, frames="consecutive", count=32),
+        spec=ClipSpec(crop=128, height=(128, 256), crops=1, hole=None, count=32),
         blocks=20000,
         validate=10000,
         checkpoint=1000,

@@ -38,7 +38,9 @@ class Preset(Schedule):
     steps: int = 10600
     betas: tuple[float, float] = (0.9, 0.99)
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
-    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=144, height=(144, 240), hole=(0.05, 0.35)))
+    spec: ClipSpec = field(
+        default_factory=lambda: ClipSpec(frames="sttn", crop=144, height=(144, 240), hole=(0.05, 0.35))
+    )
     strung: bool = False
 
 
@@ -49,7 +51,7 @@ PRESETS = {
         batch=2,
         warmup=2,
         precision="float32",
-        spec=ClipSpec(crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=3),
+        spec=ClipSpec(frames="sttn", crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=3),
         blocks=2,
         validate=3,
         checkpoint=2,
@@ -62,7 +64,7 @@ PRESETS = {
         peak=2e-4,
         betas=(0.0, 0.99),
         weights=dict(PAPER_WEIGHTS),
-        spec=ClipSpec(crop=192, height=(192, 272), hole=(0.05, 0.35)),
+        spec=ClipSpec(frames="sttn", crop=192, height=(192, 272), hole=(0.05, 0.35)),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
@@ -81,7 +83,7 @@ PRESETS = {
         clip_gradient=1e9,
         weights=dict(PAPER_WEIGHTS),
         precision="float32",
-        spec=ClipSpec(crop=(240, 432), height=(248, 264), crops=1, hole=None, speed=(3.0, 3.0)),
+        spec=ClipSpec(frames="sttn", crop=(240, 432), height=(248, 264), crops=1, hole=None, speed=(3.0, 3.0)),
         blocks=20000,
         validate=10000,
         checkpoint=1000,

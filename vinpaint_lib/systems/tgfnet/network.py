@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from einops import rearrange, reduce
@@ -66,16 +66,6 @@ CONFIGS = {
         align=("flow", "homography"),
         feedback="unseen",
     ),
-}
-# One group more or fewer of them is a different question to the same weights, so these are switches.
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "full": {},
-    "without alignment": {"align": ("none",)},
-    "without attention": {"attention": False},
-    "without grouping": {"grouping": False},
-    "single stream": {"sizes": (3,)},
-    "single scale": {"scales": (2,)},
-    "without feedback": {"feedback": "off"},
 }
 
 

@@ -62,9 +62,7 @@ class Preset(Schedule):
         VINetStage(3200, targets=2, weights=FIDELITY_WEIGHTS, name="recurrence over two"),
         VINetStage(4200, targets=4, weights=FIDELITY_WEIGHTS, name="recurrence over four"),
     )
-    spec: ClipSpec = field(
-        default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.35), frames="consecutive", count=16)
-    )
+    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.35), count=16))
 
 
 PRESETS = {
@@ -80,7 +78,7 @@ PRESETS = {
             VINetStage(4, targets=3, weights=FIDELITY_WEIGHTS | {"L_F": 1.0}, name="recurrence"),
             VINetStage(6, targets=3, weights=PAPER_WEIGHTS, name="recurrence, released", released=True),
         ),
-        spec=ClipSpec(crop=32, height=(64, 64), length=16, crops=1, hole=(0.05, 0.15), frames="consecutive", count=15),
+        spec=ClipSpec(crop=32, height=(64, 64), length=16, crops=1, hole=(0.05, 0.15), count=15),
         blocks=2,
         validate=3,
         checkpoint=2,
@@ -95,7 +93,7 @@ PRESETS = {
             VINetStage(20000, targets=1, weights=SINGLE_WEIGHTS, name="many to one", released=True),
             VINetStage(60000, targets=4, weights=PAPER_WEIGHTS, name="recurrence", released=True),
         ),
-        spec=ClipSpec(crop=192, height=(192, 272), hole=(0.05, 0.35), frames="consecutive", count=16),
+        spec=ClipSpec(crop=192, height=(192, 272), hole=(0.05, 0.35), count=16),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
@@ -118,7 +116,7 @@ PRESETS = {
             VINetStage(320000, targets=1, weights=SINGLE_WEIGHTS, name="many to one", released=True),
             VINetStage(480000, targets=4, weights=PAPER_WEIGHTS, name="recurrence", released=True),
         ),
-        spec=ClipSpec(crop=256, height=(256, 320), crops=1, hole=None, frames="consecutive", count=16),
+        spec=ClipSpec(crop=256, height=(256, 320), crops=1, hole=None, count=16),
         blocks=20000,
         validate=10000,
         checkpoint=1000,
