@@ -1,9 +1,9 @@
-"""The table of what can be fetched: addresses, sizes, hashes, licences, and what reads it.
+"""The table of what can be fetched: addresses, sizes, hashes, licences, and the option that takes each file.
 
 No publisher below prints a hash, except torchvision, whose file names hold the first 8 hex digits of the sha256.
 A sha256 marked `MEASURED` was measured on the published file by several of its users, independently and with the
 same result. Where neither size nor hash is known, the script prints the sha256 it got, for the reader to pin.
-Licences are as the projects state them; "none found" means that nobody but its authors may say what is allowed.
+Licences are as the projects state them; "none found" means that only the authors can say what is allowed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Asset:
     size     in bytes, None when it is not known
     sha256   hex digits, whole or the first ones; None when it is not known
     check    where the hash comes from
-    option   the option that takes the file, or what looks for it
+    option   the option that takes the file, or the part of the library that reads it
     module   the file of the library that must exist for `option` to work
     unpacks  the file is an archive of masks: it is unpacked, not kept
     wanted   the asset is a Drive folder, and these are the names to take from it
@@ -80,7 +80,7 @@ WEIGHTS = (
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         check="sha256 whose first 8 digits are in the published file name",
         option="the perceptual and style losses find it there",
-        module="features.py",
+        module="losses/features.py",
     ),
     Asset(
         name="sttn",
@@ -95,7 +95,7 @@ WEIGHTS = (
         size=66_252_587,
         sha256="25b0c2c30042d82efd1893bd42ec726764262d94115393a1718f8d65d2a7817b",
         option="--model sttn --weights FILE",
-        module="models/sttn.py",
+        module="systems/sttn/released.py",
     ),
     Asset(
         name="vinet",
@@ -104,7 +104,7 @@ WEIGHTS = (
         page=f"{DRIVE}1KAi9oQVBaJU9ytr7dYr2WwEcO5NLiJvo/view",
         licence="none found",
         option="--model vinet --weights FILE",
-        module="models/vinet.py",
+        module="systems/vinet/released.py",
     ),
     Asset(
         name="vinet-256",
@@ -113,7 +113,7 @@ WEIGHTS = (
         page=f"{DRIVE}1UCDZVJbymiHUcD2GfLq9-NU65MW6rSY4/view",
         licence="none found",
         option="--model vinet --weights FILE",
-        module="models/vinet.py",
+        module="systems/vinet/released.py",
     ),
     Asset(
         name="cpnet",
@@ -122,7 +122,7 @@ WEIGHTS = (
         page="https://github.com/shleecs/Copy-and-Paste-Networks-for-Deep-Video-Inpainting",
         licence="CC BY-NC-SA",
         option="--model cpnet --weights FILE",
-        module="models/cpnet.py",
+        module="systems/cpnet/released.py",
     ),
     Asset(
         name="dfvi",
@@ -131,7 +131,7 @@ WEIGHTS = (
         page="https://drive.google.com/drive/folders/1a2FrHIQGExJTHXxSIibZOGMukNrypr_g",
         licence="MIT",
         option="--model dfvi --weights FILE",
-        module="models/dfvi.py",
+        module="systems/dfvi/released.py",
         wanted=("*.pth",),
     ),
     Asset(
@@ -141,7 +141,7 @@ WEIGHTS = (
         page="https://drive.google.com/drive/folders/1zIamN-DzvknZLf5QAGCfvWs7a6qUqaaC",
         licence="MIT",
         option="--model dfvi --weights FILE",
-        module="models/dfvi.py",
+        module="systems/dfvi/released.py",
         wanted=("*.pth", "*.pth.tar"),
     ),
     Asset(

@@ -1,4 +1,4 @@
-"""Is a file what it should be: size, sha256, not a web page. Reads files, never the network."""
+"""Checks whether a file is what it should be: size, sha256, not a web page. It reads files, never the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sha256_of(path: Path) -> str:
 
 
 def pinned(asset: Asset, sha256: str | None) -> Asset:
-    """The asset with the reader's own sha256 in place of the table's size and hash.
+    """The asset with the reader's sha256 in place of the table's size and hash.
 
     Raises UserError when `sha256` is not 8 to 64 hex digits.
     """

@@ -1,8 +1,8 @@
 """Fetch one file over HTTP: resumed where it stopped, checked, put in place in one step.
 
-While it comes, FILE.part holds the bytes and FILE.part.json where they came from. A later run asks for the rest
-with Range and If-Range, so that bytes of two editions are never joined. Only a file that passed every check gets
-the final name. Standard library only; Google Drive goes through `drive.py`.
+During a download, FILE.part holds the bytes, and FILE.part.json says where they came from. The next run asks for
+the rest with Range and If-Range, so that bytes of two editions are never joined. Only a file that passed every
+check gets the final name. Standard library only; Google Drive goes through `drive.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP answers that may differ a 
 
 
 class Interrupted(Exception):
-    """The connection ended early. What came is kept, and the next attempt asks for the rest."""
+    """The connection ended early. The bytes that came are kept, and the next attempt asks for the rest."""
 
 
 @dataclass
@@ -74,11 +74,11 @@ def fetch(
     attempts: int = ATTEMPTS,
     pause: float = 1.0,
 ) -> tuple[Path, bool]:
-    """Put `asset.file` into `folder`, checked; True beside the path when it was downloaded by this call.
+    """Put `asset.file` into `folder`, checked. Returns its path, and True when this call downloaded it.
 
     A file that is there already is checked and kept, without a request. `url` stands in for the table's addresses.
-    `pause` is the wait in seconds before the second attempt; it doubles after each.
-    Raises UserError when no address gives the right file; nothing is then under the final name.
+    `pause` is the wait in seconds before the second attempt; it doubles after each attempt.
+    Raises UserError when no address gives the right file; then no file has the final name.
     """
     final = folder / asset.file
     if final.exists():
@@ -112,7 +112,10 @@ def fetch(
 def _get(
     address: str, final: Path, asset: Asset, say: Callable[[str], None], attempts: int, pause: float
 ) -> tuple[Path, str]:
-    """The whole, checked file under a name of its own beside `final`, and its sha256. Raises Refused or UserError."""
+    """Download and check the whole file under another name beside `final`; that path, and its sha256.
+
+    Raises Refused or UserError.
+    """
     if drive.is_drive(address):
         part = final.with_name(final.name + ".drive")
         drive.fetch(address, part)
@@ -223,7 +226,7 @@ def _read(reply: http.client.HTTPResponse, done: int, total: int | None) -> byte
 
 
 def _span(reply: http.client.HTTPResponse) -> tuple[int, int | None]:
-    """Where the body of an answer starts in the file, and the size of the whole file when it is told."""
+    """Where the body of an answer starts in the file, and the size of the whole file, None if it is not given."""
     if reply.status == http.HTTPStatus.PARTIAL_CONTENT:
         told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", reply.headers.get("Content-Range", ""))
         return (int(told[1]), int(told[2])) if told else (-1, None)

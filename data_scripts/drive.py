@@ -1,4 +1,4 @@
-"""Google Drive through gdown, which knows Drive's confirmation pages and resumes what was broken off."""
+"""Google Drive through gdown, which knows Drive's confirmation pages and resumes interrupted downloads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def drive_id(url: str) -> str:
 def fetch(url: str, part: Path) -> None:
     """Download one Drive file to `part`. Raises Refused (quota, permission, gone) or UserError (broken off).
 
-    gdown keeps its own partial file beside `part` and goes on from it the next time.
+    gdown keeps a partial file beside `part` and goes on from it the next time.
     """
     import gdown  # here, so that the scripts that need no Drive start without it
 
@@ -60,8 +60,8 @@ def fetch(url: str, part: Path) -> None:
 
 
 def _broken_off(part: Path, error: Exception) -> None:
-    """Turn gdown's own errors into sentences; partial files that cannot be continued are removed."""
-    kept = list(part.parent.glob(f"{part.name}????????.part"))  # gdown's own name for what came so far
+    """Turn gdown's errors into sentences; partial files that cannot be continued are removed."""
+    kept = list(part.parent.glob(f"{part.name}????????.part"))  # gdown's name for the bytes so far
     if not any(file.stat().st_size for file in kept):
         raise Refused(f"failed ({_reason(error)})") from error
     if "byte range" in str(error) or "multiple temporary" in str(error):
@@ -88,6 +88,6 @@ def list_folder(url: str) -> list[tuple[str, str]]:
 def _reason(error: Exception) -> str:
     """What to say of an error inside a sentence: its first line, without the full stop."""
     if any(type(step).__name__ in ("ConnectionError", "ConnectTimeout") for step in (error, error.__cause__)):
-        return "it cannot be reached"  # requests' own text is a nest of exceptions
+        return "it cannot be reached"  # the text of such an error in requests is a nest of exceptions
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(" .:") if lines else type(error).__name__

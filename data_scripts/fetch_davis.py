@@ -2,7 +2,7 @@
 
 Leaves TARGET/JPEGImages/480p/<clip>/*.jpg and TARGET/Annotations/480p/<clip>/*.png (indexed, 0 = background).
 The archive is checked by size and sha256, the folders by the published number of frames of each of the 90 clips.
-Can be stopped and run again: it goes on where it stopped, and does nothing when all is there.
+The script can be stopped and run again: it goes on where it stopped, and does nothing when all is there.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Fetch weights and test masks that other projects published. Nothing is converted.
 
-  fetch_weights.py list       what there is: size, licence, how it is checked, what takes it
+  fetch_weights.py list       what can be fetched: size, licence, how it is checked, which option takes it
   fetch_weights.py get NAME   put it into data/weights (or the folder in VINPAINT_WEIGHTS), masks into data/masks
 
-Where neither size nor hash is published the sha256 is printed, and written beside the file: pass it as --sha256 on
+Where neither size nor hash is published, the sha256 is printed and written beside the file. Pass it as --sha256 on
 other machines to be sure of the same bytes. Read the licence column before you use anything.
 """
 
@@ -59,7 +59,7 @@ def get(
     keep_archive: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Fetch one asset and say what takes it; the file or folder. Raises UserError."""
+    """Fetch one asset and say which option takes it. Returns the file or folder. Raises UserError if that fails."""
     say(f"licence: {asset.licence} ({asset.page})")
     if asset.unpacks:
         place = _masks(asset, target or assets.MASKS, url, keep_archive, say)
@@ -72,7 +72,7 @@ def get(
 
 
 def _masks(asset: Asset, target: Path, url: str | None, keep_archive: bool, say: Callable[[str], None]) -> Path:
-    """Fetch an archive of masks and unpack it as TARGET/<project>. A note in it says what was unpacked."""
+    """Fetch an archive of masks and unpack it as TARGET/<project>. A note in that folder says what was unpacked."""
     place = target / asset.name.removesuffix("-masks")
     if place.is_dir() and any(place.iterdir()):
         if _contents(place) != _noted(place):
@@ -105,7 +105,7 @@ def _noted(folder: Path) -> dict[str, int]:
 
 
 def _folder(asset: Asset, target: Path, url: str | None, say: Callable[[str], None]) -> Path:
-    """Fetch the wanted files of a Drive folder into TARGET/<name>; SHA256SUMS there says which are whole."""
+    """Fetch the wanted files of a Drive folder into TARGET/<name>; SHA256SUMS is written there when all are whole."""
     place = target / asset.file
     sums = place / SUMS
     if sums.exists():

@@ -4,7 +4,7 @@ Get train_all_frames.zip and test_all_frames.zip (all frames, 30 fps) from https
 https://competitions.codalab.org/competitions/19544, then give them to this script. It leaves
 TARGET/train/JPEGImages/<clip>/*.jpg and TARGET/test/..., after comparing each clip's number of frames with the list
 that the papers used (3,471 and 508 clips). The archives without "all_frames" hold every fifth frame, and in 2024 the
-data set was issued again at 6 fps, also every fifth frame: models trained on those are not the papers' models.
+data set was issued again at 6 fps, also every fifth frame. Models trained on either are not the papers' models.
 """
 
 from __future__ import annotations

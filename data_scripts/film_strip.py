@@ -3,7 +3,7 @@
     python -m data_scripts.film_strip assets/film_strip.png
     python -m data_scripts.film_strip mine.png --clip clip.mp4 --mask mask.png
 
-Without a clip it is a photograph set in motion (`toy.py`) with a hole that moves.
+Without --clip, the clip is a photograph set in motion (`vinpaint_lib/toy`) with a hole that moves.
 """
 
 import argparse

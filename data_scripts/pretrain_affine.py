@@ -3,9 +3,9 @@
     python data_scripts/pretrain_affine.py --clips FOLDER --photos FOLDER --out runs/affine/affine.safetensors
 
 Photographs and single frames of the clips are set in synthetic motion; the last part of the steps adds real pairs of
-frames from the clips. A checkpoint beside the output is written every minute, and the same command continues from it,
-to the same result. Clips named by --held-back are not trained on: their residual is printed. DAVIS test clips are
-left out whatever the folder holds. The defaults take about 12 minutes on one core.
+frames from the clips. A checkpoint is written beside the output every minute. The same command continues from it, to
+the same result. Clips named by --held-back are not trained on; their residual is printed. DAVIS test clips are left
+out, whatever the folder holds. The defaults take about 12 minutes on one core.
 """
 
 import argparse
@@ -115,9 +115,9 @@ def pretrain(
 ) -> LearnedAffine:
     """Train, save to `out` with its provenance, and return the network.
 
-    `teach` gives the terms on synthetic pairs by name, `weights` weighs them. Every step draws from its own seeded
-    generator, so a run that was killed and continued ends where it would have. UserError where the checkpoint is one of
-    another plan or another network.
+    `teach` gives the terms on synthetic pairs by name, `weights` weighs them. Every step draws from a generator that is
+    seeded for this step, so a run that was killed and continued ends with the same weights. Raises UserError if the
+    checkpoint belongs to another plan or another network.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     net.gate.data.fill_(1.0)
@@ -164,13 +164,13 @@ def pretrain(
 
 
 def describe(plan: Plan) -> dict[str, float]:
-    """What decides the result."""
+    """The settings of a plan that decide the result."""
     return {name: getattr(plan, name) for name in ("steps", "batch", "rate", "seed", "real_from")}
 
 
 def describe_network(net: LearnedAffine) -> dict[str, Any]:
-    """What a checkpoint must agree with besides: another network cannot go on from it, whether its tensors fit or
-    not."""
+    """The settings of the network, with which a checkpoint must agree too: another network cannot go on from it, even
+    if its tensors fit."""
     settings = {name: getattr(net, name) for name in ("size", "looks", "channels", "head") if hasattr(net, name)}
     return {"network": type(net).__name__} | settings
 
@@ -199,7 +199,7 @@ def train_step(
     teach: Teach = losses,
     weights: dict[str, float] = WEIGHTS,
 ) -> dict[str, float]:
-    """One step; returns the terms of the loss. SystemExit where the loss is no number."""
+    """One step; returns the terms of the loss. Raises SystemExit if the loss is not finite."""
     rng = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     chosen = torch.randint(len(photos), (plan.batch,), generator=rng)
     pair = make_pairs(photos[chosen].float() / 255, net.size, rng)

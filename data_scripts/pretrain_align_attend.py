@@ -1,12 +1,12 @@
-"""Train Align-and-Attend's estimator alone, and put it into weights that the training of the inpainter begins with.
+"""Train Align-and-Attend's estimator alone, and write the weights with which the training of the inpainter begins.
 
     python -m data_scripts.pretrain_align_attend --clips FOLDER --photos FOLDER --out runs/aa/start.safetensors
     vinpaint train align_attend --start runs/aa/start.safetensors --data ... --out ...
 
 The first command trains on synthetic pairs, with pairs of real frames among the last steps, as `pretrain_affine.py`
-does for TGF-Net, and goes on from its checkpoint when it is given again. The file that it writes holds a whole
-Align-and-Attend: the estimator as trained, the rest as drawn from the seed. The second command freezes the estimator.
-About 10 minutes on one core.
+does for TGF-Net. When it is given again, it goes on from its checkpoint. The file that it writes holds a whole
+Align-and-Attend: the estimator as trained, the rest as drawn from the seed. It takes about 10 minutes on one core.
+The second command freezes the estimator.
 """
 
 import argparse

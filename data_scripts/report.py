@@ -1,4 +1,4 @@
-"""How the scripts speak and end: sizes in words, a progress line, one sentence and exit code 2."""
+"""What the scripts print and how they end: sizes in words, a progress line, one sentence and exit code 2."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Make the weights file that ships from a training run's.
+"""Make the weights file that ships from the weights file of a training run.
 
     python data_scripts/ship_weights.py runs/laptop/weights.safetensors runs/affine/affine.safetensors
     python data_scripts/ship_weights.py runs/sttn/weights.safetensors
 
-The system is the one that the header names. TGF-Net's file has a second part that is trained apart: the network
-learns behind chained alignments (`vinpaint train tgfnet`), its affine aligner on pairs with known motion
-(`data_scripts/pretrain_affine.py`).
+The header of the file names the system. TGF-Net's file has two parts, which are trained apart: the network learns from
+references that chains of motion have aligned (`vinpaint train tgfnet`), and its affine aligner learns from pairs with
+known motion (`data_scripts/pretrain_affine.py`).
 """
 
 import argparse
@@ -34,11 +34,12 @@ def read(path: Path) -> tuple[dict, dict]:
 
 
 def ship(network: Path, affine: Path | None = None, out: Path | None = None, history: str = "") -> Path:
-    """Write the tensors of `network`, with the aligner's for TGF-Net, to `out`, load it once as a check, and return it.
+    """Write the tensors of `network`, for TGF-Net with the aligner's, to `out`; load that file as a check; return it.
 
-    `out` is by default where the library looks for the weights of that system. `history` is a sentence for the header,
-    where the run that the network's own header names is not all of it. Raises UserError: missing file, no training
-    run's file, an aligner that is missing or not wanted, tensors that do not fit, a file beyond `LARGEST`.
+    By default `out` is the place where the library looks for the weights of that system. `history` is a sentence for
+    the header, if the run that the header of `network` names is only a part of the training. Raises UserError for a
+    missing file, a file that no training run wrote, an aligner that is missing or not wanted, tensors that do not fit,
+    or a file larger than `LARGEST`.
     """
     tensors, header = read(network)
     if "provenance" not in header:

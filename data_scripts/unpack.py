@@ -1,8 +1,8 @@
 """Unpack zip and tar archives so that nothing can land outside the target folder.
 
-Every member is looked at before the first byte is written. Absolute names, names with '..', links (no data set
-here needs one), devices, encrypted members and a name that comes twice are refused by name. Members are written
-to a folder beside the target, which takes the target's name in one step when all of them are there.
+Every member is checked before the first byte is written. Absolute names, names with '..', links (no data set
+here needs a link), devices, encrypted members and a name that comes twice are refused; the error names the member.
+Members are written to a folder beside the target, which takes the target's name in one step when all are there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def members(archive: Path) -> Iterator[list[Member]]:
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Write every file of `archive` below `folder`, which must be new or empty; the number of files.
+    """Write every file of `archive` below `folder`, which must be new or empty. Returns the number of files.
 
     Raises UserError for an unsafe or damaged archive and for a full disk. Use it inside `staging`.
     """
@@ -100,7 +100,7 @@ def unpack(archive: Path, folder: Path) -> int:
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target` to build it in; removed in the end, with what a killed run left in it."""
+    """An empty folder beside `target` to build it in. A killed run's files are removed first, the folder at the end."""
     folder = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -56,7 +56,7 @@ def test_run_refuses_unknown_parameters_before_it_runs(tmp_path):
         rerun.run(tmp_path / "missing.ipynb", tmp_path / "o.ipynb")
 
 
-CHECKED = """from vinpaint_lib import parameters
+CHECKED = """from vinpaint_lib.lessons import parameters
 parameters.check(globals(), seed=parameters.whole(0), out_dir=parameters.text(), fast=parameters.flag())"""
 
 

@@ -1,6 +1,7 @@
-"""Weights with provenance (safetensors), and the training state that makes a run resumable.
+"""Weights with provenance (safetensors), the training state that makes a run resumable, and files of other projects.
 
-Every file is written beside its final name and renamed, so that a killed run leaves the last whole one.
+Every file is written beside its final name and renamed, so that a killed run leaves the last whole file. A torch file
+is read as tensors and plain values only, so that no code in it can run.
 """
 
 import json
@@ -28,7 +29,7 @@ def save_weights(model: nn.Module, path: Path, provenance: dict[str, Any]) -> No
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The header that `save_weights` wrote. UserError if the file is no safetensors file of ours."""
+    """The header that `save_weights` wrote. Raises UserError if the file is no safetensors file of this project."""
     try:
         with safe_open(path, framework="pt") as file:
             return json.loads((file.metadata() or {})["provenance"])
@@ -51,7 +52,7 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
 
 
 def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """UserError unless both hold the same names and shapes."""
+    """Raise UserError unless both hold the same names and shapes."""
     for name in expected:
         if name not in found:
             raise UserError(
@@ -82,7 +83,10 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
-    """The tensors under `key` by name, as float32, without the `module.` that training on several GPUs leaves."""
+    """The tensors that a torch file holds under `key`, by name, as float32.
+
+    The prefix `module.`, which training on several GPUs leaves, is removed. Raises UserError for a file without them.
+    """
     content = read_pickle(path)
     found = content.get(key) if isinstance(content, Mapping) else None
     if not isinstance(found, Mapping):
@@ -98,12 +102,12 @@ def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
 
 
 def read_pickle(path: Path) -> Any:
-    """What a torch file holds, tensors and plain containers only."""
+    """What a torch file holds. Raises UserError if it holds more than tensors and plain containers, or is damaged."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's word on the pickle's age, before it is refused
+            warnings.simplefilter("ignore")  # torch warns of an old pickle before it refuses the file
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for damaged files
         code = re.search(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL) (\S+)", str(error))

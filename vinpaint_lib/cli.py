@@ -46,7 +46,7 @@ def inpaint(
         out: a video (.mp4, .mov, .mkv), or a folder for PNGs that keep their names
         model: a name from `vinpaint models`
         weights: a checkpoint of that model, or a .pth file of its authors; without it, the weights that ship
-        dilate: grow the holes by so many pixels, where their edge still shows the object
+        dilate: grow the holes by so many pixels, if the object still shows at their edge
         invert_mask: black = missing
         size: the size to work at and to write; without it, that of the input
         limit: only the first so many frames
@@ -72,7 +72,7 @@ def inpaint(
     torch.manual_seed(seed)
     system = build(model, weights).to(choose_device(device)).eval()
     bar = tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None)
-    # The iterator, not the bar: a bar has a length, so that a type check would take it for a list and look inside.
+    # Pass the iterator, not the bar: a bar has a length, so a type check would take it for a list and read its items.
     print(write_clip(out, iter(bar), clip, overwrite=overwrite))
 
 
@@ -95,9 +95,9 @@ def train(
         model: a name from `vinpaint models` that is a network
         preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days)
         data: toy, videos:PATH, photos:PATH, davis:PATH or youtube-vos:PATH; several joined by commas,
-            with *WEIGHT behind one that counts more
+            with *WEIGHT behind a set that counts more
         out: folder for checkpoints, log and sample pictures, as in runs/first
-        steps: instead of the preset's
+        steps: number of steps, instead of the preset's
         seed: of weights, data and order
         resume: go on with the run in FOLDER, if there is one
         held_back: clips, joined by commas, that only serve for the scores in the log
@@ -152,7 +152,7 @@ def evaluate(
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas
         weights: a checkpoint for the networks; without it, the weights that ship
-        ablation: in place of models, a system with parts switched off, beside the table of its paper: align_attend
+        ablation: instead of models, a system with parts switched off, beside its paper's table; only align_attend
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes
@@ -230,10 +230,10 @@ def tell(note: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; `arguments` default to the program's own."""
+    """Run the command line; `arguments` default to those that the program was started with."""
     about = "Deep video inpainting: fill what is missing in a clip."
     with warnings.catch_warnings():
-        # where in the code a warning arose says nothing to a user
+        # the place in the code that a warning comes from says nothing to a user
         warnings.showwarning = lambda message, *where, **more: tell(message)
         try:
             tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=arguments)

@@ -1,8 +1,8 @@
 """What this machine has, whether the parts work, and what training the systems would take.
 
-Every line is looked up or tried, not assumed: an encoder that is listed may still not open, and weights that
-are there may not load. Times are estimates, and say so: the operations of a training step are counted, and
-divided by the speed at which this machine does a short one.
+Nothing in the report is assumed; everything is read or tried. An encoder that is listed may still not open, and
+weights that are there may not load. Times are estimates, and say so: the counted operations of a training step,
+divided by this machine's speed in a short training step.
 """
 
 import io
@@ -114,7 +114,7 @@ def speed(device: torch.device, bf16: bool, repeats: int = 3) -> float:
     config, groups, crop = CONFIGS["small"], 4, 96
     net = FusionNet(config).to(device)
     for part in net.modules():
-        if isinstance(part, torch.nn.Conv2d):  # as the trainer does
+        if isinstance(part, torch.nn.Conv2d):  # as in the model that is trained
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     shapes = (1, 3), (1, 1), (1, groups, 3), (1, groups, 1)  # target, mask, references, trust
     window = [torch.full((*shape, crop, crop), 0.5, device=device) for shape in shapes]
@@ -129,7 +129,7 @@ def speed(device: torch.device, bf16: bool, repeats: int = 3) -> float:
             getattr(torch, device.type).synchronize()
         return time.perf_counter() - start
 
-    # The first one allocates and chooses its kernels; the fastest was disturbed least by other programs.
+    # The first step allocates memory and chooses kernels. The fastest step was disturbed least by other programs.
     with FlopCounterMode(display=False) as counter:
         step()
     return counter.get_total_flops() / min(step() for _ in range(repeats))
@@ -144,7 +144,7 @@ def duration(seconds: float) -> str:
 
 
 def estimate(topic: str, task: Task, rate: float) -> Line:
-    """What the preset of `task` takes at `rate` operations per second."""
+    """The time and memory that the preset of `task` takes at `rate` operations per second."""
     need, steps = step_cost(task), task.preset.steps
     return Line(
         topic,
@@ -154,7 +154,7 @@ def estimate(topic: str, task: Task, rate: float) -> Line:
 
 
 def training(model: str | None = None) -> Iterator[Line]:
-    """Speed of a network here, and the time of each preset of `model`; None: of the preset laptop of every system."""
+    """This machine's speed, and the time of each preset of `model`, or of the preset laptop of every system if None."""
     chosen = {f"preset {name}": (model, preset) for name, preset in registry.presets(model).items()} if model else {}
     every = {f"{name} laptop": (name, registry.presets(name)["laptop"]) for name in registry.SYSTEMS}
     device = torch.device(choose_device("auto"))

@@ -1,7 +1,7 @@
-"""Score models on clips whose truth is known: one table, and a JSON file with all that made it.
+"""Score models on clips whose truth is known: one table, and a JSON file with all numbers and settings behind it.
 
 Every model sees the same clips and the same holes; outputs are composited (known pixels are the input's), as the
-papers score them. Full-frame PSNR therefore says mostly how large the hole is: compare models by the hole's.
+papers score them. Full-frame PSNR therefore says mostly how large the hole is: compare models by the PSNR of the hole.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ PACKAGES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is asked for.
+    """What to evaluate, and how.
 
     models    names of `vinpaint models`
-    data      a set of clips in the words of `datasets.parse_source`
+    data      a set of clips in the words of `datasets.parse.parse_source`
     masks     stationary, moving, object, fvi:PATH
     protocol  clean or paper (`scoring/protocols.py`)
     size      (height, width) to work at, in pixels
@@ -64,11 +64,13 @@ class Evaluation:
     ablation: str | None = None
 
     def command(self) -> str:
-        """The command line that makes this table again (a selection of clips and weights by name have no option)."""
+        """The command line that makes this table again; weights by name have no option and are left out."""
         rows = ["--model", ",".join(self.models)] if self.ablation is None else ["--ablation", self.ablation]
         words = ["vinpaint", "evaluate", *rows, "--data", self.data, "--masks", self.masks]
         words += ["--protocol", self.protocol, "--size", f"{self.size[1]}x{self.size[0]}"]
         words += ["--limit", str(self.limit), "--seed", str(self.seed)]
+        if self.clips is not None:
+            words += ["--clips", ",".join(self.clips)]
         if isinstance(self.weights, Path):
             words += ["--weights", str(self.weights)]
         return shlex.join([*words, "--device", self.device])
@@ -77,8 +79,8 @@ class Evaluation:
 def evaluate(asked: Evaluation) -> dict[str, Any]:
     """Fill every clip with every model, score, print the table; return (and write to `out`) everything as JSON data.
 
-    Progress goes to stderr. Raises UserError, before anything is filled: unknown model, protocol, masks, clip, missing
-    folder, an `out` that cannot be written.
+    Progress goes to stderr. Raises UserError before anything is filled: for an unknown model, protocol, mask rule or
+    clip, a missing folder, or an `out` that is no name of a .json file.
     """
     protocol, seed = asked.protocol, asked.seed
     if protocol not in protocols.PROTOCOLS:
@@ -143,13 +145,16 @@ def evaluate(asked: Evaluation) -> dict[str, Any]:
 
 
 def step(frame: torch.Tensor, progress: tqdm) -> torch.Tensor:
-    """Count a frame that has come; a model may give frames back on its own device."""
+    """Count a finished frame and move it to the CPU: a model may give frames back on another device."""
     progress.update()
     return frame.float().cpu()
 
 
 def build_all(models: Sequence[str], weights: Path | dict[str, Path] | None) -> dict[str, Inpainter]:
-    """The models by name, in the order asked for, each once. One weights file goes to all that have weights."""
+    """The models by name, in the given order, each once. A single weights file goes to all models with weights.
+
+    Raises UserError for unknown names, and for weights that no model takes.
+    """
     names = list(dict.fromkeys(models))
     if not names or "" in names:
         raise UserError(f"--model {','.join(models)}: names no model; choose among {', '.join(registry.MODELS)}")
@@ -169,7 +174,7 @@ def build_all(models: Sequence[str], weights: Path | dict[str, Path] | None) -> 
 
 
 def ablation_of(name: str) -> Ablation:
-    """The table of parts of a system's paper. Raises UserError for a name without one."""
+    """The table of parts of a system's paper. Raises UserError for a name that has no such table."""
     known = {each.name: each.ablation for each in registry.SYSTEMS.values() if each.ablation is not None}
     if name not in known:
         raise UserError(f"--ablation {name}: is no system with a table of parts; use {' or '.join(known)}")
@@ -177,7 +182,7 @@ def ablation_of(name: str) -> Ablation:
 
 
 def build_rows(parts: Ablation, weights: Path | dict[str, Path] | None) -> dict[str, Inpainter]:
-    """A model for each row of a table of parts, all with one weights file. Raises UserError as `registry.build`."""
+    """A model for each row of a table of parts, all with one weights file. Raises UserError like `registry.build`."""
     if isinstance(weights, dict):
         raise UserError(f"--ablation {parts.model}: has one network for all rows; give one weights file or none")
     return {row.name: registry.build(parts.model, weights, **row.options) for row in parts.rows}
@@ -201,7 +206,7 @@ def describe_protocol(protocol: str, size: Size, rule: protocols.MaskRule) -> di
 
 
 def describe_case(case: protocols.Case) -> dict[str, Any]:
-    """A clip of the evaluation and its holes; the fingerprint tells whether two tables had the same ones."""
+    """A clip of the evaluation and its holes; the sha256 shows whether two tables had the same holes."""
     holes = case.clip.masks
     return {
         "name": case.clip.name,
@@ -214,7 +219,7 @@ def describe_case(case: protocols.Case) -> dict[str, Any]:
 
 
 def describe_model(name: str, system: Inpainter, weights: Path | dict[str, Path] | None) -> dict[str, Any]:
-    """Which model with which weights."""
+    """The title of a model, its number of parameters, and the file and sha256 of its weights."""
     count = sum(p.numel() for p in system.parameters())
     if not count:
         return {"title": system.card.title, "parameters": 0, "weights": None}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """A hidden name in the folder of `path`, to be written under. It becomes `path` at the end of the block.
+    """A hidden name in the folder of `path`: write the file or folder under this name.
 
-    Where the block raises, the draft is removed and what stood under `path` stays. A folder takes the place of a
-    folder, a file that of a file.
+    It takes the name `path` at the end of the block. If the block raises, the draft is removed and `path` stays as it
+    was. A folder may replace a folder, and a file a file.
     """
     path = Path(os.path.abspath(path))
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -31,7 +31,7 @@ def draft_of(path: Path) -> Iterator[Path]:
 
 
 def exchange(draft: Path, path: Path) -> None:
-    """Put a folder in the place of an old one, which is deleted only when the new one stands."""
+    """Put a folder in the place of an old one. The old folder is deleted only when the new one is in place."""
     old = draft.with_suffix(".old")
     os.rename(path, old)
     try:

@@ -1,7 +1,8 @@
 """The one loop that runs any model over any clip (TGF-Net sec. G, with the feedback of sec. H).
 
-Frames are read once, in order, and only as far ahead as the next step needs; what no later step needs is
-dropped. So memory follows the model's window, not the clip. Composition happens here and nowhere else.
+Frames are read once, in order, and only as far ahead as the next step needs; a frame that no later step needs
+is dropped. So the memory in use depends on the model's window, not on the length of the clip. Composition
+happens here and nowhere else.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -55,7 +56,7 @@ class Buffer:
         return Window(indices, *stacks)
 
     def write_back(self, index: int, frame: Tensor) -> None:
-        """Sec. H: the completed frame replaces the given one, its mask becomes empty."""
+        """Sec. H: the completed frame replaces the given frame, and its mask becomes empty."""
         self.filled[index] = torch.maximum(self.filled[index], self.masks[index])
         self.frames[index] = frame
         self.masks[index] = torch.zeros_like(self.masks[index])
@@ -84,14 +85,14 @@ def fill(
 ) -> Iterator[Float[Tensor, "3 h w"]]:
     """Completed frames of `clip` in order: M * output + (1 - M) * input, known pixels untouched.
 
-    `feedback` overrides the model's own rule for writing outputs back. `on_step` sees every step's output (maps for
+    `feedback` overrides the model's rule for writing outputs back. `on_step` sees every step's output (maps for
     figures). A frame that is a target more than once gets the mean of its outputs, weighted by `Output.weights`.
-    Raises UserError where nothing at all is known: a clip whose every frame is missing whole.
+    Raises UserError if nothing at all is known, that is, if every pixel of every frame is missing.
     """
     write_back = model.feedback if feedback is None else feedback
     buffer = Buffer(clip, model.multiple)
     steps = list(model.plan(len(clip)))
-    # Step k's oldest need from here on decides what may be dropped; the last visit decides what may be given out.
+    # `needed` decides which frames may be dropped after a step. A frame is given out after the last step that fills it.
     needed = oldest_needs(steps)
     last_visit = {index: n for n, step in enumerate(steps) for index in step.targets}
     sums: dict[int, tuple[Tensor, float]] = {}
@@ -107,7 +108,7 @@ def fill(
             seen_anything |= bool((buffer.masks[i] == 0).any())
         if not seen_anything and buffer.read == len(clip):
             raise UserError("every pixel of every frame is marked as missing: check the mask, or use --invert-mask")
-        # Around the call alone: a decorator would not reach into a generator that something else has wrapped.
+        # no_grad stands around the call alone: as a decorator it would not reach into a generator that others wrap.
         with torch.no_grad():
             output = model(buffer.window(step), step, state)
         shares = [1.0] * len(step.targets) if output.weights is None else output.weights.tolist()
@@ -145,7 +146,7 @@ def fill_clip(model: Inpainter, clip: Clip, **options: Any) -> Clip:
 
 
 class Recorder:
-    """Keeps the maps of every step: give it to `inpaint.fill` as `on_step`. Frames without a hole have none."""
+    """Keeps the maps of every step, by target: give it to `fill` as `on_step`. Frames without a hole have no maps."""
 
     def __init__(self) -> None:
         self.maps: dict[int, dict[str, Any]] = {}

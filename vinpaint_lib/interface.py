@@ -1,4 +1,8 @@
-"""TODO header of vinpaint_lib.interface."""
+"""The interface between the loop of `inpaint.py` and every system that fills clips.
+
+A model says which frames it wants (`plan`), and fills the targets of one step (`forward`). The loop, the memory and the
+composition belong to `inpaint.py`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Step(NamedTuple):
-    """One step of a model's walk over a clip: frame numbers, references in temporal order, targets not among them."""
+    """One step of a model's walk over a clip, in frame numbers. References, in temporal order, hold no target."""
 
     targets: tuple[int, ...]
     references: tuple[int, ...]
@@ -31,8 +35,8 @@ class Window(NamedTuple):
 class Output(NamedTuple):
     """Raw frames for the step's targets (not composited), and named intermediates for figures.
 
-    `weights` say how much each frame counts in the mean where it is a target of several steps (above 0); None:
-    each counts 1.
+    A frame that is a target of several steps gets the mean of its outputs. `weights` (above 0) say how much each frame
+    of this output counts in that mean; None: each counts 1.
     """
 
     frames: Float[Tensor, "k 3 h w"]
@@ -42,7 +46,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Where a model comes from, and where it leaves its paper."""
+    """Where a model comes from, and the choices in which it differs from its paper."""
 
     name: str
     title: str
@@ -52,7 +56,11 @@ class ModelCard:
 
 
 class Inpainter(nn.Module):
-    """Base of all systems. `feedback` says whether completed frames are written back by default."""
+    """Base of all systems.
+
+    `feedback` says whether completed frames are written back by default. Frames are padded until both sides divide by
+    `multiple`.
+    """
 
     card: ModelCard
     multiple: int = 1

@@ -1,6 +1,6 @@
-"""What users write as the value of an option, and what the library takes instead.
+"""The values of options, from a user's words to the library's types: sizes, frame rates, devices, precision.
 
-Each raises UserError for a value that means nothing, naming the option.
+For a value that means nothing, a function raises UserError, which names the option.
 """
 
 import re
@@ -48,7 +48,8 @@ def choose_device(name: str) -> str:
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether autocast to bf16 helps: on a GPU that has it, on a CPU with AMX or AVX512-BF16 units."""
+    """Whether to use autocast to bf16. "auto" uses it where it helps: on a GPU that has it, on a CPU with AMX or
+    AVX512-BF16 units."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

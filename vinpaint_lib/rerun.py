@@ -1,8 +1,9 @@
 """Run a notebook again: with other parameters, or in place, brought into the form that is stored.
 
-papermill does the running. What it lets pass is mended here: a parameter that the notebook does not have is refused
-(papermill only warns, and runs with the default), `-p live=false` is False and not the text "false", the kernel starts
-in the notebook's folder instead of the caller's, and the executed copy begins with what it was made with (`manifest`).
+papermill runs the cells. This module changes four things. A parameter that the notebook does not have is refused
+(papermill only warns, and runs with the default). `-p live=false` means False, not the text "false". The kernel starts
+in the notebook's folder, not in the caller's. The executed copy begins with a list of what it was made with
+(`lessons/manifest.py`).
 
     python -m vinpaint_lib.rerun run notebooks/09_attention_maps.ipynb runs/9.ipynb -p seed=3 -p out_dir=../runs/nine
     python -m vinpaint_lib.rerun store notebooks/*.ipynb
@@ -46,7 +47,7 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
     check_names(notebook, given)
     if out.resolve() == notebook.resolve():
         raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
-    made_with = manifest.gather(notebook, given)  # before the run, which may change what lies there
+    made_with = manifest.gather(notebook, given)  # before the run, which may change files
     try:
         execute(notebook, out, given, progress=progress)
     finally:
@@ -73,7 +74,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progres
     """Run the cells in the notebook's folder and write the executed copy to `out`, as far as it came."""
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)  # what a run that never started leaves must not be an earlier run's copy
+    out.unlink(missing_ok=True)  # if this run does not start, no copy of an earlier run may stay
     papermill.execute_notebook(
         notebook.resolve(),
         out,
@@ -99,8 +100,8 @@ def stored_form(executed: NotebookNode, notebook: Path) -> NotebookNode:
     """An executed notebook without what changes from run to run or from machine to machine.
 
     Outputs, execution counts and cell ids stay. Timings, papermill's notes, widget state and the exact
-    Python version go. Raises UserError if a cell wrote to stderr or shows a path of this machine: both
-    would differ at the next reader's, where the notebook is compared with what is stored.
+    Python version go. Raises UserError if a cell wrote to stderr or shows a path of this machine. Both
+    would differ on another machine, and tests compare a run there with the stored form.
     """
     executed.metadata = NotebookNode(
         kernelspec={"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -131,7 +132,7 @@ def stored_form(executed: NotebookNode, notebook: Path) -> NotebookNode:
 
 
 def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Neighbouring pieces of one stream as one: where a busy machine cuts a cell's text is chance."""
+    """Neighbouring pieces of one stream, joined: a busy machine cuts the text of a cell at random places."""
     result: list[NotebookNode] = []
     for output in outputs:
         last = result[-1] if result else None
@@ -152,7 +153,7 @@ def to_html(notebook: Path) -> Path:
 
 
 def table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """Lines of text: one method a row, best hole PSNR first. PSNR in dB, higher is better; warping error: lower."""
+    """Lines of text: a row for each method, best hole PSNR first. PSNR (dB): higher is better; warping error: lower."""
     width = max(len("method"), *map(len, scores))
     lines = [f"{'method':{width}}  {'PSNR':>6}  {'hole PSNR':>9}  {'SSIM':>6}  {'warping error':>13}"]
     for name, row in sorted(scores.items(), key=lambda item: -item[1]["hole_psnr"]):

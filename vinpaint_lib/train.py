@@ -18,19 +18,19 @@ from vinpaint_lib.training.task import Task
 
 @dataclass(frozen=True)
 class Training:
-    """What is asked for.
+    """What to train, and how.
 
     model       a system of `vinpaint models`
     preset      one of its presets: tiny, laptop, gpu, paper
     out         folder for weights, state, log and sample pictures
-    data        sets of clips in the words of `datasets.parse_source`
+    data        sets of clips in the words of `datasets.parse.parse_source`
     held_back   names of clips that only serve for the scores in the log
-    steps       in place of the preset's number
+    steps       number of steps, in place of the preset's
     seed        of weights, data and order
     resume      go on from the state in `out`, if there is one
     start       weights to begin from
     device      "auto" or "cpu"
-    workers     processes that make training samples beside the run; 0: it makes them itself
+    workers     processes that make training samples beside the run; 0: the run makes them itself
     stop_after  end the process after so many steps without finishing the schedule (for tests)
     overrides   fields of the preset, replaced
     """
@@ -53,8 +53,8 @@ class Training:
 def train(asked: Training) -> Path:
     """Train and return the path of the weights in `out`.
 
-    Raises UserError: unknown model or preset, wrong data, a state of another run, weights that the task cannot begin
-    with, losses that stay NaN.
+    Raises UserError for an unknown model or preset, wrong data, the state of another run, weights that the task cannot
+    begin with, and a loss that stays NaN or infinite.
     """
     presets = registry.presets(asked.model)
     if asked.preset not in presets:
@@ -80,7 +80,7 @@ def train(asked: Training) -> Path:
     pools = make_pools(task, run, asked.out)
     trainer = Trainer(run, task, pools, accelerator, out=asked.out, start=asked.start)
     trainer.begin(asked.resume)
-    # One process of each machine makes the samples that are missing, beside the training.
+    # On each machine, one process starts the workers that make missing samples beside the training.
     makers = asked.workers and accelerator.is_local_main_process
     executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers else []
     try:
@@ -92,8 +92,10 @@ def train(asked: Training) -> Path:
 
 
 def make_pools(task: Task, run: Run, out: Path) -> dict[str, BlockPool]:
-    """Samples to train on, and a small pool from the clips that are held back (if any); on disk in the folder
-    VINPAINT_CACHE, or else in `out`."""
+    """Samples to train on, and a small pool from the clips that are held back (if any).
+
+    Both lie on disk in the folder VINPAINT_CACHE, or else in `out`.
+    """
     source = parse_source(run.data, training=True)
     folder = Path(os.environ.get("VINPAINT_CACHE", out))
     pools = {"train": task.pool(source.without(run.held_back) if run.held_back else source, folder, run.seed)}

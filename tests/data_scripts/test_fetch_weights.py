@@ -16,6 +16,7 @@ from data_scripts import assets, download, drive, fetch_weights
 from data_scripts.assets import Asset
 from tests.data_scripts.local_server import Served, Server, serving
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = b"some weights" * 1000
@@ -233,3 +234,11 @@ def test_scripts_start_as_files_and_as_modules(start, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: x: not in the table")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("asset", assets.WEIGHTS, ids=lambda asset: asset.name)
+def test_the_file_that_reads_an_asset_exists_if_its_system_is_built(asset):
+    room, *rest = asset.module.split("/")
+    built = room != "systems" or rest[0] in SYSTEMS
+    assert (assets.ROOT / "vinpaint_lib" / asset.module).exists() == built
+    assert (fetch_weights.taken_by(asset) == asset.option) == built

@@ -1,4 +1,4 @@
-"""`python -m vinpaint_lib.bench`: the tables of this machine."""
+"""`python -m vinpaint_lib.bench` prints the tables of this machine."""
 
 from vinpaint_lib.bench.report import main
 

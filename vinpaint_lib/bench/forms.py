@@ -1,6 +1,6 @@
-"""The same computation in three forms: a loop as one reads the paper, plain torch, the library.
+"""The same computation in up to three forms: a loop that reads like the paper, plain torch, and the library.
 
-Every form's output is asserted equal before it is timed.
+The outputs of all forms are asserted equal before a form is timed.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from vinpaint_lib.systems.sttn.attention import MultiPatchAttention, attend_plai
 from vinpaint_lib.systems.tgfnet import fusion
 
 Timer = Callable[[Callable[[], object]], float]
-# One attention layer of STTN: everything at once, as released, and head by head with a slice of the queries at a time.
+# One attention layer of STTN. "plain" does everything at once, as released; "library" goes head by head and takes a
+# slice of the queries at a time.
 ATTENTION_FORMS: dict[str, Callable[[MultiPatchAttention, Tensor, Tensor], Tensor]] = {
     "plain": attend_plain,
     "library": lambda layer, maps, masks: layer(maps, masks),
@@ -49,7 +50,10 @@ def compare_forms(forms: dict[str, Callable[[], Tensor]], timed: Timer, toleranc
 
 
 def pair_convolution(timed: Timer) -> dict[str, float]:
-    """The ks x ks x 2 convolution of every group: one by one, all stacked in a 3D convolution, split and shared."""
+    """The ks x ks x 2 convolution of every group: group by group, all stacked in one 3D convolution, the library.
+
+    The library splits the kernel into two 2D halves, and computes the target's half once for all groups.
+    """
     torch.manual_seed(0)
     stream = fusion.Stream(32, 16, 3, 0)
     target, references = torch.randn(1, 32, 64, 64), torch.randn(1, 8, 32, 64, 64)
@@ -71,7 +75,7 @@ def pair_convolution(timed: Timer) -> dict[str, float]:
 
 
 def attention(timed: Timer) -> dict[str, float]:
-    """Softmax over groups and weighted sum: by pixel and channel, with torch, the library."""
+    """Softmax over groups and weighted sum: a loop over pixels and channels, torch, the library."""
     torch.manual_seed(0)
     groups, score = torch.randn(1, 8, 32, SMALL, SMALL), torch.randn(1, 8, 1, SMALL, SMALL)
 
@@ -125,7 +129,7 @@ def patches(timed: Timer) -> dict[str, float]:
 
 
 def backward_warp(timed: Timer) -> dict[str, float]:
-    """Bilinear warp by a flow: by pixel, and the library's grid_sample."""
+    """Bilinear warp by a flow: a loop over pixels, and the library's grid_sample."""
     torch.manual_seed(0)
     size = 4 * SMALL
     image, motion = torch.rand(1, 3, size, size), torch.randn(1, 2, size, size) * 3

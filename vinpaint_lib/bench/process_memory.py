@@ -10,8 +10,8 @@ STATUS = Path("/proc/self/status")
 def peak() -> float:
     """Peak of the memory in use since this program began, in MiB.
 
-    On Linux its own high-water mark: the one of `getrusage` goes on from that of the process that started it, which may
-    have held far more.
+    On Linux this is the process's high-water mark in /proc. `getrusage` would not do: its mark starts at the mark of
+    the parent process, which may have held far more memory.
     """
     if STATUS.exists():
         lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)

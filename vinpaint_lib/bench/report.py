@@ -2,8 +2,8 @@
 
     python -m vinpaint_lib.bench [--quick] [--threads N] [--out bench.json]
 
-No test asserts a time: other machines, other numbers. What is asserted is that forms that are compared compute
-the same thing.
+No test asserts a time, since other machines have other numbers. The script asserts only that all forms of a
+comparison compute the same result.
 """
 
 import argparse
@@ -42,7 +42,7 @@ ATTENTION_FRAMES = (10, 20, 40)
 
 
 class Loop:
-    """A toy clip played back and forth for any length; holds only its few frames, so memory is the engine's own."""
+    """A toy clip played back and forth for any length; it holds few frames, so the engine needs most of the memory."""
 
     def __init__(self, length: int, size: tuple[int, int], period: int = 12) -> None:
         self.length = length
@@ -60,7 +60,7 @@ class Loop:
 
 
 def timed(function: Callable[[], Any], repeats: int = 3) -> float:
-    """Best of `repeats` seconds, after one warm-up."""
+    """Seconds of the fastest of `repeats` calls, after one call to warm up."""
     function()
     seconds = []
     for _ in range(repeats):
@@ -120,8 +120,8 @@ def watch_method(owner: nn.Module, method: str, name: str, spent: dict[str, floa
 def peak_memory(frames: int, threads: int) -> float:
     """Peak memory in MiB of a process that fills `frames` frames at 240x432.
 
-    That creeps up with the length although no more tensors are alive: freed memory is not all given back, since what
-    is still in use lies between.
+    The peak rises slowly with the length, although no more tensors are alive. Not all freed memory can be given back,
+    since memory that is still in use lies between the freed parts.
     """
     command = [sys.executable, "-m", "vinpaint_lib.bench", "--memory-of", str(frames), "--threads", str(threads)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -136,7 +136,7 @@ def memory_of(frames: int) -> float:
 def attention_cost(frames: int, threads: int) -> dict[str, float]:
     """Seconds and MiB of one attention layer of STTN at 240x432 for so many frames, plain form and library.
 
-    Each form in a process of its own: peak memory never falls in one.
+    Each form runs in a new process, since the peak memory of a process never falls.
     """
     rows: dict[str, float] = {}
     for form in forms.ATTENTION_FORMS:
@@ -148,7 +148,7 @@ def attention_cost(frames: int, threads: int) -> dict[str, float]:
 
 
 def attention_of(form: str, frames: int) -> tuple[float, float]:
-    """Seconds, and how far the peak of this process rises above what holds input and layer."""
+    """Seconds, and MiB by which the peak of this process rises above the memory of the input and the layer."""
     layer, maps, masks = forms.attention_layer(256, (60, 108), frames)
     run = forms.ATTENTION_FORMS[form]
     before = peak()
@@ -161,8 +161,8 @@ def shared_work(frames: int) -> dict[str, float]:
     """Seconds per frame with the motion between frames kept from step to step, and measured anew in every step.
 
     The encoder's work on references cannot be kept: they are aligned to the target before they are encoded, and
-    every target aligns them differently. What is the same for all groups of a step, the target's features and its
-    half of the first convolution, is computed once (second table).
+    every target aligns them differently. Some work is the same for all groups of a step, the target's features and
+    the target's half of the first convolution. It is done once (`forms.pair_convolution` compares).
     """
     seconds = {}
     for name in ("kept", "measured anew"):

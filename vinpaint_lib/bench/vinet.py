@@ -3,7 +3,7 @@
     python -m vinpaint_lib.bench.vinet correlation FORM HEIGHT WIDTH THREADS
     python -m vinpaint_lib.bench.vinet network HEIGHT WIDTH THREADS
 
-Each measurement is a process of its own, as peak memory never falls in one; `bench` calls them.
+Each measurement runs in a new process, since the peak memory of a process never falls. `report.py` starts them.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ LENGTH = 14  # frames of the shortest sample with a previous output: two targets
 
 
 def by_displacement(first: Float[Tensor, "b c h w"], second: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-    """One shifted product and mean after the other."""
+    """For one displacement after another, the product with the shifted map and its mean over channels."""
     height, width = first.shape[-2:]
     wide = functional.pad(second, (RADIUS,) * 4)
     reach = range(2 * RADIUS + 1)
@@ -37,7 +37,7 @@ def by_displacement(first: Float[Tensor, "b c h w"], second: Float[Tensor, "b c 
 
 
 def all_windows(first: Float[Tensor, "b c h w"], second: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-    """Every position's window copied out, one product: 81 times the map in memory."""
+    """The window of every position is copied out, then one product follows: 81 times the map in memory."""
     side = 2 * RADIUS + 1
     windows = rearrange(
         functional.unfold(second, side, padding=RADIUS), "b (c d) (h w) -> b d c h w", d=side**2, h=first.shape[-2]
@@ -59,7 +59,7 @@ def maps(size: tuple[int, int], channels: int = CHANNELS) -> tuple[Tensor, Tenso
 
 
 def correlation_of(form: str, size: tuple[int, int], channels: int = CHANNELS) -> tuple[float, float]:
-    """Seconds (the better of two), and MiB by which the peak of this process rises above what holds the maps."""
+    """Seconds (the better of two), and MiB by which the peak of this process rises above the memory of the maps."""
     first, second = maps(size, channels)
     before, seconds = peak(), []
     with torch.inference_mode():
@@ -83,7 +83,7 @@ def network_of(size: tuple[int, int], config: str = "paper") -> tuple[float, flo
 
 
 def measured(*words: object) -> tuple[float, float]:
-    """What this file prints for those words, in a process of its own."""
+    """What a new process prints that runs this file with `words`: seconds and MiB."""
     command = [sys.executable, "-m", "vinpaint_lib.bench.vinet", *map(str, words)]
     seconds, mebibytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(seconds), float(mebibytes)

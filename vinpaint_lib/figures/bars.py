@@ -1,4 +1,4 @@
-"""Stacked bars: what a total is made of, side by side for several measures. Made and shown as in `viz.py`."""
+"""Stacked bars: the parts of a total, side by side for several measures. Made and shown as `page.py` says."""
 
 from collections.abc import Mapping
 

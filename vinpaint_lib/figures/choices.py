@@ -1,7 +1,7 @@
-"""Figures of the fusion: which group fills which pixel, how sure the network is, and how old the pixels are.
+"""Figures of a choice between groups: which group fills which pixel, how sure the choice is, and how old pixels are.
 
-Weights are over groups, (n 1 h w): the attention GA at 1/2, 1/4, 1/8 of the frame, or the weights of the copy path at
-full size, which are 0 for all groups where no group shows anything. Masks 1 = hole.
+Every group has a weight for each pixel, (n 1 h w). In TGF-Net these are the attention GA at 1/2, 1/4, 1/8 of the frame,
+or the weights of the copy path at full size, which are 0 for all groups where no group shows anything. Masks 1 = hole.
 """
 
 import math
@@ -44,13 +44,16 @@ def entropy(weights: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 h w"]:
 
 
 def shares(weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w"]) -> Float[Tensor, " n"]:
-    """Each group's mean weight over the hole. With GA they sum to one; with the copy path, to the share that is
-    copied at all. NaN without a hole."""
+    """Each group's mean weight over the hole; NaN without a hole.
+
+    Weights of GA give shares that sum to one. Weights of the copy path give shares that sum to the share of the hole
+    that is copied at all.
+    """
     return reduce(weights * hole, "n 1 h w -> n", "sum") / hole.sum()
 
 
 def enlarge(weights: Float[Tensor, "n 1 a b"], size: tuple[int, int]) -> Float[Tensor, "n 1 h w"]:
-    """Weights at the size of the frame's part, each cell repeated: what a coarse map knows, not more."""
+    """Weights at the size of the frame's part. Each cell is repeated, since a coarse map knows no more detail."""
     factor = size[0] // weights.shape[-2]
     return repeat(weights, "n 1 a b -> n 1 (a fa) (b fb)", fa=factor, fb=factor)
 
@@ -71,7 +74,8 @@ def painted(
 def numbered(axis, weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w"], apart: float = 0.0) -> None:
     """Write a group's number (from 1) into each of its larger regions, so that no colour has to be recognised.
 
-    Of numbers that would stand less than `apart` pixels from each other only that of the largest region is written.
+    Where numbers would stand less than `apart` pixels from each other, only the number of the largest region is
+    written.
     """
     found = []  # size of a region, place and group of its number
     which = torch.where(rearrange(hole, "1 h w -> h w") > 0, winner(weights), NOBODY).numpy()
@@ -107,7 +111,7 @@ def overlay(
 ) -> None:
     """Which group fills which pixel: the filled picture, then one map for each of `scales` (name -> weights n 1 a b).
 
-    Colours and numbers are the groups'; stripes mean that no group shows the pixel.
+    Each group has a colour and a number; stripes mean that no group shows the pixel.
     """
     page.show(overlay_figure(picture, scales, hole, names), alt, path=path, photo=True)
 
@@ -121,14 +125,9 @@ def overlay_figure(
     columns = min(3, len(pictures))
     rows: list[list[Tensor | None]] = [list(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     figure = page.grid(rows, [], ["filled", *scales])
-    figure.set_figheight(figure.get_figheight() + 0.25 * math.ceil(len(names) / 3) + 0.1)
     for axis, weights in zip(figure.axes[1:], wide.values(), strict=False):
         numbered(axis, weights, hole)
-    patches = [
-        Patch(facecolor=page.COLOURS[n % len(page.COLOURS)], edgecolor="black", label=f"{n + 1}  {name}")
-        for n, name in enumerate(names)
-    ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    legend(figure, names)
     return figure
 
 
@@ -158,8 +157,10 @@ def maps_figure(weights: Float[Tensor, "n 1 h w"], hole: Float[Tensor, "1 h w"],
 def sureness(
     spread: Float[Tensor, "1 h w"], age: Float[Tensor, "1 h w"], hole: Float[Tensor, "1 h w"], alt: str
 ) -> None:
-    """Entropy of the weights, and beside it the frames to the nearest frame that shows the pixel (both in the hole;
-    an age of 0, no frame shows it, is left white)."""
+    """The entropy of the weights, and beside it the age: the frames to the nearest frame that shows the pixel.
+
+    Both are drawn inside of the hole only. A pixel of age 0, which no frame shows, is left white.
+    """
     close = around(hole).slices
     spread, age, hole = (values[..., *close] for values in (spread, age, hole))
     height, width = hole.shape[-2:]
@@ -183,8 +184,9 @@ def inside(values: Float[Tensor, "1 h w"], hole: Float[Tensor, "1 h w"]) -> Floa
 
 
 def by_age(age: Float[Tensor, " p"], plots: Sequence[Mapping[str, Tensor]], alt: str, *, label: str = "frames") -> None:
-    """Means over the pixels of the same age: one plot below the other, each of some curves (name -> value per pixel),
-    and at the bottom how many pixels of each age there are.
+    """Means over the pixels of the same age, in plots below each other; each plot has curves (name -> value per pixel).
+
+    At the bottom stands the number of pixels of each age.
 
     Age 0 is "none": no frame shows the pixel. Its means stand apart from the curves.
     """
@@ -215,7 +217,7 @@ def by_age(age: Float[Tensor, " p"], plots: Sequence[Mapping[str, Tensor]], alt:
 def by_group(panels: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], label: str, alt: str) -> None:
     """A value for each group, a panel for each of `panels`, a marker for each of its entries (name -> n values).
 
-    Groups have no order, so nothing joins them; they stand below each other with their numbers and names.
+    Groups have no order, so no line joins their markers. They stand below each other with their numbers and names.
     """
     figure = page.blank(page.WIDTH, 0.2 * len(names) + 1.0, edge=0.05)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]

@@ -1,8 +1,6 @@
-"""Figures of clips: film strips, holes, errors, time slices, scores. Attention is in `viz_attention.py`.
+"""Figures of clips: film strips, pictures side by side, holes, error maps, time slices, scores of several methods.
 
-Every drawing function shows its figure, may write it to `path` as well, and returns None. Sizes and resolution are
-fixed. `alt` says in words what a reader would see, and is stored with the picture; it must hold for any weights.
-Colours are told apart by readers with any colour vision; what matters can be read without colour too.
+Made and shown as `page.py` says. `choices.py` draws the weights of groups.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +26,7 @@ Pictures = Mapping[str, Float[Tensor, "3 h w"]]
 
 
 def picks(length: int, count: int) -> list[int]:
-    """`count` frame numbers spread evenly over a clip, first and last included; all of a clip that is shorter."""
+    """`count` frame numbers spread evenly over a clip, first and last included; all frames of a shorter clip."""
     return sorted({round(i) for i in np.linspace(0, length - 1, min(count, length))})
 
 
@@ -56,7 +54,7 @@ def panels(pictures: Pictures, alt: str, *, columns: int = 4, path: str | Path |
 
 
 def outlined(frames: Float[Tensor, "*t 3 h w"], masks: Float[Tensor, "*t 1 h w"]) -> Float[Tensor, "*t 3 h w"]:
-    """Frames with a line around their holes: white next to the hole, black around it, visible on any ground."""
+    """Frames with a line around their holes: white next to the hole, black outside, visible on any background."""
     near, far = grown(masks, 1), grown(masks, 2)
     lined = frames * (1 - (far - masks)) + (near - masks)
     return lined.clamp(0, 1)
@@ -69,13 +67,13 @@ def framed(picture: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 h w"]:
 
 
 def tinted(frames: Float[Tensor, "*t 3 h w"], masks: Float[Tensor, "*t 1 h w"]) -> Float[Tensor, "*t 3 h w"]:
-    """Frames with striped holes and a line around them. Nothing of what lies in a hole is left."""
+    """Frames with striped holes and a line around each hole. The pixels under a hole are not visible any more."""
     height, width = frames.shape[-2:]
     return outlined(frames * (1 - masks) + masks * stripes((height, width)).to(frames), masks)
 
 
 def stripes(size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """Slanting stripes in plum and pink, which no photograph has and a grey print shows: nothing is known here."""
+    """Slanting stripes in plum and pink: nothing is known here. No photograph has them, and a grey print shows them."""
     y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
     dark = ((x + y) % STRIPE < STRIPE // 2).float()
     plum, pink = (rearrange(torch.tensor(colour), "c -> c 1 1") for colour in (PLUM, PINK))
@@ -120,8 +118,10 @@ def error_maps(outputs: Clips, truth: Float[Tensor, "t 3 h w"], frame: int, alt:
 
 
 def time_slices(clips: Clips, row: int, alt: str) -> None:
-    """x-t pictures, two in a row: line `row` of every frame, time downwards. What is still makes straight lines,
-    flicker jags."""
+    """x-t pictures, two in a row: line `row` of every frame, time downwards.
+
+    A thing that does not move draws a straight line; flicker draws a jagged line.
+    """
     length, width = next(iter(clips.values())).shape[0], next(iter(clips.values())).shape[-1]
     stretch = max(1, round(width / 2.5 / length))  # a frame of time is shown as several lines
     pictures = {
@@ -134,8 +134,10 @@ def time_slices(clips: Clips, row: int, alt: str) -> None:
 
 
 def scores(table: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], alt: str) -> None:
-    """A dot for each method (rows) and score (one panel each; `columns` maps keys to axis labels), ordered by the
-    first score. The first method is filled black, the others are open."""
+    """A dot for each method (rows) and score (panels; `columns` maps keys to axis labels).
+
+    Rows are ordered by the first score. The dots of the first method are filled black, the others are open.
+    """
     first = next(iter(columns))
     order = sorted(table, key=lambda name: table[name][first])
     figure = blank(WIDTH, 0.28 * len(table) + 0.75)

@@ -1,6 +1,6 @@
-"""Curves: several lines a panel, several panels a figure. Made and shown as in `viz.py`.
+"""Curves: several lines in a panel, several panels in a figure. Made and shown as `page.py` says.
 
-Lines are told apart by colour, dash and marker together, so that a grey print and any colour vision can read them.
+Lines differ in colour, dash and marker, so that every reader can tell them apart, also in a grey print.
 """
 
 import math
@@ -21,8 +21,8 @@ MARKERS = "os^Dv"
 class Panel(NamedTuple):
     """One plot: title, labels of both axes, and lines (name -> (x values, y values)) in a fixed order.
 
-    log: which axes are logarithmic, "", "x", "y" or "xy". floor: lowest value of y, if it is to be a fixed one. ticks:
-    x values with a tick, if they are to be fixed ones.
+    log: which axes are logarithmic, "", "x", "y" or "xy". floor: the lowest value of the y axis; None: chosen from the
+    data. ticks: the x values with a tick; None: chosen from the data.
     """
 
     title: str
@@ -45,7 +45,7 @@ def curves(
 ) -> None:
     """The panels in rows of `columns`, each `height` inches; one legend below for all if they name the same lines.
 
-    `below`: the legend of a single panel, too, where it would hide a line.
+    `below` puts the legend of a single panel below it too, where it would hide a line otherwise.
 
     Raises ValueError without panels, or for more lines in a panel than can be told apart.
     """

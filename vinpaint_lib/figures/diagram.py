@@ -1,4 +1,4 @@
-"""Drawn diagrams: boxes in a row with arrows between them, as the way of the data through the library."""
+"""Drawn diagrams: boxes in a row with arrows between them, for example the way of the data through the library."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from vinpaint_lib.figures import page
 
 INK, BODY = "#00305A", "#E8F0F7"
 HEIGHT = 2.1  # inches
-HALF = 0.40  # of a box's width; boxes stand one unit apart
+HALF = 0.40  # half of a box's width; boxes stand one unit apart
 
 
 class Station(NamedTuple):
@@ -22,7 +22,7 @@ class Station(NamedTuple):
 
 
 def walk(stations: Sequence[Station], alt: str, *, back: tuple[str, str, str] | None = None) -> None:
-    """Boxes from left to right. `back`: an arrow above them from one box to an earlier one, and its label."""
+    """Boxes from left to right. `back`: an arrow above them from one box to an earlier box, and its label."""
     page.show(figure(stations, back), alt)
 
 

@@ -1,6 +1,6 @@
 """Figures of inference: time slices, the frames in memory at each step, scores clip by clip.
 
-Made and shown as in `viz.py`.
+Made and shown as `page.py` says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
-from vinpaint_lib.figures import clips as figures_clips, page
+from vinpaint_lib.figures import page
+from vinpaint_lib.figures.clips import Clips
 from vinpaint_lib.figures.curves import HUES, MARKERS
 
 
@@ -24,12 +25,12 @@ def time_slice(clip: Float[Tensor, "t 3 h w"], row: int, stretch: int = 1) -> Fl
     return repeat(clip[:, :, row], "t c w -> c (t stretch) w", stretch=stretch)
 
 
-def slices(clips: figures_clips.Clips, rows: Mapping[str, int], columns: slice, alt: str, *, stretch: int = 4) -> None:
+def slices(clips: Clips, rows: Mapping[str, int], columns: slice, alt: str, *, stretch: int = 4) -> None:
     """Time slices of several clips beside each other, one line of pictures for each of `rows`, cut to `columns`."""
     page.show(slices_figure(clips, rows, columns, stretch), alt, photo=True)
 
 
-def slices_figure(clips: figures_clips.Clips, rows: Mapping[str, int], columns: slice, stretch: int) -> Figure:
+def slices_figure(clips: Clips, rows: Mapping[str, int], columns: slice, stretch: int) -> Figure:
     """The figure behind `slices`."""
     pictures: list[list[Tensor | None]] = [
         [time_slice(clip, row, stretch)[:, :, columns] for clip in clips.values()] for row in rows.values()
@@ -38,9 +39,10 @@ def slices_figure(clips: figures_clips.Clips, rows: Mapping[str, int], columns: 
 
 
 def held_frames(plans: Mapping[str, Sequence[range]], alt: str) -> None:
-    """What `memory.frames_held` says of several plans: for each step a bar from the oldest to the newest frame held.
+    """The frames in memory for several plans: for each step a bar from the oldest to the newest frame held.
 
-    A line runs through the frame that is filled at each step, taken to be the step's own number.
+    `lessons/experiments/frames_held.py` computes `plans`. A black mark stands at the frame that is filled at each step;
+    step t is taken to fill frame t.
     """
     page.show(held_figure(plans), alt)
 
@@ -75,10 +77,10 @@ def by_clip(
     line: Mapping[str, float] | None = None,
     log: Sequence[str] = (),
 ) -> None:
-    """One row a clip; `panels`: label of the x axis -> series -> a value for each clip.
+    """One row for each clip; `panels`: label of the x axis -> series -> a value for each clip.
 
-    `line`: where a panel has a vertical line. `log`: the panels with a logarithmic axis.
-    Raises ValueError if a series has not one value for each clip.
+    `line`: panel -> the x value of a vertical line. `log`: the panels with a logarithmic axis.
+    Raises ValueError unless every series has one value for each clip.
     """
     page.show(by_clip_figure(clips, panels, line or {}, log), alt)
 
@@ -97,7 +99,7 @@ def by_clip_figure(
         for n, (name, values) in enumerate(series.items()):
             if len(values) != len(clips):
                 raise ValueError(f"{name} has {len(values)} values for {len(clips)} clips")
-            # Open and filled marks in turn, so that one on top of another still shows.
+            # Open and filled marks in turn, so that a mark below another mark still shows.
             face = "white" if n == 1 else HUES[n]
             axis.plot(values, places, MARKERS[n], color=HUES[n], markerfacecolor=face, markersize=7 - n, label=name)
         axis.set_yticks(places, clips, fontsize=9)

@@ -1,4 +1,9 @@
-"""TODO header of vinpaint_lib.figures.page."""
+"""Empty figures, grids of pictures, and the way in which every figure is shown and stored.
+
+Every drawing function of this folder shows its figure and returns None; some also write it to `path`. Sizes and
+resolution are fixed. `alt` says in words what a reader would see, and is stored with the picture; it must hold for any
+weights. Readers with any colour vision can tell the colours apart, and what matters can be read without colour too.
+"""
 
 import io
 from collections.abc import Sequence
@@ -19,8 +24,8 @@ from vinpaint_lib.files import draft_of
 
 DPI = 80  # in a notebook, which stores every figure; files get twice that
 WIDTH = 9.0  # inches
-# Pairs of a strong and a light tone of four hues, then a grey. The strong ones are steps of lightness from navy to
-# yellow, so they stay apart for any colour vision and in a grey print.
+# Pairs of a strong and a light tone of four hues, then a grey. The strong tones rise in lightness from navy to yellow,
+# so readers with any colour vision can tell them apart, also in a grey print.
 COLOURS = ("#00305A", "#7FB2DD", "#C44E00", "#F7B58A", "#2CA58D", "#A9E4D0", "#E6C229", "#F7EDB5", "#C4C4C4")
 MAP = "cividis"  # made to look the same with any colour vision; lightness rises evenly
 
@@ -28,9 +33,9 @@ MAP = "cividis"  # made to look the same with any colour vision; lightness rises
 def show(figure: Figure, alt: str, *, path: str | Path | None = None, photo: bool = False) -> None:
     """Display a figure with its alternative text; with `path`, write it there as PNG first (atomically).
 
-    In a notebook the picture carries `alt` in its metadata, and as plain text for what shows no pictures; elsewhere
-    only the text is printed. `photo` stores a JPEG, otherwise a PNG of at most 256 colours: what a notebook with a
-    dozen figures can afford. Raises ValueError for an empty `alt`.
+    In a notebook the picture carries `alt` in its metadata, and as plain text for programs that show no pictures.
+    Outside of a notebook only the text is printed. The figure is stored as a JPEG if `photo`, else as a PNG of at most
+    256 colours; both are small enough for a notebook with a dozen figures. Raises ValueError for an empty `alt`.
     """
     if not alt.strip():
         raise ValueError("a figure needs its alternative text: say what it shows")
@@ -55,7 +60,7 @@ def encoded(figure: Figure, photo: bool) -> bytes:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG, beside its final name first, so that no half picture is left."""
+    """Write a figure as PNG. It is written beside its final name first, so that no half picture is left."""
     path = Path(path)
     with draft_of(path) as draft:
         figure.savefig(draft, format="png", dpi=2 * DPI)
@@ -63,7 +68,7 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def blank(width: float, height: float, edge: float = 0.02) -> Figure:
-    """A figure of that many inches, with at least `edge` inches free above and below each of its plots.
+    """An empty figure, sizes in inches, with at least `edge` inches free above and below each of its plots.
 
     It is made without pyplot's global state, so that no backend setting can lose it.
     """
@@ -79,8 +84,11 @@ def to_rgb(picture: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:
 
 
 def grid(rows: Sequence[Sequence[Tensor | None]], names: Sequence[str], titles: Sequence[str]) -> Figure:
-    """Pictures (3 h w) in rows; `names` left of the rows, `titles` above the columns, or above every picture if there
-    are that many. None leaves a place free; the name of a row that begins with one stands where the others' do."""
+    """Pictures (3 h w) in rows, with `names` at the left of the rows and `titles` above the columns.
+
+    If there are more titles than columns, each picture has a title. None leaves a place free. A row that begins with a
+    free place still shows its name at the left.
+    """
     columns = max(len(row) for row in rows)
     first = next(picture for picture in rows[0] if picture is not None)
     each = (WIDTH - 0.3) / columns

@@ -1,1 +1,1 @@
-"""What the notebooks need and nothing else does."""
+"""What only the notebooks need: their checks, experiments and figures, their parameters and records."""

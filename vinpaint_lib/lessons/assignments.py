@@ -84,8 +84,8 @@ def without_solution(source: str) -> str:
 def student_version(notebook: NotebookNode) -> NotebookNode:
     """A copy without solutions, outputs and counts; cell ids and nbgrader's metadata stay.
 
-    Relative links and folders are those of a notebook two folders further down. Raises UserError for markers that do
-    not come in pairs, markers outside of an exercise, and a line of a solution that would still be in the copy.
+    Relative links and folders are changed to fit a notebook that lies two folders deeper. Raises UserError for markers
+    that do not come in pairs, markers outside of an exercise, and a line of a solution that is still in the copy.
     """
     copy = nbformat.from_dict(notebook)
     hidden: set[str] = set()
@@ -110,7 +110,7 @@ def student_version(notebook: NotebookNode) -> NotebookNode:
 
 
 def telling(lines: Sequence[str]) -> set[str]:
-    """Lines that would tell something of a solution: not the short ones that any code has."""
+    """The lines that would give away a part of a solution: no comments, and no short lines that any code has."""
     plain = {line.strip() for line in lines}
     return {line for line in plain if len(line) >= TELLING and not line.startswith("#")}
 

@@ -16,8 +16,8 @@ from vinpaint_lib.lessons import assignments
 FOLDER = Path(__file__).parents[2] / "notebooks"
 TITLE = re.compile(r"# (\d\d · .+?)(?: \(([^()]+), sections? ([^()]+)\))?")
 SECONDS = re.compile(r"\*\*Runs\*\* in about (\d+) s on two CPU cores")
-# Operations a second of a training step of the small network (`doctor.speed`) on one thread of the machine on which
-# the notebooks' seconds were measured.
+# Operations per second in a training step of the small network (`doctor.speed`), on one thread of the machine that
+# measured the notebooks' seconds.
 SPEED = 95e9
 
 
@@ -40,7 +40,7 @@ class Lesson(NamedTuple):
 
 
 def read(path: Path) -> Lesson:
-    """The lesson in a notebook. Raises UserError if its first cell does not say what it must."""
+    """The lesson in a notebook. Raises UserError if its first cell lacks the title or the seconds."""
     notebook = nbformat.read(path, as_version=4)
     head = notebook.cells[0].source if notebook.cells else ""
     title, seconds = TITLE.fullmatch(head.partition("\n")[0]), SECONDS.search(head)
@@ -53,7 +53,7 @@ def read(path: Path) -> Lesson:
 
 
 def listed(folder: Path = FOLDER) -> list[Lesson]:
-    """All lessons of a folder in their order; notebooks that are none, such as a reader's own, are left out."""
+    """All lessons of a folder in their order. Other notebooks, such as a reader's, are left out."""
     found = []
     for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
         with contextlib.suppress(UserError):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a run of `notebook` with the parameters `given`, on this machine, as JSON's types."""
-    import torch  # here, because it takes seconds, which `rerun --help` should not
+    import torch  # here, because it takes seconds, and `rerun --help` should answer at once
 
     from vinpaint_lib.options import choose_device
     from vinpaint_lib.systems.registry import SHIPPED
@@ -54,7 +54,7 @@ def defaults(notebook: Path) -> dict[str, Any]:
 
 
 def commit(root: Path = ROOT) -> str | None:
-    """The project's git commit, with a word if files differ from it; None outside of a git checkout of the project."""
+    """The project's git commit, with a note if files differ from it; None outside of a git checkout of the project."""
     if not (root / ".git").exists():  # a parent folder may be a checkout of something else
         return None
     try:

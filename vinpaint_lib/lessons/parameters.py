@@ -1,4 +1,4 @@
-"""Parameters of a notebook: refused before any work, with their name and what they may be.
+"""Checks the parameters of a notebook before any work. A refusal names the parameter and the values that it may have.
 
     parameters.check(
         globals(),
@@ -9,7 +9,7 @@
         out_dir=parameters.folder(),
     )
 
-stands in the third cell of a notebook, after the parameters and the imports. A condition that joins two parameters
+This call stands in the third cell of a notebook, after the parameters and the imports. A condition on two parameters
 follows it: `if mask and not clip: raise parameters.refusal("mask", mask, "empty unless clip is given")`.
 """
 
@@ -23,18 +23,18 @@ from vinpaint_lib.options import parse_size
 
 
 class Rule(NamedTuple):
-    """What a parameter may be: a test of its value, and the same in words, which end the sentence "allowed: ..."."""
+    """What a parameter may be: a test of its value, and the same rule in words for the end of a refusal."""
 
     accepts: Callable[[Any], bool]
     allowed: str
 
 
 def check(values: Mapping[str, Any], **rules: Rule) -> None:
-    """Hold every rule against the value of the same name in `values`, a notebook's `globals()`.
+    """Test each value in `values`, a notebook's `globals()`, with the rule of the same name.
 
     Raises UserError with a line for each value that is wrong, for each rule whose name has no value, and for each
     parameter without a rule. In a notebook the parameters are the names that its parameters cell annotates
-    (`seed: int = 0`), in any other mapping all of its names.
+    (`seed: int = 0`); in any other mapping all names are parameters.
     """
     declared = values.get("__annotations__", {}) if "__name__" in values else values
     known = f"the parameters are {', '.join(rules)}"
@@ -54,7 +54,7 @@ def refusal(name: str, value: Any, allowed: str) -> UserError:
 
 
 def whole(low: int, high: int | None = None) -> Rule:
-    """A whole number from `low` to `high`, both included; True and 3.0 are none."""
+    """A whole number from `low` to `high`, both included; True and 3.0 are refused."""
     allowed = f"a whole number from {low}" + ("" if high is None else f" to {high}")
     return Rule(lambda value: type(value) is int and low <= value and (high is None or value <= high), allowed)
 
@@ -91,17 +91,17 @@ def size(low: int, high: int | None = None, *, multiple: int = 1) -> Rule:
 
 
 def flag() -> Rule:
-    """True or False. The text "false" is none: it would count as true."""
+    """True or False. The text "false" is refused, since Python takes it for true."""
     return Rule(lambda value: type(value) is bool, "True or False without quotes (-p NAME=true on the command line)")
 
 
 def text(*, empty: bool = False) -> Rule:
-    """Any text; `empty` allows none."""
+    """Any text; `empty` allows the empty text."""
     return Rule(lambda value: isinstance(value, str) and (empty or bool(value.strip())), "text" + or_empty(empty))
 
 
 def path(*, empty: bool = True) -> Rule:
-    """The path of a file or folder that exists; `empty` allows "", which stands for none.
+    """The path of a file or folder that exists; `empty` allows "", which means that no path is given.
 
     A relative path starts at the notebook's folder.
     """
@@ -113,7 +113,7 @@ def path(*, empty: bool = True) -> Rule:
 
 
 def folder() -> Rule:
-    """The path of a folder to write to, which need not exist yet: nothing on the way to it may be a file."""
+    """The path of a folder to write to. It need not exist yet, but no part of the path may be a file."""
 
     def accepts(value: Any) -> bool:
         if not isinstance(value, str) or not value.strip():
@@ -125,5 +125,5 @@ def folder() -> Rule:
 
 
 def or_empty(empty: bool) -> str:
-    """The end of a rule in words."""
+    """The words that a rule ends with where the empty text is allowed."""
     return ", or empty" if empty else ""

@@ -31,7 +31,7 @@ def write(out_dir: str | Path, values: Mapping[str, Any]) -> Path:
 
 
 def read(out_dir: str | Path) -> dict[str, Any]:
-    """What `write` wrote there. Raises UserError if there is nothing."""
+    """The values that `write` stored in `out_dir`. Raises UserError if the file is missing."""
     path = Path(out_dir) / NAME
     if not path.is_file():
         raise UserError(f"{path} is missing: the notebook's last cell writes it")
@@ -39,7 +39,7 @@ def read(out_dir: str | Path) -> dict[str, Any]:
 
 
 def to_plain(value: Any, name: str) -> Any:
-    """The value as JSON's types; `name` is what a TypeError says."""
+    """The value as JSON's types; a TypeError calls the value `name`."""
     if isinstance(value, Mapping):
         return {str(key): to_plain(part, f"{name}.{key}") for key, part in value.items()}
     if isinstance(value, (list, tuple)):

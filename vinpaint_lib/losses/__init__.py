@@ -1,1 +1,1 @@
-"""Terms that several systems share."""
+"""Loss terms and critics that several systems share."""

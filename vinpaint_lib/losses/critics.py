@@ -1,4 +1,7 @@
-"""Discriminators over space and time, and the hinge losses of adversarial training."""
+"""Discriminators (critics) over single frames and over space and time, and the hinge losses of adversarial training.
+
+`TemporalPatchDiscriminator` is STTN's T-PatchGAN. `ImageAndVideo` holds the two critics of Align-and-Attend.
+"""
 
 from itertools import pairwise
 
@@ -15,10 +18,11 @@ from vinpaint_lib.errors import UserError
 class TemporalPatchDiscriminator(nn.Module):
     """STTN's T-PatchGAN: six 3x5x5 convolutions over a clip; each output number judges a patch of space and time.
 
-    The names of its tensors are the released ones (`netD`), which is why the spectral norm is the older one of torch.
+    Its tensors have the names of the released file (`netD`). That is why it uses the older one of torch's two spectral
+    norms.
 
-    strung  the released order: all clips of the batch as one long video, so that kernels reach across their borders;
-            by default every clip is judged for itself
+    strung  True: as released, all clips of the batch form one long video, so kernels reach across the borders between
+            clips; False: every clip is judged alone
     """
 
     def __init__(self, width: int = 64, strung: bool = False) -> None:
@@ -34,7 +38,7 @@ class TemporalPatchDiscriminator(nn.Module):
         self.conv = nn.Sequential(*layers)
 
     def forward(self, frames: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b2 t2 c hs ws"]:
-        """Scores for frames in [0, 1]; above zero reads "real". (b t ...), or (1 b*t ...) when strung.
+        """Scores for frames in [0, 1]; a score above zero means "real". Axes: (b t ...), or (1 b*t ...) when strung.
 
         Raises UserError for frames smaller than 3x3.
         """
@@ -47,8 +51,10 @@ class TemporalPatchDiscriminator(nn.Module):
 
 
 class ImagePatchDiscriminator(nn.Module):
-    """Judges single frames: four 4x4 convolutions with stride 2 and a last one with stride 1; each output number judges
-    a patch. Align-and-Attend's image GAN; its layers are not in the note."""
+    """Align-and-Attend's image GAN, which judges single frames; each output number judges a patch.
+
+    The note does not give its layers. Here they are four 4x4 convolutions with stride 2, then a 3x3 one with stride 1.
+    """
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -59,7 +65,10 @@ class ImagePatchDiscriminator(nn.Module):
         self.conv = nn.Sequential(*layers)
 
     def forward(self, frames: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 hs ws"]:
-        """Scores for frames in [0, 1]; above zero reads "real". Raises UserError for frames smaller than 16x16."""
+        """Scores for frames in [0, 1]; a score above zero means "real".
+
+        Raises UserError for frames smaller than 16x16.
+        """
         if min(frames.shape[-2:]) < 16:
             raise UserError(
                 f"the image discriminator cannot judge frames of {frames.shape[-1]}x{frames.shape[-2]}: 16x16 is the "
@@ -69,18 +78,18 @@ class ImagePatchDiscriminator(nn.Module):
 
 
 class ImageAndVideo(nn.Module):
-    """Align-and-Attend's two judges: single frames, and all frames of a clip."""
+    """Align-and-Attend's two critics: one judges single frames, the other all frames of a clip."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.image, self.video = ImagePatchDiscriminator(width), TemporalPatchDiscriminator(width)
 
     def judge(self, frames: Float[Tensor, "b t 3 h w"]) -> tuple[Tensor, Tensor]:
-        """Scores of both for frames in [0, 1]."""
+        """The scores of both critics for frames in [0, 1]: image critic, video critic."""
         return self.image(rearrange(frames, "b t c h w -> (b t) c h w")), self.video(frames)
 
     def forward(self, frames: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:
-        """The mean scores of both, added: minus this is L_adv of both (`generator_hinge`)."""
+        """The sum of the mean scores of both critics. Its negative is the sum of their L_adv (`generator_hinge`)."""
         of_image, of_video = self.judge(frames)
         return of_image.mean() + of_video.mean()
 

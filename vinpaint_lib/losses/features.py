@@ -2,12 +2,13 @@
 
 Paper     TGF-Net sec. F takes relu1_1, 2_1, 3_1, 4_1 and 5_1 of VGG-16 trained on ImageNet. Those are the
           published weights vgg16-397923af.pth, for RGB pictures minus ImageNet's mean, divided by its deviation.
-Stand-in  `vgg16-first-blocks` (two of the five layers) and `squeezenet` (another network) come from Caffe: BGR,
-          0 to 255, minus a mean. Read like that, activations are CAFFE_SCALE = 57.6 times larger than the
-          paper's loss weights expect, Gram matrices the square of it. So they are rewritten for torchvision's
-          input scale: ReLU, pooling and concatenation commute with a positive factor s, so the input and
-          every bias divided by s give exactly every activation divided by s. On photographs their means are
-          then 0.1 to 6. The paper's loss weights were still not chosen for them.
+Stand-in  `vgg16-first-blocks` (two of the five layers) and `squeezenet` (another network) come from Caffe. They
+          expect BGR pictures from 0 to 255, minus a mean. With such inputs, activations are CAFFE_SCALE = 57.6
+          times larger than the paper's loss weights expect, and Gram matrices CAFFE_SCALE^2 times. So their
+          weights are rewritten for torchvision's input scale. ReLU, pooling and concatenation commute with a
+          positive factor s: if the input and every bias are divided by s, every activation is exactly divided by
+          s. On photographs the mean activations are then 0.1 to 6. Still, the paper's loss weights were not
+          chosen for these networks.
 """
 
 import os
@@ -27,17 +28,17 @@ from vinpaint_lib.errors import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CAFFE_STD = sum(IMAGENET_STD) / 3  # Caffe's nets have one deviation for all colours: none
+CAFFE_STD = sum(IMAGENET_STD) / 3  # one value for all colours, since Caffe's networks divide by no deviation
 CAFFE_SCALE = 255 * CAFFE_STD
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One network: its file, and for every activation the modules that lead to it from the one before.
+    """One network: its file, and for every activation the modules between the activation before and this one.
 
     A module is "pool", "fireN" or the name of a convolution in the file; a ReLU follows each convolution.
     `caffe_mean` is the BGR mean of a Caffe network (0 to 255), None for torchvision's weights. `pool` is the
-    side of its pooling, `stride` that of its plain convolutions, which are padded unless they stride.
+    side of the pooling windows. `stride` is the stride of the plain convolutions, which are padded only if it is 1.
     """
 
     file: str
@@ -83,13 +84,13 @@ KINDS = {
 
 
 class FeatureNet(nn.Module):
-    """A frozen network that turns pictures into lists of activations. `name` is to be shown wherever it is used.
+    """A frozen network that turns pictures into lists of activations. Show its `name` beside every result of it.
 
     kind     a key of KINDS
     weights  the tensors of its file; ValueError if one is missing or does not fit its neighbours
     layers   the names of the activations, in the order in which `forward` returns them
 
-    Parameters need no gradient; pictures do get one.
+    Gradients reach the pictures, but not the parameters.
     """
 
     mean: Tensor
@@ -165,8 +166,10 @@ def convolution(weights: Mapping[str, Tensor], name: str, channels: int, stride:
 
 
 def to_torchvision_scale(weights: Mapping[str, Tensor], first: str) -> dict[str, Tensor]:
-    """Weights of a Caffe network for RGB pictures of torchvision's scale: the colours of the `first` convolution
-    change places, and biases are divided by CAFFE_SCALE; each activation is then Caffe's divided by CAFFE_SCALE.
+    """Weights of a Caffe network, rewritten for RGB pictures of torchvision's scale.
+
+    The `first` convolution exchanges red and blue, and every bias is divided by CAFFE_SCALE. Each activation is then
+    Caffe's activation divided by CAFFE_SCALE.
     """
     scaled = {key: value / CAFFE_SCALE if key.endswith(".bias") else value for key, value in weights.items()}
     if f"{first}.weight" in scaled:
@@ -177,12 +180,12 @@ def to_torchvision_scale(weights: Mapping[str, Tensor], first: str) -> dict[str,
 def find_features(kind: str = "auto", folder: Path | str | None = None) -> FeatureNet | None:
     """The feature network, and a sentence on stderr that says which one, or that perceptual and style losses are off.
 
-    `kind` is a key of KINDS; "auto" takes the first of them whose file is there, and None if none is; "none"
-    gives None. The file is looked for in `folder`, in the folder VINPAINT_WEIGHTS, in data/weights of the
-    current folder, and in weights beside the folder VINPAINT_DATA.
+    `kind` is a key of KINDS, "auto" or "none". "auto" takes the first kind whose file is found, and gives None if
+    there is no file at all; "none" gives None. The file is searched in `folder`, in the folder VINPAINT_WEIGHTS, in
+    data/weights of the current folder, and in weights beside the folder VINPAINT_DATA.
 
-    Raises UserError if `folder` is none, the kind is unknown, the file of a kind asked for by name is nowhere,
-    or a file is not what its name says.
+    Raises UserError if `folder` is not a folder, the kind is unknown, the file of a kind given by name is not found,
+    or a file does not hold what its name says.
     """
     if kind not in (*KINDS, "auto", "none"):
         raise UserError(f"the feature network {kind!r} is unknown: choose one of {', '.join(KINDS)}, auto or none")
@@ -210,7 +213,7 @@ def find_features(kind: str = "auto", folder: Path | str | None = None) -> Featu
 
 
 def places(folder: Path | str | None) -> list[Path]:
-    """Where weights are looked for, in this order. Raises UserError if the given `folder` is none."""
+    """The folders in which weights are searched, in this order. Raises UserError if `folder` is not a folder."""
     if folder is not None and not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder: give one that holds {KINDS['vgg16'].file}, or leave it out")
     found = [] if folder is None else [Path(folder)]
@@ -238,5 +241,5 @@ def load(kind: str, path: Path) -> FeatureNet:
 
 
 def say(sentence: str) -> None:
-    """On stderr, whatever logging is set up: a loss that is off, or measured by another network, is never silent."""
+    """Print a sentence to stderr, whatever logging is set up: a user must know which losses are off or replaced."""
     print(f"features: {sentence}", file=sys.stderr, flush=True)

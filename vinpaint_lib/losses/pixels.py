@@ -1,4 +1,7 @@
-"""TODO header of vinpaint_lib.systems.tgfnet.losses.pixels."""
+"""The composite of output and truth, and losses that compare the two pixel by pixel.
+
+Composite and masked L1 follow TGF-Net sec. F. The recipes of all systems use terms of this file.
+"""
 
 import torch
 from einops import reduce
@@ -16,9 +19,9 @@ def composite(
 def masked_l1(
     output: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, ""]:
-    """Mean absolute difference over each sample's pixels where `mask` is 1 (0 if none), then over the batch.
+    """Mean absolute difference over the pixels of each sample where `mask` is 1 (0 if none), then over the batch.
 
-    Mean by sample first, so that a batch split over two processes gives the same number.
+    Each sample gets its mean first, so that a batch that two processes share gives the same number.
     """
     total = reduce(mask * (output - truth).abs(), "b c h w -> b", "sum")
     count = reduce(mask, "b 1 h w -> b", "sum") * output.shape[1]
@@ -28,7 +31,7 @@ def masked_l1(
 def log_error(
     output: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, ""]:
-    """L_psnr (ours, not the paper's): mean over the batch of ln(hole MSE + 1e-4), what the average PSNR measures."""
+    """L_psnr (ours, in no paper): mean over the batch of ln(hole MSE + 1e-4). An average of PSNRs measures the same."""
     squared = reduce(mask * (output - truth) ** 2, "b c h w -> b", "sum")
     count = reduce(mask, "b 1 h w -> b", "sum") * output.shape[1]
     return torch.log(squared / count.clamp(min=1) + 1e-4).mean()

@@ -1,7 +1,7 @@
 """Ablations of a paper's table, measured with one network whose parts are switched off at test time.
 
-The paper's numbers stand beside ours. They are another measure, of other networks, on other clips: the order of rows
-may be compared, a number of one column with a number of the other may not.
+The paper's numbers stand beside ours. They come from another measure, other networks and other clips. So the order of
+the rows may be compared, but never a number of one column with a number of the other.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Ablation:
 
 
 def beside_paper(ablation: Ablation, lines: list[list[str]]) -> list[list[str]]:
-    """The lines of a table with ticks for what is on, and the paper's numbers behind a bar on the right."""
+    """The lines of a table with a tick for each part that is on, and the paper's numbers behind a bar on the right."""
     heading, *rows = lines
     done = [["parts", *ablation.switches, *heading[1:], "|", ablation.heading]]
     for row, (name, *values) in zip(ablation.rows, rows, strict=True):

@@ -1,8 +1,9 @@
 """Frechet distance between two sets of features: the last step of FID and of its video form, VFID.
 
-Both sets are taken for Gaussians, and d^2 = |m_a - m_b|^2 + tr(A + B - 2 (AB)^(1/2)). The papers' evaluators call
-`scipy.linalg.sqrtm`, which fails where a covariance is singular, and with fewer clips than features it always is. The
-last trace is also a sum of singular values, which exists for any two sets; both ways agree where both exist.
+Both sets are treated as Gaussians, and d^2 = |m_a - m_b|^2 + tr(A + B - 2 (AB)^(1/2)). The papers' evaluators call
+`scipy.linalg.sqrtm`, which fails where a covariance is singular. With fewer clips than features it always is singular.
+`distance` computes the trace of the root as a sum of singular values, which exists for any two sets. Both ways agree
+where both exist.
 
 The features themselves (I3D of whole videos, in the papers) are not made here: their weights are not part of the
 project.
@@ -39,7 +40,7 @@ def centred(features: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
 def between_gaussians(
     mean_a: Float[Tensor, " d"], cov_a: Float[Tensor, "d d"], mean_b: Float[Tensor, " d"], cov_b: Float[Tensor, "d d"]
 ) -> float:
-    """The same distance between two Gaussians that are known."""
+    """The same distance between two Gaussians with known means and covariances."""
     root = matrix_root(cov_a.double())
     inner = torch.linalg.eigvalsh(root @ cov_b.double() @ root).clamp(min=0).sqrt().sum()
     gap = ((mean_a.double() - mean_b.double()) ** 2).sum()

@@ -9,7 +9,7 @@ SSIM     `clean`: 11x11 Gaussian, sigma 1.5, as Wang et al. (2004) have it. `pap
 E_warp   flow from the *true* frames, t -> t+1; the output t+1 is pulled back to t; pixels that are hidden in t+1,
          that leave the frame, or that lie on a motion boundary do not count (Lai et al. 2018; the papers'
          evaluators used FlowNet2, here the estimator is named in the result). Full frames mostly compare known
-         pixels with known pixels, so the hole-only variant is the one that tells models apart.
+         pixels with known pixels, so only the variant for the hole shows differences between models.
 """
 
 import math
@@ -26,11 +26,11 @@ from vinpaint_lib.motion import flow, warp
 
 SSIM_WINDOW = {"clean": 11, "paper": 65}
 EXACT = "exact"
-TOUCH = 1e-3  # share of a pixel that float32 positions may put beside it: less than this is not touched
+TOUCH = 1e-3  # float32 rounding may give a neighbouring pixel such a small share: less does not count as touched
 
 
 class Mean(NamedTuple):
-    """Mean over `finite` values; `infinite` were perfect, `undefined` had nothing to score."""
+    """Mean over `finite` values. It leaves out `infinite` perfect and `undefined` unscored values."""
 
     value: float
     finite: int
@@ -63,9 +63,9 @@ def to_8bit(frames: Float[Tensor, "*t 3 h w"]) -> Float[Tensor, "*t 3 h w"]:
 def psnr(
     output: Float[Tensor, "t 3 h w"], truth: Float[Tensor, "t 3 h w"], hole: Float[Tensor, "t 1 h w"] | None = None
 ) -> Float64[Tensor, " t"]:
-    """PSNR in dB of each frame; with `hole`, over the pixels where it is 1 only.
+    """PSNR in dB of each frame; with `hole`, only over the pixels where it is 1.
 
-    Equal frames give infinity, a frame without a hole gives NaN (nothing was asked for).
+    Equal frames give infinity. With `hole`, a frame without a hole gives NaN: there is nothing to score.
     Raises ValueError if the shapes differ.
     """
     must_agree(output, truth)
@@ -112,7 +112,7 @@ def ssim_window(protocol: str, height: int, width: int) -> int:
 
 
 def truth_motion(truth: Float[Tensor, "t 3 h w"]) -> ScoredMotion:
-    """Motion of the true frames by DIS, both ways, with what can be scored."""
+    """Motion of the true frames by DIS, estimated in both directions, and where it can be scored."""
     pairs = list(pairwise(truth))
     if not pairs:
         height, width = truth.shape[-2:]
@@ -123,7 +123,7 @@ def truth_motion(truth: Float[Tensor, "t 3 h w"]) -> ScoredMotion:
 
 
 def exact_motion(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]) -> ScoredMotion:
-    """Motion that is known, as toy clips know theirs; the same rule says what can be scored."""
+    """Motion that is known exactly, as in toy clips. The rule of `truth_motion` says which pixels can be scored."""
     return ScoredMotion(forward, (~hidden(forward, backward)).float(), EXACT)
 
 

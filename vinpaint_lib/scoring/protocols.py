@@ -5,7 +5,7 @@ paper   as the evaluators of STTN, FuseFormer, E2FGVI and ProPainter: frames and
         uniform 65x65 window, every frame of PSNR and SSIM counts the same, published masks grown by 4 pixels.
         Not reproduced: their resizing filter, and FlowNet2 for the warping error (DIS here, named in every table).
 
-Holes depend on the seed and the clip's name only, never on the models or on which other clips are asked for.
+Holes depend on the seed and the clip's name only, never on the models or on the choice of other clips.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ class MaskRule:
         }[self.kind]
 
     def make(self, source: ClipSet, i: int, clip: Clip, seed: int) -> Case:
-        """`clip` (number i of `source`) with its holes. Raises UserError where there is nothing to make them of."""
+        """`clip` (number i of `source`) with its holes. Raises UserError if nothing is there to make holes from."""
         length, size = len(clip), clip.size
         donor = None
         if self.kind == "stationary":
@@ -110,8 +110,11 @@ def generator(seed: int, name: str) -> np.random.Generator:
 
 
 def find_donor(source: ClipSet, i: int, size: tuple[int, int], length: int, seed: int) -> Clip:
-    """The clip whose silhouettes hide parts of clip i: the next one on a seeded round through all clips of the source
-    that has any. Raises UserError if no other clip knows its objects."""
+    """The clip whose silhouettes hide parts of clip i.
+
+    A seeded round leads through all clips of the source; the donor is the next clip after i that has object masks.
+    Raises UserError if no other clip has any.
+    """
     order = generator(seed, "rotation of donors").permutation(len(source)).tolist()
     place = order.index(i)
     for other in order[place + 1 :] + order[:place]:
@@ -138,7 +141,7 @@ def cases(
 def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
     """The motion that E_warp follows, estimated once per clip on the true frames.
 
-    Behind a real object there is no truth: there the flow of the surroundings is continued through the hole.
+    No truth exists behind a real object. There, the flow around the hole is continued through the hole.
     """
     if rule.has_truth:
         return metrics.truth_motion(case.clip.frames)

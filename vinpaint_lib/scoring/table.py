@@ -25,7 +25,7 @@ COLUMNS = {
 
 
 def summary(done: list[dict[str, Any]], about: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
-    """Means of one model, with how many values each rests on, and all single scores."""
+    """The means of one model, the number of values behind each mean, and all single scores."""
     means: dict[str, float | str | None] = {}
     counts: dict[str, dict[str, int]] = {}
     for score in SCORES:
@@ -62,7 +62,10 @@ def plain_value(value: float) -> float | str | None:
 
 
 def score_table(result: dict[str, Any], ablation: Ablation | None = None) -> str:
-    """The means as text, and below it what they mean; with `ablation`, whose rows they are, the paper's beside them."""
+    """The means as a text table, with notes below on how they were measured.
+
+    With `ablation` the rows of `result` are the rows of that ablation, and the paper's numbers stand beside them.
+    """
     rows = result["models"]
     shown = [key for key in COLUMNS if any(key in row["mean"] for row in rows.values())]
     lines = [["model", *(COLUMNS[key][0] for key in shown)]]
@@ -100,7 +103,10 @@ def cell(value: float | str | None, factor: float, digits: int) -> str:
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Write beside the final name, then rename: an interrupted run leaves no half table."""
+    """Write beside the final name, then rename: an interrupted run leaves no half table.
+
+    Raises UserError if the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft_of(path) as draft:

@@ -1,4 +1,4 @@
-"""The systems of the papers, a folder each, and the baselines beside them."""
+"""The systems of the papers, one folder for each, and the baselines."""
 
 from vinpaint_lib.systems.registry import BASELINES, MODELS, SHIPPED, SYSTEMS, VARIANTS, build
 

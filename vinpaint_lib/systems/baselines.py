@@ -1,14 +1,14 @@
-"""The yardstick: what can be done without a network. No parameters, nothing learned.
+"""Four classical methods, with which every system is compared. They have no network and learn nothing.
 
-telea           each frame alone, OpenCV's fast marching (Telea 2004)
-median          at each pixel, the median of what the neighbouring frames show in the same place
-aligned-median  the same after carrying eight frames to the target by homography
-flow            follow each missing pixel along the optical flow into the past and the future to the nearest
+telea           fills each frame alone, by OpenCV's fast marching (Telea 2004)
+median          takes at each pixel the median of the values that the neighbouring frames show in the same place
+aligned-median  takes this median of eight frames, which homographies have carried to the target
+flow            follows each missing pixel along the optical flow into the past and the future, to the nearest
                 frame that shows it (the propagation of DFVI, CVPR 2019, with DIS in place of FlowNet2 and a
                 membrane in place of its flow completion network)
 
-What no frame shows is filled by Telea from the rim inwards, in the last three after what was found is in place.
-Nothing under a hole is read; the engine has blanked it anyway.
+Telea's method fills the pixels that no frame shows, from the rim of the hole inwards. The last three methods put the
+pixels that they find into the frame before that. No method reads a pixel under a hole; `inpaint.py` blanks it anyway.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.motion import chains, warp
 from vinpaint_lib.motion.links import Links, smooth_grey
 
-POINTS = 800  # SIFT points of a frame; matching takes the square of it
+POINTS = 800  # SIFT points of a frame; the cost of matching grows with their square
 GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
 
 
 class Classical(Inpainter):
-    """Fills one target after another from the frames at most `reach` away; subclasses say how."""
+    """Fills one target after another from the frames at most `reach` away; `look_around` of a subclass says how."""
 
     def __init__(self, reach: int) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ class Classical(Inpainter):
     def look_around(
         self, window: Window, target: int, box: Box, state: dict[str, Any]
     ) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-        """Colours for the pixels of `box` in frame `target`, and where other frames gave any."""
+        """Colours for the pixels of `box` in frame `target`, and a map of the pixels that another frame shows."""
         raise NotImplementedError
 
 
 class Telea(Classical):
-    """Per-frame inpainting: no other frame is looked at."""
+    """Per-frame inpainting: no other frame is read."""
 
     card = ModelCard("telea", "Telea per frame", "Telea: An image inpainting technique based on fast marching. 2004")
 
@@ -99,9 +99,10 @@ class TemporalMedian(Classical):
 
 
 class AlignedMedian(Classical):
-    """Median of eight frames carried to the target, each by one homography between SIFT points of known parts.
+    """Median of eight frames, each carried to the target by one homography between SIFT points of known parts.
 
-    Directly matched, not chained: over twenty frames a chain drifts by many pixels, a match does not.
+    Each frame is matched with the target directly, not through its neighbours: over twenty frames a chain of matches
+    drifts by many pixels, a direct match does not.
     """
 
     card = ModelCard("aligned-median", "homography-aligned median", "no paper: background of a panning camera")
@@ -135,7 +136,10 @@ class AlignedMedian(Classical):
 
 
 class FlowPropagation(Classical):
-    """Nearest visible source along flow chains; of past and future the nearer, of equals the more consistent."""
+    """Fills each missing pixel from the nearest frame on its flow chain that shows it.
+
+    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.chain`).
+    """
 
     card = ModelCard(
         "flow",
@@ -159,10 +163,10 @@ class FlowPropagation(Classical):
             walk = chains.Walk("flow", direction)
             for index, x, y, doubt in chains.chain(links, walk, target, box, self.reach, set(window.indices)):
                 distance = abs(index - target)
-                if cost[wanted].max() < distance:  # everything was found nearer than this
+                if cost[wanted].max() < distance:  # every pixel has a nearer source
                     break
                 picture, seen, _ = chains.seen_at(views.of(window, place[index]), x, y)
-                # Whole frames decide; the way's disagreement, pressed below 1, orders what is equally far.
+                # The distance in frames decides. The chain's doubt, pressed below 1, orders sources of equal distance.
                 here = distance + doubt / (1 + doubt)
                 better = seen & wanted & (here < cost)
                 if better.any():
@@ -214,7 +218,10 @@ def spread(indices: list[int], count: int) -> list[int]:
 def visible_median(
     colours: Float[np.ndarray, "n h w 3"], visible: Bool[np.ndarray, "n h w"]
 ) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-    """Median over n of the visible values of each pixel and channel (or mean of the middle two), and where one is."""
+    """Median over n of each pixel's visible values, and a map of the pixels that have a visible value.
+
+    Each channel has its median; for an even number of values it is the mean of the middle two.
+    """
     count = visible.sum(axis=0)
     ordered = np.sort(np.where(visible[..., None], colours, np.inf), axis=0)  # hidden values go to the end
     low = np.maximum(count - 1, 0) // 2

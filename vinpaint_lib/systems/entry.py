@@ -1,4 +1,4 @@
-"""What the command line and the loops must know of one system; each system's `__init__` holds its entry."""
+"""The entry of a system: what the command line and the loops must know of it. It stands in the system's `__init__`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ class System:
     name           its folder in `systems/`, and its name on the command line
     model          the class that fills clips; it takes a configuration
     configs        the configurations of the network by name, all of one dataclass
-    presets        ways to train it, by name; `training.schedule.Schedule` has what they share
-    task           what the training loop asks of it
-    variants       further names of the command line: fields of the configuration that need no other weights
+    presets        ways to train it, by name; `training.schedule.Schedule` has the fields that all share
+    task           the class that the training loop works with
+    variants       further names on the command line, each with fields of the configuration that it changes; the weights
+                   stay the same
     read_released  reads a file of weights that the authors released; None: there is none
     ablation       rows of a table of the paper, for `evaluate --ablation`; None: there is none
     """

@@ -1,7 +1,8 @@
-"""Which frames a network sees: the papers' rules for training clips, windows and references. Frame indices only.
+"""Rules from the papers: which frames a network sees in training and at inference. All functions give frame indices.
 
-Training    STTN, CPNet (also taken for TGF-Net, which states none), 3DCN, Align-and-Attend.
-Inference   VINet, STTN and its successors, Align-and-Attend, CPNet.
+Training    `random_frames` (CPNet, STTN) and `consecutive_frames` (3DCN, STTN, VINet, Align-and-Attend).
+Inference   `every_tenth` (STTN, Align-and-Attend), `reflected` (VINet, 3DCN + CombCN), `cpnet_references` (CPNet).
+A rule that belongs to one system stands in the `model.py` or `recipe.py` of that system.
 """
 
 import numpy as np
@@ -12,10 +13,10 @@ Indices = tuple[int, ...]
 
 
 def random_frames(length: int, rng: np.random.Generator, count: int = 5) -> Indices:
-    """`count` different frames of the clip, in temporal order: CPNet's training sample; one is the target, the rest
-    are references.
+    """`count` different frames of the clip, in temporal order.
 
-    Raises UserError when the clip is shorter than that.
+    This is CPNet's training sample: one frame is the target, the others are references. Raises UserError when the clip
+    is shorter.
     """
     check_count(length, count)
     return tuple(sorted(int(i) for i in rng.choice(length, count, replace=False)))
@@ -29,14 +30,17 @@ def consecutive_frames(length: int, rng: np.random.Generator, count: int = 5) ->
 
 
 def every_tenth(length: int, without: Indices = (), step: int = 10) -> Indices:
-    """Frames 0, 10, 20, .. of the whole clip but for those in `without`: the distant references of STTN and its
-    successors and of Align-and-Attend (there `without` is the target)."""
+    """Frames 0, 10, 20, .. of the whole clip, except the frames in `without`.
+
+    They are the distant references of STTN and its successors, and the references of Align-and-Attend; there `without`
+    holds the target.
+    """
     left_out = set(without)
     return tuple(i for i in range(0, length, step) if i not in left_out)
 
 
 def reflected(i: int, length: int) -> int:
-    """Index i mirrored at both ends without repeating them: -1 -> 1, length -> length - 2, as often as it takes."""
+    """Index i mirrored at the ends of the clip until it lies inside: -1 -> 1, length -> length - 2. No end repeats."""
     if length == 1:
         return 0
     phase = i % (2 * length - 2)
@@ -44,10 +48,10 @@ def reflected(i: int, length: int) -> int:
 
 
 def cpnet_references(t: int, length: int, reach: int = 120, step: int = 2, *, as_released: bool = False) -> Indices:
-    """CPNet's references of frame t [code]: every second frame of [t-120, t+120) but t itself.
+    """CPNet's references of frame t [code]: every second frame of [t-120, t+120), without t.
 
-    At an end of the clip the window is moved inwards to keep its length. `as_released`: the released code then never
-    takes the last frame, as it uses the clamped end as an exclusive one.
+    At an end of the clip the window moves inwards to keep its length. With `as_released` a window that was moved never
+    holds the last frame: the released code uses the clamped end as an exclusive bound.
     """
     start, stop = t - reach, t + reach
     end = length - 1 if as_released else length

@@ -1,4 +1,4 @@
-"""The systems and baselines by the names of the command line. A new system is its folder, and its name in `NAMES`."""
+"""The systems and baselines by their names on the command line. A new system needs its folder and a name in `NAMES`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,22 +23,22 @@ BASELINES: dict[str, Callable[[], Inpainter]] = {
     "aligned-median": AlignedMedian,
     "flow": FlowPropagation,
 }
-# Name of the command line -> the system whose weights it takes, and what its configuration changes.
+# Name on the command line -> the system whose weights it takes, and the fields of the configuration that it changes.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     variant: (name, options)
     for name, system in SYSTEMS.items()
     for variant, options in {name: {}, **system.variants}.items()
 }
 MODELS = (*VARIANTS, *BASELINES)
-PICKLES = (".pth", ".pt")  # what authors released; ours are safetensors
+PICKLES = (".pth", ".pt")  # files that authors released; ours are safetensors
 
 
 def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
-    """The model of that name, ready to fill clips; networks with the shipped weights or those given.
+    """The model of that name, ready to fill clips. A network gets `weights`, or else the weights that ship.
 
-    `weights` that end in .pth are read as its authors' own (the system's `released.py`), and the network behaves as
-    they released it. `options` replace fields of the network's configuration that need no new weights (align, reach,
-    feedback, ...). Raises UserError: unknown name, weights that are missing or of another model.
+    A file that ends in .pth or .pt holds weights that the authors released (the system's `released.py`); the network
+    then behaves as released. `options` replace fields of the network's configuration that need no new weights (align,
+    reach, feedback, ...). Raises UserError for an unknown name and for weights that are missing or of another model.
     """
     if name in BASELINES:
         if weights is not None:
@@ -64,8 +64,8 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
 def read_released(system: System, path: Path) -> Inpainter:
     """The system as its authors released it, ready to fill clips.
 
-    Raises UserError: a system without released weights; a file that is missing, damaged, would run code, or holds
-    tensors that are missing, extra or of other shapes.
+    Raises UserError for a system without released weights, and for a file that is missing or damaged, that would run
+    code, or whose tensors are missing, extra or of other shapes.
     """
     if system.read_released is None:
         readable = ", ".join(name for name, each in SYSTEMS.items() if each.read_released is not None)

@@ -1,1 +1,1 @@
-"""The training loop and what it asks of a system; nothing here knows one."""
+"""The training loop and what it asks of a system; nothing here knows a particular system."""

@@ -1,7 +1,8 @@
-"""The other player of adversarial training: a critic with an optimiser of its own.
+"""The critic's side of adversarial training: a critic, its optimiser, and one step of learning.
 
-In each step of the loop the critic learns first, then the network from its judgement. The critic is not wrapped for
-several processes: its gradients are averaged by hand, so that it may look at real and at completed frames in one step.
+In each step of the loop the critic learns first. Then the network learns from the critic's judgement. The critic is not
+wrapped for several processes; its gradients are averaged by hand. So it can judge real and completed frames in one
+step.
 """
 
 from collections.abc import Callable
@@ -31,8 +32,8 @@ class Adversary:
     ) -> Float[Tensor, ""]:
         """One update at learning rate `rate`; returns the loss, averaged over the processes.
 
-        A loss or gradient that is not finite changes nothing. Afterwards the critic takes no gradients: what flows
-        through it belongs to the network that is judged next.
+        A loss or gradient that is not finite changes nothing. Afterwards the critic's parameters take no gradients: the
+        next gradients that pass through the critic are meant for the network.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -1,8 +1,8 @@
 """Training samples of the systems that fill several frames at once: a few frames of a crop of a clip, and their holes.
 
-A block holds crops of one stretch of a clip, whole in time. Which of its frames a sample takes, and where they are
-missing, is drawn anew for every batch; the system's task hands over the rule for its frames, such as neighbours only.
-One blob is missing in a sample, in the same place or moving, as in STTN's training.
+A block holds crops of one stretch of a clip, with all frames of the stretch. The frames of a sample and its hole are
+drawn anew for every batch. The system's task gives the rule that chooses the frames, such as neighbours only. The hole
+of a sample is one blob that stays or moves, as in STTN's training.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ class ClipSpec:
 
     crop        side of the crop, or (height, width), in pixels
     height      range of the clip's height before it is cropped, multiples of 8; the width keeps the source's aspect
-    length      frames of the stretch that a block keeps; a shorter clip gives what it has, at least `count`
+    length      frames of the stretch that a block keeps; a shorter clip gives all its frames, at least `count`
     crops       crops of one stretch
     hole        share of the crop that is missing in a frame; None: the ranges of STTN, which are far larger
     stationary  share of the samples whose hole stays where it is
     speed       range of the largest speed of a moving hole, pixels per frame
-    frames      name of the rule by which frames of the stretch make a sample (`clip_tasks.ClipTask.rules`)
+    frames      name of the rule that chooses a sample's frames from the stretch (`clip_tasks.ClipTask.rules`)
     count       frames of a sample
     """
 
@@ -76,7 +76,10 @@ def draw_hole(length: int, rng: np.random.Generator, spec: ClipSpec) -> Float[Te
 
 
 class ClipPool(BlockPool):
-    """Blocks of cropped stretches, as one dataset of clips with holes. Raises UserError for a spec that cannot be."""
+    """Blocks of cropped stretches, as one dataset of clips with holes.
+
+    Raises UserError for a spec that no clip can meet.
+    """
 
     kind, fields = "volumes", ("truth",)
     spec: ClipSpec
@@ -108,7 +111,7 @@ class ClipPool(BlockPool):
         return stacked(drawn)
 
     def whole(self, number: int) -> dict[str, Float[Tensor, "n t _ h w"]]:
-        """One sample of each crop of a block, always the same, as they are; the same keys."""
+        """One sample of each crop of a block, always the same, not mirrored and not tinted; keys as in `batch`."""
         stored = self.block(number)["truth"]
         rngs = [np.random.default_rng((self.seed, number, crop)) for crop in range(len(stored))]
         return stacked([self.sample(crop, rng) for crop, rng in zip(stored, rngs, strict=True)])
@@ -116,7 +119,10 @@ class ClipPool(BlockPool):
     def sample(
         self, stretch: UInt8[np.ndarray, "l 3 h w"], rng: np.random.Generator
     ) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:
-        """Frames of a stretch by the rule, and their hole: it moves through all frames, also those not taken."""
+        """The frames that the rule takes from a stretch, and their hole.
+
+        The hole moves through all frames of the stretch, also through the frames that are not taken.
+        """
         chosen = list(self.rule(len(stretch), rng, self.spec.count))
         truth = torch.from_numpy(stretch[chosen]).float() / 255
         return truth, draw_hole(len(stretch), rng, self.spec)[chosen]

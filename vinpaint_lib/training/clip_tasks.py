@@ -1,7 +1,7 @@
-"""The two kinds of task that several systems share: frames of a clip at once, and frames in a row, each from the one
-before.
+"""The two kinds of training task that several systems share.
 
-A system's recipe has a subclass of one of them, which says how losses are computed, by which rule the frames of a
+`ClipTask` fills several frames of a clip at once. `RecurrentTask` fills frames in a row, each from outputs before it. A
+system's recipe has a subclass of one of them. The subclass says how losses are computed, by which rule the frames of a
 sample are drawn, and which critic judges.
 """
 
@@ -28,10 +28,10 @@ from vinpaint_lib.training.task import Batch, Shown, Task, grey
 
 
 class ClipTask(Task):
-    """Several frames at once; scores stand beside those of Telea's method on each frame alone.
+    """Fills several frames at once. Its scores stand beside the scores of Telea's method on each frame alone.
 
-    A subclass has `losses` and, where a preset weighs L_adv, `make_critic` and `judge`. `rules` are the ways to draw
-    the frames of a sample that `spec.frames` of a preset may name.
+    A subclass has `losses` and, where a preset weighs L_adv, `make_critic` and `judge`. `rules` holds the ways to draw
+    the frames of a sample by name; `spec.frames` of a preset names one of them.
     """
 
     rival = "Telea"
@@ -40,7 +40,7 @@ class ClipTask(Task):
     def __init__(self, preset: Any, model: type[Inpainter], config: Any) -> None:
         super().__init__(preset, model, config)
         self.pictured = preset.spec.count // 2
-        self.by_telea: dict[int, Tensor] = {}  # block -> frames: they are the same at every look
+        self.by_telea: dict[int, Tensor] = {}  # block -> Telea's frames, the same at every validation
 
     def trained(self, model: Any) -> nn.Module:
         return model.net
@@ -73,7 +73,7 @@ class ClipTask(Task):
         return self.make_critic() if self.preset.weights.get("L_adv") else None
 
     def make_critic(self) -> nn.Module:
-        """The discriminator; asked for where L_adv has a weight."""
+        """The discriminator; called only where L_adv has a weight."""
         raise NotImplementedError
 
     def adversarial(self, critic: nn.Module, completed: Tensor) -> Tensor:
@@ -88,18 +88,19 @@ class ClipTask(Task):
         return self.beside_telea(output, truth, mask, number)
 
     def beside_telea(self, output: Tensor, truth: Tensor, mask: Tensor, number: int) -> Shown:
-        """The frames of held-back block `number`, one after another, with Telea's."""
+        """What `show` returns: the frames of held-back block `number`, one after another, with Telea's beside them."""
         if number not in self.by_telea:
             self.by_telea[number] = fill_by_telea(truth, mask)
         return Shown(output.float(), self.by_telea[number].to(truth), truth, mask)
 
 
 class RecurrentTask(ClipTask):
-    """Frame after frame, each from outputs before it. What is shared by a step is its stage (`schedule.Stage`).
+    """Fills frame after frame, each from outputs before it. All samples of a step share a stage (`schedule.Stage`).
 
-    Batches also hold motion, estimated between true frames: "flow" (b n-1 2 h w) from each target but the first to the
-    target before, and "first_flow" (b n-2 2 h w) from each but the first two to the first; pixels, channel 0 = x. With
-    `source_pairs` there is "source_flow" (b p 2 h w) too, from the first frame of each pair to the second.
+    Batches also hold motion between true frames, as estimated; pixels, channel 0 = x. "flow" (b n-1 2 h w) leads from
+    each target but the first to the target before it. "first_flow" (b n-2 2 h w) leads from each target but the first
+    two to the first target. If there are `source_pairs`, "source_flow" (b p 2 h w) leads from the first frame of each
+    pair to the second.
     """
 
     def __init__(self, preset: Any, model: type[Inpainter], config: Any) -> None:
@@ -111,7 +112,7 @@ class RecurrentTask(ClipTask):
         raise NotImplementedError
 
     def source_pairs(self, stage: Stage) -> list[tuple[int, int]]:
-        """Pairs of frames of a sample between which the losses want to know the motion, besides targets."""
+        """Pairs of frames of a sample (numbers) whose motion the losses need, besides the motion of the targets."""
         return []
 
     def choose(self, rng: np.random.Generator, step: int) -> Stage:
@@ -164,7 +165,7 @@ class RecurrentTask(ClipTask):
 
 
 def motion_between(frames: Float[Tensor, "b n 3 h w"]) -> dict[str, Float[Tensor, "b _ 2 h w"]]:
-    """DIS flow between frames in a row: "flow" to the frame before, "first_flow" to the first from the third on."""
+    """DIS flow of frames in a row: "flow" to the frame before, "first_flow" from the third frame on to the first."""
     count = frames.shape[1]
     return {
         "flow": motions(frames, [(k, k - 1) for k in range(1, count)]),
@@ -173,14 +174,14 @@ def motion_between(frames: Float[Tensor, "b n 3 h w"]) -> dict[str, Float[Tensor
 
 
 def motions(frames: Float[Tensor, "b n 3 h w"], pairs: list[tuple[int, int]]) -> Float[Tensor, "b p 2 h w"]:
-    """DIS flow from the first to the second frame of each pair, given by number."""
+    """DIS flow from the first to the second frame of each pair; `pairs` holds frame numbers."""
     if not pairs:
         return frames.new_zeros(len(frames), 0, 2, *frames.shape[-2:])
     return torch.stack([torch.stack([flow.dis(clip[a], clip[b]) for a, b in pairs]) for clip in frames])
 
 
 def fill_by_telea(truth: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Each frame filled from its own known pixels, on the CPU."""
+    """Each frame, filled by Telea's method from its known pixels alone, on the CPU."""
     frames = rearrange(truth * (1 - mask), "n c h w -> n h w c").cpu().numpy()
     holes = rearrange(mask, "n 1 h w -> n h w").cpu().numpy() > 0
     filled = np.stack([telea(frame, hole) for frame, hole in zip(frames, holes, strict=True)])

@@ -1,9 +1,9 @@
 """The one loop that trains any system, on a CPU, a GPU or several processes.
 
-Every random choice of step s is drawn from (seed, s), so a run that was killed and resumed draws the same
-numbers as one that was not, and two processes share one global batch. Sample k of the batch of step s is the
-same whichever process computes it. (A network with batch norm takes its means over each process's share.)
-What belongs to one system is its task (`task.py`).
+Every random choice of step s is drawn from (seed, s). So a run that was killed and resumed draws the same
+numbers as a run that was not. Several processes share one global batch: sample k of step s is the same,
+whichever process computes it. (A network with batch norm takes its means over each process's share.) The
+loop knows a system only through its task (`task.py`).
 """
 
 import json
@@ -79,7 +79,7 @@ class Trainer:
         self.step, self.bad = 0, 0
 
     def loop(self, stop_after: int | None) -> None:
-        """Steps until the schedule ends (or `stop_after` steps were done)."""
+        """Train until the schedule ends, or until `stop_after` steps are done."""
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.preset.steps, initial=self.step, disable=not main, desc="train", unit="step")
         board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
@@ -142,7 +142,7 @@ class Trainer:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16)
 
     def batch(self, choice: Any) -> dict[str, Tensor]:
-        """This process's share of the global batch. What the samples share was drawn for the step: `choice`."""
+        """This process's share of the global batch. `choice` is what all samples of the step share."""
         preset, seed, world, rank = self.preset, self.run.seed, self.run.processes, self.accelerator.process_index
         first, every = preset.growth
         parts = []
@@ -153,7 +153,7 @@ class Trainer:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        # Early averages would remember the random start for long: the decay grows with the step.
+        # With a constant decay the average would keep the random start for long. So the decay grows with the step.
         decay = min(self.preset.average, (1 + self.step) / (10 + self.step))
         for name, value in self.plain.state_dict().items():
             self.average[name].lerp_(value.detach().float().cpu(), 1 - decay)
@@ -192,9 +192,12 @@ class Trainer:
         checkpoints.save_weights(self.averaged(), self.out / WEIGHTS, provenance)
 
     def begin(self, resume: bool) -> None:
-        """Go on from the stored state if `resume`, else begin anew. The log is cut back to the step that is begun with,
-        and a state of a run that is not gone on with is removed: a later call would take it for this run's. Raises
-        UserError, with nothing removed, where the task cannot train these weights."""
+        """Go on from the stored state if `resume`, else begin anew.
+
+        The log is cut back to the step at which training begins. Without `resume`, an old state is removed, or the next
+        call would take it for this run's. Raises UserError, and removes nothing, if the task cannot train these
+        weights.
+        """
         path, main = self.out / STATE, self.accelerator.is_main_process
         if resume and path.exists():
             self.load(path)
@@ -206,7 +209,7 @@ class Trainer:
             run_log.cut_back(self.out, self.step)
 
     def load(self, path: Path) -> None:
-        """Take over a stored state. Raises UserError if it is one of another run."""
+        """Take over a stored state. Raises UserError if it belongs to another run."""
         state = checkpoints.load_state(path)
         if state["run"] != json.dumps(asdict(self.run), sort_keys=True):
             raise UserError(f"{path}: belongs to a run with other settings; choose another --out or use --no-resume")

@@ -1,7 +1,8 @@
 """Blocks of training samples: made once, kept on disk as plain arrays, read back through a memory map.
 
-Block k is a function of (seed, k) alone, whoever makes it. What a block holds is a matter of the subclass:
-`clip_samples.py` for stretches of a clip, `systems/tgfnet/samples.py` for single targets with aligned references.
+Block k is a function of (seed, k) alone, whichever process makes it. A subclass of `BlockPool` decides what a block
+holds: `ClipPool` (`clip_samples.py`) stretches of a clip, `TargetPool` (`systems/tgfnet/samples.py`) single targets
+with aligned references.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ class BlockPool:
         raise NotImplementedError
 
     def block(self, number: int) -> dict[str, np.ndarray]:
-        """The arrays of one block, memory-mapped; made first where needed, or waited for if a worker is at it."""
+        """The arrays of one block, memory-mapped. A missing block is made first, or waited for if a worker makes it."""
         if number not in self.open:
             if number in self.coming:
                 self.coming.pop(number).result()
@@ -62,7 +63,7 @@ class BlockPool:
         if path.exists():
             return path
         arrays = self.make(number)
-        # Two processes may make the same block: each writes its own, the first rename stays, both are equal.
+        # Two processes may make the same block. Each writes another folder; the first rename wins; both are equal.
         beside = self.folder / f"{number:05d}.{os.getpid()}.tmp"
         beside.mkdir(exist_ok=True)
         for name, array in arrays.items():
@@ -74,14 +75,17 @@ class BlockPool:
         return path
 
     def prepare(self, workers: int) -> ProcessPoolExecutor:
-        """Make all missing blocks in order in `workers` processes, while the caller goes on; shut it down when done."""
+        """Make all missing blocks, in order, in `workers` processes while the caller goes on.
+
+        The caller shuts the returned executor down in the end.
+        """
         executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=quiet_worker)
         missing = [n for n in range(self.blocks) if not (self.folder / f"{n:05d}").exists()]
         self.coming = {n: executor.submit(store_block, self, n) for n in missing}
         return executor
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes, which get the pool itself: without the blocks that are open or on their way here."""
+        """The copy for a worker process: without the blocks that are open here or being made."""
         return self.__dict__ | {"open": {}, "coming": {}}
 
 
@@ -91,7 +95,7 @@ def store_block(pool: BlockPool, number: int) -> None:
 
 
 def quiet_worker() -> None:
-    """Workers use one thread each, give way to the training process, and end when it does, however it does."""
+    """Set up a worker: it uses one thread, gives way to the training process, and always ends together with it."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     os.nice(10)
@@ -99,7 +103,7 @@ def quiet_worker() -> None:
 
 
 def end_with_parent() -> None:
-    """A killed process cannot shut its workers down, and they would wait for work for good."""
+    """End this worker when its parent has ended: a killed parent cannot shut it down, and it would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

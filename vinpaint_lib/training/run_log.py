@@ -1,4 +1,4 @@
-"""What a training run leaves to look at: a JSONL log, TensorBoard, scores on held-back clips, sample pictures."""
+"""What a training run writes for its reader: a JSONL log, TensorBoard, scores on held-back clips, sample pictures."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ from vinpaint_lib.losses import pixels
 from vinpaint_lib.training.pools import BlockPool
 from vinpaint_lib.training.task import Task
 
-LOG, SAMPLES = "log.jsonl", "samples"  # a line a step; a folder of pictures
+LOG, SAMPLES = "log.jsonl", "samples"  # a line for each step; a folder of pictures
 
 
 def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
-    """One line of JSON, and the same numbers to TensorBoard."""
+    """Write one line of JSON, and the same numbers to TensorBoard."""
     with path.open("a") as file:
         file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}) + "\n")
     if board is not None:
@@ -31,7 +31,7 @@ def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
 
 
 def cut_back(out: Path, step: int) -> None:
-    """Drop log lines and pictures behind `step`: the run that begins there makes them again."""
+    """Drop the log lines and pictures after `step`: the run that goes on from there writes them again."""
     for picture in (out / SAMPLES).glob("step_*.png"):
         if int(picture.stem.removeprefix("step_")) > step:
             picture.unlink()
@@ -47,9 +47,9 @@ def cut_back(out: Path, step: int) -> None:
 def validate(
     task: Task, model: Inpainter, pools: dict[str, BlockPool], out: Path, step: int, bf16: bool
 ) -> dict[str, float]:
-    """Mean hole PSNR over the held-back pool, beside that of the task's rival, and a picture of some samples.
+    """Mean hole PSNR (dB) of the model and of the task's rival over the held-back pool; also saves sample pictures.
 
-    Without held-back clips only the picture is made, from the training pool.
+    Without held-back clips only the pictures are made, from the training pool.
     """
     pool: Any = pools.get("held back", pools["train"])
     device = next(model.parameters()).device

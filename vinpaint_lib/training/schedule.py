@@ -14,12 +14,12 @@ class Schedule:
     config         name of the network's configuration
     peak           learning rate after `warmup` steps; it falls to `peak` / 50 along a cosine
     betas          Adam's
-    drops          steps behind which the rate is a tenth of what it was, in place of the cosine
-    average        decay of the running average of the weights, which is what is kept; 0: the weights themselves
+    drops          steps from which on the rate is a tenth of the rate before; they replace the cosine
+    average        decay of the running average of the weights; the average is what is saved. 0: no averaging
     clip_gradient  largest norm of a step's gradient
-    weights        of the terms of the loss, by their symbols; recurrent systems: those of each `Stage`
+    weights        of the terms of the loss, by their symbols; a recurrent system has weights in each `Stage` instead
     precision      "auto": bf16 where the machine has fast bf16, else float32
-    blocks         of prepared samples
+    blocks         number of blocks of prepared samples
     growth         step 0 draws from the first 8 blocks, and every 8 steps one more joins
     validate       steps between scores on held-back clips
     checkpoint     steps between stored states
@@ -47,8 +47,8 @@ class Stage:
     """Part of a schedule of a recurrent system, which fills frame after frame from its own outputs.
 
     until     the step with which the next stage begins
-    targets   frames of a sample that are filled in a row, each after the one before
-    sources   other frames that each of them is filled from
+    targets   number of frames of a sample that are filled in a row, one after another
+    sources   number of other frames that each target is filled from
     weights   of the terms of the loss, by their symbols
     name      for logs and tables
     """
@@ -61,12 +61,12 @@ class Stage:
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-    """The stage that `step` belongs to: the first that has not ended; behind all of them the last."""
+    """The stage that `step` belongs to: the first stage that has not ended, or the last one if all have ended."""
     return next((stage for stage in stages if step < stage.until), stages[-1])
 
 
 def of_length(preset: Schedule, steps: int) -> Any:
-    """`preset` with another number of steps; its stages, and the drops of its rate, at the same shares of them."""
+    """`preset` with another number of steps; stages and drops of the rate keep their places as shares of the run."""
     share = steps / preset.steps
     changes: dict[str, Any] = {"steps": steps, "drops": tuple(round(at * share) for at in preset.drops)}
     stages: Sequence[Stage] = getattr(preset, "stages", ())
@@ -78,7 +78,8 @@ def of_length(preset: Schedule, steps: int) -> Any:
 def learning_rate(preset: Schedule, step: int) -> float:
     """Linear warm-up over `preset.warmup` steps, then a cosine down to a fiftieth of `preset.peak`.
 
-    A preset with `drops`, step numbers, stays at its peak instead and has a tenth of the rate left behind each.
+    A preset with `drops` (step numbers) has no cosine: after the warm-up the rate stays at its peak, and each drop
+    divides it by ten.
     """
     if step < preset.warmup:
         return preset.peak * (step + 1) / preset.warmup

@@ -1,4 +1,4 @@
-"""What one training step of a preset costs, counted without doing it."""
+"""What one training step of a preset costs, counted without running the step."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class StepCost(NamedTuple):
 
 
 def step_cost(task: Task) -> StepCost:
-    """Cost of a step of `task` in its last stage, network and losses, without feature net, critic and samples.
+    """Cost of the network and the losses in a step of the last stage; feature net, critic and samples are not counted.
 
     Everything happens on fake tensors, which know shapes only: nothing is computed, so size costs nothing.
     """

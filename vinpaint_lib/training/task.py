@@ -1,5 +1,7 @@
-"""What the training loop must know of one system: its network, its samples, its losses, and what its scores
-stand beside."""
+"""What the training loop must know of one system: its network, its samples, its losses, and the rival of its scores.
+
+Each system's recipe has a subclass of `Task`. `clip_tasks.py` holds two subclasses that several systems share.
+"""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +19,7 @@ Batch = dict[str, Float[Tensor, "b *_"]]
 
 
 class Shown(NamedTuple):
-    """Held-back samples, filled: raw output, what it is compared with, truth and hole, one frame after another."""
+    """Held-back samples after filling, one frame after another: raw output, the rival's frames, truth and hole."""
 
     output: Float[Tensor, "n 3 h w"]
     beside: Float[Tensor, "n 3 h w"]
@@ -26,10 +28,10 @@ class Shown(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Of one step: unweighted terms by the paper's symbols, and the completed frames.
+    """The losses of one step: unweighted terms by the paper's symbols, and the completed frames.
 
-    `completed` is the composite of output and truth in [0, 1], with gradient: what a critic judges. None where no
-    preset of the system has a critic.
+    `completed` is what a critic judges: the composite of output and truth in [0, 1], with gradient. It is None where
+    no preset of the system has a critic.
     """
 
     terms: dict[str, Float[Tensor, ""]]
@@ -37,8 +39,11 @@ class Losses(NamedTuple):
 
 
 class Task:
-    """One system in training. `rival` names what the scores of the log stand beside; `pictured` is the frame of each
-    block that sample pictures show."""
+    """One system in training.
+
+    `rival` names the method whose scores stand beside the model's in the log. `pictured` is the frame of each block
+    that sample pictures show.
+    """
 
     rival = ""
     pictured = 0
@@ -56,7 +61,7 @@ class Task:
         raise NotImplementedError
 
     def check_start(self, model: Inpainter) -> None:
-        """Before the first step of a call, with all weights in place: UserError if training cannot go on from them."""
+        """Called before the first step, with all weights loaded: raise UserError if training cannot go on from them."""
 
     def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Adam, as the preset says."""
@@ -74,7 +79,7 @@ class Task:
         raise NotImplementedError
 
     def choose(self, rng: np.random.Generator, step: int) -> Any:
-        """What all samples of a step share, drawn for the step."""
+        """Draw what all samples of a step share."""
         return None
 
     def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
@@ -82,12 +87,14 @@ class Task:
         raise NotImplementedError
 
     def example(self, device: torch.device) -> tuple[Batch, Any]:
-        """A step's batch of even grey, half of it missing, in its real shapes, and what its samples share: for
-        estimates of cost."""
+        """A batch of even grey with the shapes of a real step, and what its samples share: for estimates of cost.
+
+        The masks are 0.5 too: every pixel is half missing.
+        """
         raise NotImplementedError
 
     def truth_of(self, batch: Batch, choice: Any) -> Tensor:
-        """The true frames of what `losses` gives back as completed."""
+        """The true frames that belong to the completed frames of `losses`."""
         return batch["truth"]
 
     def weights_at(self, step: int) -> dict[str, float]:
@@ -95,11 +102,11 @@ class Task:
         return self.preset.weights
 
     def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any) -> Losses:
-        """The terms that `weights` weigh, for the part of the model that `trained` gave."""
+        """The terms that have a weight in `weights`; `model` is the part that `trained` returns."""
         raise NotImplementedError
 
     def critic(self) -> nn.Module | None:
-        """The discriminator, if the preset weighs its judgement at all."""
+        """The discriminator, or None if the preset gives L_adv no weight."""
         return None
 
     def judge(self, critic: nn.Module, truth: Tensor, completed: Tensor) -> Tensor:
@@ -115,10 +122,10 @@ class Task:
         raise NotImplementedError
 
     def provenance(self) -> dict[str, Any]:
-        """What goes into the header of the weights besides the run's settings."""
+        """Entries for the header of the weights file besides the run's settings."""
         return {}
 
 
 def grey(shapes: dict[str, tuple[int, ...]], size: tuple[int, int], device: torch.device) -> Batch:
-    """A batch of even grey: the axes of each part before height and width are given."""
+    """A batch whose values are all 0.5; `shapes` has the axes of each part before height and width."""
     return {name: torch.full((*axes, *size), 0.5, device=device) for name, axes in shapes.items()}

@@ -1,8 +1,8 @@
 """Every check of every exercise, by name: `from vinpaint_lib.lessons import checks; checks.coverage(my_function)`.
 
-The checks are written in this folder, in a module with the name of each notebook (without its number), and found by
-this file. A module names its checks in `CHECKS`. Each takes the reader's function, prints one line if that is right,
-and else raises `verdict.Wrong` with a sentence that says what is wrong.
+The checks of a notebook stand in this folder, in the module with the notebook's name (without its number). This file
+finds them. A module names its checks in `CHECKS`. A check takes the reader's function. If the function is right, the
+check prints one line; else it raises `verdict.Wrong` with a sentence that says what is wrong.
 """
 
 import pkgutil

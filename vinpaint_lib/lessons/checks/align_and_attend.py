@@ -61,7 +61,7 @@ def masked_cosine(function: Callable[..., Any]) -> None:
 
 
 def refuse(found: Tensor, given: tuple[Any, ...], mistakes: answers.Wrongs) -> None:
-    """Raise Wrong with the sentence of the first mistake that gives what was found."""
+    """If a known mistake gives the same result, raise Wrong with the sentence of the first such mistake."""
     for sentence, mistake in mistakes:
         verdict.require(not verdict.alike(found, mistake(*given)), sentence)
 
@@ -76,7 +76,7 @@ def weigh_references(function: Callable[..., Any]) -> None:
     visible[:, :, :, 1, 1] = 0  # nobody shows this position
     known = torch.ones(2, 1, 4, 5)
     known[:, :, 1:3, 1:4] = 0
-    # What stands where it must not count is far off.
+    # Values that must not count are far off.
     target = torch.where(known > 0, target, target + 40)
     aligned = torch.where(visible > 0, aligned, aligned - 30)
     sharpness = 3.0
@@ -146,7 +146,7 @@ def attend_from_hole(function: Callable[..., Any]) -> None:
     )
     refuse(found, given, answers.WRONG_FINDS)
     verdict.close(found, wanted, "not the weighted mean of the visible features")
-    # In the first sample one key is left, and it is the opposite of what one position asks with.
+    # In the first sample one key is left, and it is the opposite of one position's query.
     y, x = queries[0, 0].nonzero()[0].tolist()
     keys[0] = 0
     keys[0, 1, 0, 1, 2] = 1

@@ -1,7 +1,7 @@
-"""Right and wrong answers to the exercises of notebook 14: what their checks compare with.
+"""Right and wrong answers to the exercises of notebook 14. Their checks compare the reader's results with these.
 
-`WRONG_COSINES`, `WRONG_WEIGHTS` and `WRONG_FINDS` pair a sentence with the function whose results it is told for; each
-function takes what the reader's function takes.
+`WRONG_COSINES`, `WRONG_WEIGHTS` and `WRONG_FINDS` hold pairs: a sentence about a mistake, and a function with this
+mistake. The function takes the same arguments as the reader's function.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Wrongs = tuple[tuple[str, Callable[..., Tensor]], ...]
 def pairs(
     seen: Float[Tensor, "b i"], other_seen: Float[Tensor, "b j"]
 ) -> tuple[Bool[Tensor, "b i j"], Bool[Tensor, "b i j"]]:
-    """Whether each pair's cell of the target is seen, and whether its cell of the reference is."""
+    """For each pair of cells: whether the target's cell is seen, and whether the reference's cell is seen."""
     row, column = rearrange(seen > 0, "b i -> b i 1"), rearrange(other_seen > 0, "b j -> b 1 j")
     return row.expand(-1, -1, column.shape[2]), column.expand(-1, row.shape[1], -1)
 
@@ -51,13 +51,16 @@ def cosines(
     second: Callable[[Tensor], Tensor] = unit,
     masks: bool = True,
 ) -> Float[Tensor, "b i j"]:
-    """The paper's matching, without the mean that the library takes off first; other lists, or no masks, are wrong."""
+    """The paper's matching; unlike the library, it subtracts no mean first.
+
+    With other functions for `first` and `second`, or without `masks`, the answer is wrong.
+    """
     map_ = first(one) @ second(other).mT
     return map_ * torch.logical_and(*pairs(seen, other_seen)) if masks else map_
 
 
 def softmax_of(one: Tensor, other: Tensor, seen: Tensor, other_seen: Tensor, before: bool = True) -> Tensor:
-    """A softmax over cosines, masked before and behind, or behind alone."""
+    """A softmax over cosines, masked before and after the softmax, or only after it."""
     shares = cosines(one, other, seen, other_seen, masks=before).softmax(dim=-1)
     return shares * torch.logical_and(*pairs(seen, other_seen))
 
@@ -196,8 +199,11 @@ def finds(
     axis: int = -1,
     order: str = "b (h w) c -> b c h w",
 ) -> Float[Tensor, "b c h w"]:
-    """What the hole finds. units: whether queries, keys and values have length 1; hidden: the score of what may not be
-    taken; axis of the softmax; order in which the list becomes a map."""
+    """What the hole finds.
+
+    units: whether queries, keys and values have length 1. hidden: the score of positions that may not be taken. axis:
+    that of the softmax. order: the order in which the list becomes a map.
+    """
     asked, shown = listed(target), rearrange(references, "b r c h w -> b (r h w) c")
     one, other, values = (
         normalize(x, dim=-1) if short else x for x, short in zip((asked, shown, shown), units, strict=True)
@@ -208,7 +214,7 @@ def finds(
 
 
 def apart(target: Tensor, references: Tensor, queries: Tensor, keys: Tensor, scale: float) -> Tensor:
-    """A softmax for each reference, and the mean of what they give."""
+    """A separate softmax for each reference, and the mean of the results."""
     each = [finds(target, references[:, [r]], queries, keys[:, [r]], scale) for r in range(references.shape[1])]
     return torch.stack(each).mean(dim=0)
 

@@ -61,7 +61,7 @@ def credited(function: Callable[..., Any]) -> None:
 
 
 def judge(found: Tensor, weights: Tensor, trust: Tensor, names: list[str]) -> None:
-    """Raise Wrong unless `found` is `viz_attention.credited` of the rest."""
+    """Raise Wrong unless `found` is what `attention_maps.credited` of TGF-Net gives for the other arguments."""
     guess = names.index("guess")
     others = torch.cat([trust[:guess], trust[guess + 1 :]])
     shown = (others > 0).any(dim=0)

@@ -17,7 +17,7 @@ CHECKS = ("output_sides", "shrink_clip", "blend_volumes")
 
 
 def sides(table: Sequence[LayerRow], side: int) -> list[int]:
-    """Rows of cells behind each layer of a table for a picture of `side` rows, by asking torch about shapes alone."""
+    """Rows of cells behind each layer of a table for a picture of `side` rows; torch computes shapes alone."""
     net = TableNet(table, 1, 2, "none", guides=3).to("meta")
     picture, guide = (torch.empty(1, c, n, n, device="meta") for c, n in ((4, side), (3, side // 2)))
     return [x.shape[-1] for x in net.walk(picture, guide)]
@@ -164,7 +164,7 @@ def blended(
     length: int,
     weigh: Callable[[int], Tensor] = blending,
 ) -> Float[Tensor, "t 3 h w"]:
-    """What `inpaint.fill` makes of volumes with the weights of `models.combcn.blending`, or with others."""
+    """What `inpaint.fill` makes of volumes with the weights of `systems/combcn/model.py`'s `blending`, or others."""
     total = torch.zeros(length, *outputs[0].shape[1:])
     count = torch.zeros(length)
     for output, start in zip(outputs, starts, strict=True):
@@ -175,13 +175,13 @@ def blended(
 
 
 def ends(count: int, length: int) -> Float[Tensor, " f"]:
-    """Weights of `count` frames by the length of another volume."""
+    """Weights of `count` frames, wrongly computed with the `length` of another volume."""
     n = torch.arange(count)
     return torch.minimum(n + 1, length - n).float()
 
 
 def same_type(found: Tensor, given: Tensor, what: str) -> None:
-    """Raise Wrong unless a result has the numbers of what was given."""
+    """Raise Wrong unless a result has the same type of numbers as the reader's input."""
     names = [str(x.dtype).removeprefix("torch.") for x in (found, given)]
     require(names[0] == names[1], f"{what} is {names[0]}, and what went in is {names[1]}: keep its type of numbers.")
 

@@ -28,7 +28,7 @@ def nearest_known(
     """
     result = torch.full_like(frames[place], 0.5)
     order = sorted(range(len(frames)), key=lambda n: (abs(n - place), n))
-    for n in reversed(order):  # the nearest one last, so that it has the last word
+    for n in reversed(order):  # the nearest frame comes last and overwrites the others
         result = torch.where(masks[n] == 0, frames[n], result)
     return torch.where(masks[place] == 0, 1 - frames[place], result)
 
@@ -63,12 +63,12 @@ def fill_in_order(function: Callable[..., Any]) -> None:
     masks = torch.zeros(7, 1, 5, 8)
     for t in range(7):
         masks[t, :, 1:4, t : t + 3] = 1  # a hole that moves, so that what is known differs from frame to frame
-    masks[:5, :, 2, 5] = 1  # and a pixel that only late frames know: it needs what was written back
+    masks[:5, :, 2, 5] = 1  # and a pixel that only the last frame knows: it shows whether outputs are written back
     reach, seen = 2, []
 
     def spy(window_frames: Tensor, window_masks: Tensor, place: int) -> Tensor:
         seen.append((window_frames.clone(), window_masks.clone(), place))
-        if not 0 <= place < len(window_frames):  # told below, in words
+        if not 0 <= place < len(window_frames):  # a sentence below reports this
             return torch.full_like(frames[0], 0.5)
         return nearest_known(window_frames, window_masks, place)
 
@@ -104,7 +104,7 @@ def fill_in_order(function: Callable[..., Any]) -> None:
 
 
 def look_back(window: Tensor, holes: Tensor, frames: Tensor, masks: Tensor) -> None:
-    """Hold the part of a window that was filled already against the rules: frame replaced, mask emptied."""
+    """Check the part of a window that is filled already: its frames must be replaced, its masks empty."""
     if not len(window):
         return
     emptied, written = not holes.any(), bool((window * masks).any(dim=1, keepdim=True)[masks > 0].all())

@@ -74,7 +74,7 @@ def coverage(function: Callable[..., Any]) -> None:
 
 
 def correspondence() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Four other frames of 11x17 pixels: flows of part pixels, visibility with gaps, holes; and the target's hole."""
+    """Four other frames of 11x17 pixels: flows with fractions, visibility with gaps, holes; and the target's hole."""
     generator = torch.Generator().manual_seed(2)
     flow = 3 * torch.randn(4, 2, 1, 1, generator=generator) + 0.3 * torch.randn(4, 2, 11, 17, generator=generator)
     visible = (torch.rand(4, 1, 11, 17, generator=generator) < 0.45).float()
@@ -110,7 +110,7 @@ def temporal_median(function: Callable[..., Any]) -> None:
 
 
 def likely(found: Tensor, frames: Tensor, holes: Tensor, known: Tensor) -> None:
-    """Raise Wrong with the sentence of the mistake that gives just these values where a frame knows the pixel."""
+    """Raise Wrong if a usual mistake gives just these values where some frame knows the pixel, with its sentence."""
     hidden = frames.masked_fill(holes > 0, torch.nan)
     turned = torch.nanquantile(frames.masked_fill(holes == 0, torch.nan), 0.5, dim=0).nan_to_num(0.0).numpy()
     others = {

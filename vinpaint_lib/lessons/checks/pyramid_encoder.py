@@ -79,7 +79,8 @@ NO_STEP = "every kernel counts as if it stood on pixels; from the first stride o
 
 
 def grown(layers: list[tuple[int, int]], begin: int, less: int, late: bool) -> int:
-    """The recursion with its usual slips: start value, kernel - less, step taken after the layer's own stride."""
+    """The recursion with its usual slips: begin with `begin`, take kernel - `less`, and if `late`, take the step after
+    the layer's stride."""
     size, step = begin, 1
     for kernel, stride in layers:
         size += (kernel - less) * step * (stride if late else 1)

@@ -1,4 +1,4 @@
-"""Checks of notebook 13: patches become tokens, keys in holes get no weight, and a test that notices if they do."""
+"""Checks of notebook 13: patches become tokens, keys in holes get no weight, and a test that notices a leak."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -54,7 +54,8 @@ def patch_tokens(function: Callable[..., Any]) -> None:
 
 
 def masked_weights(function: Callable[..., Any]) -> None:
-    """`function(scores b m n, holes b n) -> b m n`: softmax over the keys outside of holes; over all if all are."""
+    """`function(scores b m n, holes b n) -> b m n`: softmax over the keys outside of holes; over all keys if all are
+    in holes."""
     generator = torch.Generator().manual_seed(2)
     scores = 3 * torch.randn(3, 4, 6, generator=generator) - 4
     holes = torch.rand(3, 6, generator=generator) < 0.4
@@ -159,7 +160,7 @@ def obeys_mask(function: Callable[..., Any]) -> None:
 
 
 def blame(given: Sequence[Inputs]) -> str:
-    """What is wrong with a test that accuses an attention that obeys, from what the test has put in."""
+    """Why a reader's test accuses an attention that obeys; the inputs that the test used show it."""
     if any(holes.all(dim=1).any() for *_, holes in given):
         return "where every key is a hole, all of them may count: let some keys be holes, not all."
     outside = [keys[~holes] for _, keys, _, holes in given]
@@ -170,7 +171,7 @@ def blame(given: Sequence[Inputs]) -> str:
 
 
 def in_slices(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-    """As it should be, one query after the other and in another order of summation."""
+    """Right, but one query after the other and in another order of summation."""
     order = torch.arange(keys.shape[1] - 1, -1, -1)
     k, v, h = keys[:, order], values[:, order], holes[:, order]
     found = [attention.attend(queries[:, n : n + 1], k, v, h) for n in range(queries.shape[1])]
@@ -193,13 +194,13 @@ def scores_of(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def lowered(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-    """A finite penalty, and keys of limited length: what is left of a hole is small."""
+    """A finite penalty, and keys of limited length: only a small weight stays in a hole."""
     bias = 4.0 * rearrange(holes.to(values.dtype), "b n -> b 1 n")
     return (scores_of(queries, torch.tanh(keys)) - bias).softmax(dim=-1) @ values
 
 
 def emptied(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-    """Values in holes are 0, their keys are those of nobody, and their weights stay."""
+    """Values and keys in holes are set to 0, but the weights of these keys stay."""
     known = rearrange((~holes).to(values.dtype), "b n -> b n 1")
     return attention.attend(queries, keys * known, values * known)
 
@@ -215,12 +216,12 @@ def silent(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tens
 
 
 def doubled(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-    """As it should be, with scores of another scale."""
+    """Right, but with scores of another scale."""
     return attention.attend(2 * queries, keys, values, holes)
 
 
 def by_keys(queries: Tensor, keys: Tensor, values: Tensor, holes: Tensor) -> Tensor:
-    """No weight in holes, but all keys are divided by a deviation to which those in holes belong."""
+    """No weight in holes, but all keys are divided by a standard deviation that includes the keys in holes."""
     return attention.attend(queries, keys / keys.std(dim=(1, 2), keepdim=True), values, holes)
 
 

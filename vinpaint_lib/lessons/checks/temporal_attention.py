@@ -14,7 +14,7 @@ CHECKS = ("fuse_groups", "inject", "copy_weights")
 
 
 def fuse_groups(function: Callable[..., Any]) -> None:
-    """function(groups b n c h w, scores b n 1 h w) -> b c h w: sum over n of softmax over n of the scores x groups."""
+    """function(groups b n c h w, scores b n 1 h w) -> b c h w: sum over n of groups x softmax over n of the scores."""
     generator = torch.Generator().manual_seed(4)
     groups = torch.randn(2, 5, 3, 4, 7, generator=generator)
     scores = 2 * torch.randn(2, 5, 1, 4, 7, generator=generator)
@@ -73,7 +73,8 @@ def inject(function: Callable[..., Any]) -> None:
 
 
 def copy_weights(function: Callable[..., Any]) -> None:
-    """function(scores b n 1 h w, trust b n 1 h w) -> b n 1 h w: trust x e^score over its sum, 0 where trust is 0."""
+    """function(scores b n 1 h w, trust b n 1 h w) -> b n 1 h w: trust x e^score, divided by its sum over n; 0 where
+    trust is 0."""
     generator = torch.Generator().manual_seed(6)
     scores = 2 * torch.randn(2, 4, 1, 5, 8, generator=generator)
     trust = torch.rand(2, 4, 1, 5, 8, generator=generator)

@@ -1,13 +1,13 @@
-"""How a check asks: one sentence for each mistake, also for those that Python would report as a traceback.
+"""How a check gives its verdict: one sentence for each mistake, also for a mistake that gives a traceback in Python.
 
 def coverage(function: Callable[..., Any]) -> None:
     hole = torch.zeros(...)                      # a fixed seed, sizes that are all different
-    found = asking.call(function, hole)          # stubs, None, errors of the reader's function, changed inputs
+    found = verdict.call(function, hole)         # refuses stubs, None, errors, changed inputs
     wanted = problem.coverage(hole)              # the library's function
-    asking.same_shape(found, wanted, "the coverage")
-    asking.ask(found.min() >= 0, "a share is negative: is the mask subtracted twice?")
-    asking.close(found, wanted, "the coverage differs from a count over all frames: does it count known pixels?")
-    asking.right("coverage")
+    verdict.same_shape(found, wanted, "the coverage")
+    verdict.require(found.min() >= 0, "a share is negative: is the mask subtracted twice?")
+    verdict.close(found, wanted, "the coverage differs from a count over all frames: does it count known pixels?")
+    verdict.passed("coverage")
 """
 
 import traceback
@@ -23,15 +23,16 @@ class Wrong(AssertionError):
     """A check's answer: one sentence about the reader's function."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows below the cell: the sentence, not the check's own lines."""
+        """What IPython shows below the cell: the sentence, without the lines of the check."""
         return [str(self)]
 
 
 def call(function: Any, *args: Any, returns: type | tuple[type, ...] = Tensor, **options: Any) -> Any:
     """What the reader's function returns for copies of `args` and `options`.
 
-    Raises Wrong if it is an empty stub, stops with an error, changes what it was given, returns nothing, or returns
-    anything but `returns`, a type or several (a function that returns several values returns a `tuple`).
+    Raises Wrong if the function is an empty stub, stops with an error, changes its arguments, returns nothing, or
+    returns a value of another type than `returns` (one type, or a tuple of types that are allowed; a function that
+    returns several values returns a `tuple`).
     """
     if not callable(function):
         given_kind = with_article(kind(function))
@@ -42,7 +43,7 @@ def call(function: Any, *args: Any, returns: type | tuple[type, ...] = Tensor, *
     try:
         found = function(*given, **named)
     except Exception as error:
-        if isinstance(error, NotImplementedError) and not str(error):  # torch's own have a text
+        if isinstance(error, NotImplementedError) and not str(error):  # those of torch have a text
             stub = "put your lines in the place of `raise NotImplementedError`."
             raise Wrong(f"{name} is not written yet: {stub}") from None
         raise Wrong(f"{name} stops with {error_in_words(error, function)}") from None
@@ -75,7 +76,7 @@ def same_shape(found: Any, wanted: Any, what: str) -> None:
 def close(found: Any, wanted: Any, sentence: str, atol: float | int = 1e-5, rtol: float | int = 1e-4) -> None:
     """Raise Wrong with `sentence` and the largest difference unless all values of `found` are near those of `wanted`.
 
-    Both are tensors or numbers; a different shape and values that are not finite get a sentence of their own.
+    Both are tensors or numbers. For a wrong shape, and for values that are not finite, Wrong has another sentence.
     """
     require(
         isinstance(found, (Tensor, float, int)), f"the result is {with_article(kind(found))}, and numbers are wanted."
@@ -102,7 +103,7 @@ def alike(found: Tensor, other: Tensor) -> bool:
 
 
 def passed(name: str) -> None:
-    """The one line that a check prints in the end."""
+    """Print the one line that ends a check."""
     print(f"right: {name}")
 
 
@@ -135,7 +136,7 @@ def copy(value: Any) -> Any:
 
 
 def same(before: Any, after: Any) -> bool:
-    """Whether a copy is still as it was; values that were not copied are."""
+    """Whether a copy is still equal to the original; True for values that `copy` does not copy."""
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
     if type(before) is dict:

@@ -78,7 +78,7 @@ def source_window(function: Callable[..., Any]) -> None:
 
 
 def window_of(function: Callable[..., Any], t: int, length: int) -> tuple[int, ...]:
-    """Its indices as plain whole numbers; numpy's count as such, and True and False do not."""
+    """The reader's indices as plain whole numbers. numpy's whole numbers are allowed; True and False are not."""
     found = verdict.call(function, t, length, returns=(tuple, list))
     verdict.require(not any(isinstance(i, bool) for i in found), "the window holds True or False: indices are wanted.")
     verdict.require(
@@ -198,7 +198,7 @@ def refined_flow(function: Callable[..., Any]) -> None:
     asked: list[list[Any]] = []
 
     def estimate(reference: Any = None, warped: Any = None, start: Any = None, *more: Any) -> Tensor:
-        """Notes what it was asked, and always gives the same rest."""
+        """Record the arguments, and always return the same rest."""
         asked.append([verdict.copy(x) for x in (reference, warped, start, *more) if x is not None])
         return rest.clone()
 

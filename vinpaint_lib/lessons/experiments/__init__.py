@@ -1,1 +1,1 @@
-"""One small computation of one notebook each."""
+"""Small computations of single notebooks: a module has the experiment of one lesson."""

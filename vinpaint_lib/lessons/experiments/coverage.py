@@ -1,4 +1,4 @@
-"""What the other frames know: where a frame's pixels are in the others, and which of those show what a hole hides.
+"""What the other frames know: where a frame's pixels lie in other frames, and which frames show what a hole hides.
 
 Paper    TGF-Net sections 1 and 3B: what is missing in one frame is often shown by another.
 Needs    a `Scene`, whose motion is known exactly; nothing is estimated here.
@@ -42,9 +42,10 @@ def match(scene: Scene, target: int) -> Match:
 def shown(
     flow: Float[Tensor, "n 2 h w"], visible: Float[Tensor, "n 1 h w"], holes: Float[Tensor, "n 1 h w"]
 ) -> Float[Tensor, "n 1 h w"]:
-    """1 where the n-th other frame shows the target's pixel: it is visible there and lands beside all of its `holes`.
+    """1 where the n-th other frame shows the target's pixel: visible there, and not in the hole of that frame.
 
-    A pixel lands between four others; all of them must be known, or the value there is mixed with the hole.
+    A pixel lands between four pixels of the other frame. All four must be known, or the value there is mixed with the
+    hole.
     """
     return visible * (warp.by_flow(holes, flow) < metrics.TOUCH)
 
@@ -87,9 +88,10 @@ def curve(old: Float[Tensor, "t 1 h w"], holes: Float[Tensor, "t 1 h w"]) -> Flo
 def copied(
     found: Match, seen: Float[Tensor, "n 1 h w"], frames: Float[Tensor, "t 3 h w"]
 ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]]:
-    """Each pixel as the nearest frame that shows it has it (of two equally near, the earlier), and where one does.
+    """Each pixel copied from the nearest frame that shows it; and a mask, 1 where some frame shows the pixel.
 
-    What copying could reach at best: the motion is exact. 0 where no frame shows the pixel.
+    Of two equally near frames the earlier one counts. Pixels that no frame shows are 0. This is the best that copying
+    can reach, since the motion is exact.
     """
     picture, known = torch.zeros_like(frames[0]), torch.zeros_like(seen[0])
     for n in sorted(range(len(found.frames)), key=lambda n: abs(found.frames[n] - found.target)):

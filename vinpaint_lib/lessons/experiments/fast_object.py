@@ -1,8 +1,8 @@
-"""A scene to ask one question of a network: what does fast motion cost?
+"""A scene that puts one question to a network: what does fast motion cost?
 
-A cut-out passes over a photograph that stands still, on a straight line at constant speed. In the middle frame it is
-always at the same place, so this frame is the same for every speed, and so is whatever looks at one frame alone. Only
-how far the neighbouring frames have moved differs.
+A cut-out passes over a photograph that stands still, on a straight line at constant speed. In the middle frame the
+cut-out is always at the same place. So this frame is the same for every speed, and a method that uses this frame alone
+gives the same result. Only the place of the cut-out in the other frames depends on the speed.
 """
 
 import math

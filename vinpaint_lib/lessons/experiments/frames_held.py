@@ -10,8 +10,8 @@ from vinpaint_lib.interface import Step
 def frames_held(steps: Iterable[Step]) -> list[range]:
     """For every step, the frame numbers in memory while it runs.
 
-    Frames are read in order, none is skipped and none is read again: so the newest is the newest that this or an
-    earlier step uses, and the oldest is the oldest that this or a later step uses.
+    Frames are read in order; none is skipped, and none is read again. So the newest frame in memory is the newest that
+    this step or an earlier step uses. The oldest frame in memory is the oldest that this step or a coming step uses.
     """
     plan = list(steps)
     if not plan:

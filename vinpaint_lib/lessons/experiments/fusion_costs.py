@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 class Cost(NamedTuple):
-    """Numbers in a module, and products that one forward pass sums up; the additions of biases are not counted."""
+    """The parameters of a module, and the multiply-adds of one forward pass; additions of biases are not counted."""
 
     parameters: int
     multiply_adds: int
@@ -44,7 +44,7 @@ def block(
 
 
 def counted(module: nn.Module, *shapes: tuple[int, ...]) -> Cost:
-    """The same by looking: parameters of the module, and torch's count of a forward pass on inputs of these shapes.
+    """The same, counted: the module's parameters, and torch's count of a forward pass on inputs of these shapes.
 
     Everything happens on torch's "meta" device, which knows shapes only: nothing is computed, so size costs nothing.
     """

@@ -1,9 +1,10 @@
-"""A small experiment for section 3D of TGF-Net: does a far frame hear what the target asks for?
+"""A small experiment for section 3D of TGF-Net: can a network use a reference that is far from the target?
 
-Patches of photographs, a hole in the target, and several references that are aligned already. Tasks: "carry", where one
-reference shows the scene and the others show nothing; "choose", where the others show other scenes, so that only a
-comparison with the target tells which one is right; and "alone", where no reference shows anything. Networks: one 3D
-convolution after the other over the whole clip, and pairs with the target.
+A sample has a target with a hole and several references, which are aligned already; all are patches of photographs.
+There are three tasks. In "carry" one reference shows the scene, and the others show nothing. In "choose" the others
+show other scenes, so that only a comparison with the target tells which reference is right. In "alone" no reference
+shows anything. There are two networks: `Plain` has 3D convolutions over the whole clip, `Pairs` pairs each reference
+with the target.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from vinpaint_lib.toy.clip import PHOTOS, photograph
 
 SIDE = 8  # pixels of a patch
 HOLE = slice(2, 6)  # rows and columns of its hole
-SHRINK = 3  # photographs are made smaller, so that a patch holds something
+SHRINK = 3  # photographs are made smaller, so that something can be seen in a patch
 BUSY = 0.25  # least standard deviation inside of the hole, for colours in [-1, 1]: flat patches need no reference
 TASKS = ("carry", "choose", "alone")
 
@@ -80,7 +81,7 @@ def draw(task: str, part: str, batch: int, references: int, generator: torch.Gen
 
 
 def at_place(sample: Sample, place: int) -> Sample:
-    """The same batch with the right reference at `place`, changed over with the one that stood there."""
+    """The same batch with the right reference at `place`, exchanged with the reference that stood there."""
     rows = torch.arange(len(sample.right))
     moved = sample.references.clone()
     moved[rows, sample.right] = sample.references[:, place]

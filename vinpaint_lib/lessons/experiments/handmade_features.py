@@ -1,8 +1,8 @@
 """A feature network without weights: fixed filters, for lessons on a machine that has no VGG-16.
 
-It stands in for `features.FeatureNet` and is built like it (filters, ReLU, pooling, again), so that Gram matrices,
-gradients and their shapes can be shown. Nothing in it was learned: it knows edges, colours and coarse texture, and
-nothing of what an object is. The paper's loss weights were not chosen for it.
+It stands in for `losses.features.FeatureNet` and is built like it (filters, ReLU, pooling, again), so that Gram
+matrices, gradients and their shapes can be shown. Nothing in it was learned: it knows edges, colours and coarse
+texture, but no objects. The paper's loss weights were not chosen for it.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,16 @@ COLOURS = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0), (1 / 4, 1 / 4, -1 / 2))
 SMOOTH = ((1, 2, 1), (2, 4, 2), (1, 2, 1))
 SLOPE = ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))
 DIAGONAL = ((-2, -1, 0), (-1, 0, 1), (0, 1, 2))
-# Photographs then give mean activations of about 0.5, 4 and 4; relu1_1 and relu2_1 of VGG-16 have 0.5 and 4.
+# With these gains photographs give mean activations of about 0.5, 4 and 4; VGG-16 has 0.5 in relu1_1, 4 in relu2_1.
 GAINS = (5.0, 20.0, 2.0)
 
 
 class HandmadeFeatures(nn.Module):
-    """Three layers, each at half the size of the one before, as `FeatureNet` has five.
+    """Three layers, each at half the size of the layer before (`FeatureNet` has five).
 
     "colours" (24 channels): each opponent colour, smoothed and as slopes along x, y and one diagonal, both signs.
-    "edges" (72): of each of these a smooth part and slopes along x and y. "texture" (216): the same once more.
+    "edges" (72): for each of these channels a smooth part and slopes along x and y. "texture" (216): the same again for
+    each of the 72.
     """
 
     name = "handmade"

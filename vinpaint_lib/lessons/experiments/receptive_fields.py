@@ -1,6 +1,7 @@
-"""Receptive fields of convolutions: which pixels a cell of a feature map can see, and which it does look at.
+"""Receptive fields of convolutions: which pixels a cell of a feature map can see, and to which of them it reacts.
 
-The first is arithmetic over (kernel, stride) pairs, the second a gradient. TGF-Net sec. C, for `PyramidEncoder`.
+Arithmetic over (kernel, stride) pairs answers the first question, a gradient the second. TGF-Net sec. C, for
+`PyramidEncoder`.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ class Field(NamedTuple):
     """What one cell of a layer sees of the input, along one axis; the fields are squares.
 
     size   pixels a side
-    step   pixels from one cell's field to the next one's
+    step   pixels from the field of one cell to the field of the next cell
     first  first pixel of cell 0's field; below 0 it lies in the padding
     """
 
@@ -73,7 +74,7 @@ def sensitivity(encoder: PyramidEncoder, pixels: Float[Tensor, "b c h w"], level
 
 
 def width_holding(share: float, sensitive: Float[Tensor, "h w"], centre: tuple[int, int]) -> int:
-    """Side in pixels of the smallest square around the pixel `centre` (row, column) with that share of the whole."""
+    """Side in pixels of the smallest square around the pixel `centre` (row, column) that holds `share` of the sum."""
     wanted = share * float(sensitive.sum())
     row, column = centre
     for radius in range(max(sensitive.shape)):
@@ -89,7 +90,7 @@ def touched(mask: Float[Tensor, "b 1 h w"], seen: Field) -> Float[Tensor, "b 1 h
 
 
 def swallowed(mask: Float[Tensor, "b 1 h w"], seen: Field) -> Float[Tensor, "b 1 hs ws"]:
-    """1 for each cell whose field holds hole pixels only; one that reaches over the picture's edge is never such."""
+    """1 for each cell whose field holds hole pixels only. A field that reaches over the picture's edge gives 0."""
     return 1 - functional.max_pool2d(1 - pad(mask, seen), seen.size, stride=seen.step)
 
 

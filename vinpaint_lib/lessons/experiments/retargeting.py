@@ -1,7 +1,7 @@
 """Retargeting: a clip made narrower without cutting its object in two (an application of VINet, sec. 4.5).
 
-The object is cut out, the hole behind it filled by some model, the filled clip cropped, and the object put back inside
-of the crop. The reading notes have the section's heading only; this is the simplest way that needs an inpainter.
+The object is cut out, a model fills the hole, the filled clip is cropped, and the object is put back inside of the
+crop. The reading notes have the section's heading only; this is the simplest way that needs an inpainter.
 """
 
 from jaxtyping import Float
@@ -10,19 +10,21 @@ from torch.nn import functional
 
 
 def squeezed(frames: Float[Tensor, "t c h w"], width: int) -> Float[Tensor, "t c h v"]:
-    """Frames of that width and of their own height: every column is a mean of those that it stands for."""
+    """The frames at another width and the same height: each new column is the mean of the columns that it replaces."""
     return functional.interpolate(frames, size=(frames.shape[-2], width), mode="area")
 
 
 def extent(objects: Float[Tensor, "t 1 h w"]) -> tuple[int, int] | None:
-    """First column and the one behind the last in which the objects are seen in any frame; None without objects."""
+    """The first column with objects in any frame, and the column after the last such column; None without objects."""
     columns = objects.amax(dim=(0, 1, 2)).nonzero()
     return (int(columns.min()), int(columns.max()) + 1) if len(columns) else None
 
 
 def move(reach: tuple[int, int], left: int, width: int) -> int:
-    """The fewest columns by which `reach` must be moved to lie within `width` columns from `left` on; what is wider is
-    put in the middle."""
+    """The smallest move (in columns, to the right) after which `reach` lies within `width` columns from `left` on.
+
+    A reach that is wider than `width` is put in the middle.
+    """
     first, behind = reach
     if behind - first > width:
         return left + (width - (behind - first)) // 2 - first
@@ -38,8 +40,8 @@ def moved_in(
 ) -> Float[Tensor, "t 3 h v"]:
     """Columns left .. left + width of `background`, and on them the pixels of `frames` where `objects` is 1.
 
-    These are moved sideways, in all frames by the same number of columns (`move`), so that the object keeps its shape
-    and its motion. Raises ValueError unless the columns lie within the frames.
+    The objects' pixels move sideways, in all frames by the same number of columns (`move`), so that the object keeps
+    its shape and its motion. Raises ValueError unless the columns lie within the frames.
     """
     wide = frames.shape[-1]
     if not (left >= 0 and width >= 1 and left + width <= wide):

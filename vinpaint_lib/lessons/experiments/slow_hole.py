@@ -1,7 +1,7 @@
-"""A scene to ask one question: how wide a window in time does a large hole need that moves slowly?
+"""A scene that puts one question: how wide must the window in time be for a large hole that moves slowly?
 
 A box slides sideways at constant speed; in frame `middle` it stands in the middle of the picture, whatever the speed.
-So one frame asks the same for every speed, and only what the others show of it differs.
+So the hole of this frame is the same for every speed. Only what the other frames show of it differs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def fill_one(
     target: int,
     references: Iterable[int],
 ) -> tuple[Float[Tensor, "3 h w"], Output]:
-    """Frame `target` completed from `references` alone, without any output before it, and what the model said.
+    """Frame `target` completed from `references` alone, without earlier outputs; and the output of the model.
 
     The model sees 0 in holes. Height and width must divide by `model.multiple` (ValueError).
     """
@@ -61,7 +61,7 @@ def fill_one(
 
 
 def shown_by(motions: Motions, masks: Float[Tensor, "t 1 h w"], references: Iterable[int]) -> Float[Tensor, "1 h w"]:
-    """1 for each pixel of the target that at least one of the references shows outside of its own hole."""
+    """1 for each pixel of the target that at least one reference shows outside of that reference's hole."""
     found = torch.zeros_like(masks[0])
     for number in references:
         flow, visible = motions[number]

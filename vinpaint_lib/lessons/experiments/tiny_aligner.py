@@ -1,7 +1,7 @@
 """Two small aligners for the lesson on coarse alignment (TGF-Net sec. E), trained in seconds by L_align.
 
-Both regress the six parameters of an affine map; they differ in what the regressor is given. The aligners that are
-used are `alignment.LearnedAffine` and `robust_affine`; these two are here to be trained while one watches.
+Both regress the six parameters of an affine map; they differ in what the regressor is given. A reader can watch them
+learn. To fill clips, the library uses `alignment.learned.LearnedAffine` and `alignment.robust.robust_affine` instead.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from vinpaint_lib.alignment.learned import warp_with_mask
 from vinpaint_lib.systems.tgfnet.losses import alignment_loss
 
 SHARPNESS = 5.0  # the softmax over cosines: 1 and 0 differ by a factor of e^5
-STEP = 0.3  # the last layer's output is a share of this, so that the first steps are small
+STEP = 0.3  # factor on the last layer's output, so that the first steps are small
 
 Sees = Literal["stack", "correlation"]
 
@@ -37,7 +37,7 @@ class TinyAligner(nn.Module):
     """theta (edge coordinates) of one reference: convolutions, then two linear layers; the identity before training.
 
     sees  "stack": both pictures on one channel axis, as regressors of motion often have it; "correlation": features of
-          each picture alone, and how alike every cell of one is to every cell of the other.
+          each picture alone, and how similar every cell of the first picture is to every cell of the second
     size  (height, width) of the pictures, multiples of 8
     """
 
@@ -78,7 +78,7 @@ class TinyAligner(nn.Module):
 
 
 def unit(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b i c"]:
-    """Features of each cell, less their mean over the picture, of length one."""
+    """Features of each cell minus their mean over the picture, scaled to length one."""
     flat = rearrange(features, "b c h w -> b (h w) c")
     return functional.normalize(flat - flat.mean(dim=1, keepdim=True), dim=-1, eps=1e-6)
 
@@ -107,7 +107,7 @@ def self_supervised(theta: Float[Tensor, "b 2 3"], view: View) -> Float[Tensor, 
 def distance(
     theta: Float[Tensor, "b 2 3"], motion: Float[Tensor, "b 2 3"], size: tuple[int, int]
 ) -> Float[Tensor, "b"]:
-    """Mean distance in pixels between where two maps (edge coordinates) send the cells of the picture."""
+    """Mean distance in pixels between the places to which two maps (edge coordinates) send a cell of the picture."""
     places = repeat(affine.cell_centres(size[0] // 4, size[1] // 4, theta), "i xy -> b i xy", b=len(theta))
     gap = (affine.apply(theta, places) - affine.apply(motion, places)) * theta.new_tensor([size[1] / 2, size[0] / 2])
     return gap.norm(dim=-1).mean(dim=-1)

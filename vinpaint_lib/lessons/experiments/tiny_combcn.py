@@ -1,7 +1,8 @@
-"""A small experiment for the lesson on 3DCN + CombCN: the same training with guidance, without, and without time.
+"""A small experiment on 3DCN + CombCN: the same training with guidance, without guidance, and with guidance that knows
+single frames only.
 
-Clips are still scenes, cut from photographs, in which every frame misses another square: what is missing in one frame
-stands in the next, at the same place. That is the least motion there can be, and little enough to learn in seconds.
+Clips are cut from photographs and have no motion. In every frame another square is missing, so what is missing in one
+frame is shown in the next, at the same place. A network can learn this in seconds.
 """
 
 from functools import cache
@@ -19,11 +20,11 @@ from vinpaint_lib.systems.combcn.network import Config, JointNet
 from vinpaint_lib.toy import clip
 
 SIDE, FRAMES, SQUARE = 32, 8, 12  # pixels of a frame, frames of a clip, pixels of the missing square
-SCALE = 0.25  # photographs are made smaller, so that a frame holds something
+SCALE = 0.25  # photographs are made smaller, so that something can be seen in a frame
 TRAIN, TEST = ("astronaut", "coffee", "rocket", "motorcycle"), ("chelsea",)
 RATE = 1e-2  # at the beginning; falls to zero along half a cosine
 
-# volume: as in the paper; frames: 3DCN gets every frame as a volume of its own; none: CombCN sees even grey
+# volume: as in the paper; frames: 3DCN gets every frame as a separate volume; none: CombCN sees even grey
 Guide = Literal["volume", "frames", "none"]
 
 
@@ -42,7 +43,7 @@ def photograph(name: str) -> Float[Tensor, "3 h w"]:
 
 
 def draw(part: Literal["train", "test"], batch: int, rng: np.random.Generator) -> Clips:
-    """Still scenes from the photographs of TRAIN or TEST, each frame with a square missing somewhere."""
+    """Clips without motion from the photographs of TRAIN or TEST, each frame with a square missing somewhere."""
     names = TRAIN if part == "train" else TEST
     truth, mask = torch.empty(batch, FRAMES, 3, SIDE, SIDE), torch.zeros(batch, FRAMES, 1, SIDE, SIDE)
     for b in range(batch):
@@ -56,7 +57,7 @@ def draw(part: Literal["train", "test"], batch: int, rng: np.random.Generator) -
 
 
 def seen(clips: Clips, guide: Guide) -> Clips:
-    """The clips as a network of that kind gets them: for "frames" every frame is a clip of its own."""
+    """The clips as a network of that kind gets them: for "frames", every frame becomes a separate clip."""
     if guide != "frames":
         return clips
     return Clips(*(rearrange(x, "b t c h w -> (b t) 1 c h w") for x in clips))

@@ -1,1 +1,1 @@
-"""Figures of one notebook each."""
+"""Figures of single notebooks: a module has the figures of one lesson."""

@@ -1,4 +1,7 @@
-"""Figures of alignment: where a map samples, estimated parameters against true ones. Made and shown as in `viz.py`."""
+"""Figures of alignment: where a map samples, and estimated parameters against true ones.
+
+Made and shown as `figures/page.py` says.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,8 +23,11 @@ MARKERS = ("x", "o", "^")
 def sampling(
     picture: Float[Tensor, "3 h w"], maps: Mapping[str, Float[Tensor, "2 3"]], alt: str, *, every: int = 12
 ) -> None:
-    """For each theta (corner coordinates): above, the positions in `picture` that the pixels of the result look at
-    (a grid of every so many of them; the first row thicker and in another colour); below, the result."""
+    """For each theta (corner coordinates): above, where the pixels of the result sample `picture`; below, the result.
+
+    The positions are drawn as a grid, about one line for `every` pixels; its first row is thicker and in another
+    colour.
+    """
     page.show(sampling_figure(picture, maps, every), alt, photo=True)
 
 
@@ -61,8 +67,10 @@ def sampling_figure(picture: Float[Tensor, "3 h w"], maps: Mapping[str, Float[Te
 def scatter(
     truth: Float[Tensor, "b k"], found: Mapping[str, Float[Tensor, "b k"]], names: Sequence[str], alt: str
 ) -> None:
-    """Estimates over true values, a panel for each of k parameters, a marker for each of `found`; the diagonal is
-    where they agree."""
+    """Estimates over true values: a panel for each of k parameters, a marker for each of `found`.
+
+    A point on the diagonal is a right estimate.
+    """
     page.show(scatter_figure(truth, found, names), alt)
 
 

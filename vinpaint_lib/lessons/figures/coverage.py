@@ -1,6 +1,6 @@
-"""Figures of what other frames know: one point followed through time, and how far away each hole pixel is shown.
+"""Figures of what other frames know: a point followed through time, and the nearest frame that shows each hole pixel.
 
-Made and shown as in `viz.py`.
+Made and shown as `figures/page.py` says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 def followed(frames: Float[Tensor, "t 3 h w"], places: Sequence[Place], alt: str) -> None:
-    """One scene point in some frames, and below each a close-up around it. `frames`: as they are to be drawn.
+    """One scene point in some of `frames`, which are drawn as they are, and below each frame a close-up of the point.
 
     A circle marks the point where its place says "shown", a cross elsewhere.
     """
@@ -58,7 +58,7 @@ def followed_figure(frames: Float[Tensor, "t 3 h w"], places: Sequence[Place]) -
 
 
 def mark(axis, place: Place, size: int) -> None:
-    """A black mark with a white rim: to be seen on any ground."""
+    """Draw a black mark with a white rim, visible on any background."""
     seen = place.says == "shown"
     for colour, line in (("white", 3.5), ("black", 1.5)):
         axis.plot(

@@ -1,6 +1,6 @@
 """Figures of features: maps of channels, receptive fields, what a hole changes, and what a smaller mask lets through.
 
-Made and shown as in `viz.py`.
+Made and shown as `figures/page.py` says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Square(NamedTuple):
 
 
 def outline(axis, square: Square, dash: str = "-") -> None:
-    """Draw a square in white with a black rim: to be seen on any ground."""
+    """Draw a square in white with a black rim, visible on any background."""
     corner = (square.column - square.side / 2, square.row - square.side / 2)  # pixel centres are whole numbers
     for colour, line, style in (("black", 3.0, "-"), ("white", 1.3, dash)):
         axis.add_patch(
@@ -43,7 +43,7 @@ def outline(axis, square: Square, dash: str = "-") -> None:
 
 
 def fields_on(picture: Float[Tensor, "3 h w"], squares: Sequence[Square], alt: str) -> None:
-    """The picture with squares around one place; beside it the same place from near, with the squares' names."""
+    """The picture with squares around one place; beside it the same place enlarged, with the squares' names."""
     page.show(fields_figure(picture, squares), alt, photo=True)
 
 
@@ -71,7 +71,7 @@ def fields_figure(picture: Float[Tensor, "3 h w"], squares: Sequence[Square], ma
 
 
 def channels(rows: Mapping[str, Float[Tensor, "k h w"]], alt: str) -> None:
-    """Feature maps: a row for each scale, a panel for each channel, black 0, bright its own largest value."""
+    """Feature maps: a row for each scale, a panel for each channel. Dark is 0, bright the panel's largest value."""
     page.show(channels_figure(rows), alt)
 
 
@@ -91,7 +91,7 @@ def channels_figure(rows: Mapping[str, Float[Tensor, "k h w"]]) -> Figure:
 
 
 def strongest(features: Float[Tensor, "c h w"], count: int) -> Float[Tensor, "k h w"]:
-    """The `count` channels that vary most over the picture, the most varied first: the ones worth a look."""
+    """The `count` channels that vary most over the picture, the most varied first."""
     spread = rearrange(features, "c h w -> c (h w)").std(dim=1)
     return features[spread.argsort(descending=True, stable=True)[:count]]
 
@@ -99,9 +99,10 @@ def strongest(features: Float[Tensor, "c h w"], count: int) -> Float[Tensor, "k 
 def sensitivity_maps(
     rows: Mapping[str, Mapping[str, Float[Tensor, "h w"]]], squares: Mapping[str, Square], alt: str
 ) -> None:
-    """Effective receptive fields: a row for each network, a column for each scale, with the square that is possible.
+    """Effective receptive fields: a row for each network, a column for each scale.
 
-    Drawn is the root of each map (so that weak parts can be seen), up to the map's own largest value.
+    An outline shows the square of pixels that the cell can see at most. The square root of each map is drawn, so that
+    weak parts can be seen; each map has a scale up to its largest value.
     """
     page.show(sensitivity_figure(rows, squares), alt)
 

@@ -1,4 +1,4 @@
-"""Figures of losses: gradients with respect to a picture, Gram matrices. Made and shown as in `viz.py`."""
+"""Figures of losses: gradients with respect to a picture, Gram matrices. Made and shown as `figures/page.py` says."""
 
 import math
 from collections.abc import Mapping
@@ -19,10 +19,11 @@ FULL = 99.0  # percentile of the absolute values that has the darkest tone: sing
 
 
 def gradient_maps(gradients: Mapping[str, Float[Tensor, "c _ _"]], alt: str, *, columns: int = 4) -> None:
-    """Gradients as signed pictures, their channels added; each has its own scale, whose top stands in the title.
+    """Gradients as signed pictures, their channels added. Each has a separate scale, whose top is in the title.
 
-    White is no gradient. Where it is purple the loss falls when the pixel gets darker, where it is orange when the
-    pixel gets lighter; a key below says so. The pictures may differ in size (a pyramid); they are drawn equally large.
+    White is no gradient. Where a picture is purple, the loss falls when the pixel gets darker; where it is orange, when
+    the pixel gets lighter. A key below says so. The pictures may differ in size (a pyramid); they are drawn equally
+    large.
     """
     page.show(gradient_figure(gradients, columns), alt)
 

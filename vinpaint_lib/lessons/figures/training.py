@@ -1,6 +1,6 @@
-"""Figures of a training run, from what it leaves: sample pictures over time, and which samples were drawn. As `viz.py`.
+"""Figures of a training run: its sample pictures over time, and the blocks that its samples were drawn from.
 
-The curves of its log are drawn with `viz_curves.py`.
+Made and shown as `figures/page.py` says. `figures/curves.py` draws the curves of its log.
 """
 
 import re
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vinpaint_lib.figures import clips, page
 
-COLUMNS = ("with hole", "guess", "output", "truth")  # of the pictures that `progress.validate` writes
+COLUMNS = ("with hole", "guess", "output", "truth")  # of the pictures that `run_log.validate` writes
 
 
 def sample_pictures(folder: str | Path) -> dict[int, Float[Tensor, "r n 3 h w"]]:
@@ -31,7 +31,7 @@ def sample_pictures(folder: str | Path) -> dict[int, Float[Tensor, "r n 3 h w"]]
 
 
 def samples_over_time(pictures: dict[int, Float[Tensor, "r n 3 h w"]], alt: str) -> None:
-    """One row a sample: input with a striped hole, guess, the output at each step, truth.
+    """One row for each sample: input with a striped hole, guess, the output at each step, truth.
 
     Raises ValueError without steps.
     """
@@ -48,15 +48,21 @@ def samples_over_time(pictures: dict[int, Float[Tensor, "r n 3 h w"]], alt: str)
 
 
 def blanked(given: Float[Tensor, "3 h w"], truth: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
-    """The hole (1) of an input that is black there: where the truth is not, and what is black in both close by."""
+    """The hole (1) of an input whose hole is black.
+
+    A pixel is in the hole if the input is black and the truth is not. Near such pixels, pixels that are black in both
+    count too.
+    """
     black = rearrange((given == 0).all(dim=0).float(), "h w -> 1 h w")
     differs = black * rearrange((truth > 0).any(dim=0).float(), "h w -> 1 h w")
     return black * clips.grown(differs, 3)
 
 
 def draws(steps: Sequence[int], blocks: Sequence[Sequence[int]], allowed: Sequence[int], alt: str) -> None:
-    """A dot for each sample: its step across, its block upwards (`blocks[i]` has those of steps[i], one a slot), below
-    the line of the blocks that the step may draw from (`allowed[i]`, the first one that it may not)."""
+    """A dot for each sample: its step along x, its block along y. `blocks[i]` has one block for each slot of steps[i].
+
+    A line shows `allowed[i]`, the first block that the step may not draw from; so all dots lie below the line.
+    """
     figure = page.blank(0.62 * page.WIDTH, 2.4)
     axis = figure.subplots()
     across = [step for step, drawn in zip(steps, blocks, strict=True) for _ in drawn]

@@ -1,6 +1,6 @@
 """Align-and-Attend (Woo, Kim, Park, Lee, Kweon; BMVC 2020).
 
-Read: model, network, estimator, attention, layers, recipe.
+Read in this order: model, network, estimator, attention, layers, recipe.
 """
 
 from vinpaint_lib.systems.align_attend.ablation import ABLATION

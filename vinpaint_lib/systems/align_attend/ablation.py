@@ -1,10 +1,10 @@
-"""The paper's table of parts (Table 2): the rows that one trained network can stand for, and what the paper prints."""
+"""The paper's table of parts (Table 2): the rows that one trained network can show, and the numbers of the paper."""
 
 from typing import Any
 
 from vinpaint_lib.scoring.ablation import Ablation, AblationRow
 
-# The paper's network: hole against visible positions, and no pixels copied past it.
+# The paper's network matches the hole with visible positions, and copies no pixels into its picture.
 PLAIN = {"matching": "hole", "merged": False}
 
 

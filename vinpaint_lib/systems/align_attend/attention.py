@@ -1,11 +1,11 @@
-"""Align-and-Attend's refinement stage (sec. 3.1.2): non-local attention from a hole to what references show.
+"""Align-and-Attend's refinement stage (sec. 3.1.2): non-local attention from a hole to visible parts of references.
 
 No layer is learned. Queries and keys are features of unit length, values are the features as they are:
 
     A = softmax(scale * Q K^T) V,    Q positions of the hole, K and V visible positions of all references
 
 in space and time at once. The formula is rebuilt from the note's sentences. That K and V come from references that are
-not aligned is our reading of "reference frame stack"; `scale` is ours, the note gives no temperature.
+not aligned is our reading of "reference frame stack". `scale` is ours: the note gives no temperature.
 """
 
 import torch
@@ -18,7 +18,7 @@ from torch.nn import functional
 from vinpaint_lib.alignment.matching import NEVER
 
 MATCHINGS = ("hole", "entire")
-CHUNK = 2**24  # scores that are held at a time (64 MB); more only needs more memory
+CHUNK = 2**24  # scores that are held at a time (64 MB); a larger chunk only needs more memory
 
 
 def attend(
@@ -28,7 +28,7 @@ def attend(
     keys: Float[Tensor, "b r 1 h w"],
     scale: float,
 ) -> Float[Tensor, "b c h w"]:
-    """What each position with `queries` 1 finds among positions with `keys` 1; 0 at all others. In float32.
+    """The features that each position with `queries` 1 finds among positions with `keys` 1; 0 elsewhere. In float32.
 
     Without a key, or without a query, everything is 0.
     """
@@ -46,8 +46,8 @@ def attend(
 
 
 def positions(mask: Float[Tensor, "*r 1 h w"]) -> Int[Tensor, "n"]:
-    """Numbers of the positions where `mask` is 1, in order. For tensors without content, on which the cost of a step is
-    counted, all of them: no step costs more."""
+    """Numbers of the positions where `mask` is 1, in order. A fake tensor, on which the cost of a step is counted, has
+    no content: all its positions count, since no step can cost more."""
     flat = rearrange(mask, "... -> (...)")
     if isinstance(mask, FakeTensor):
         return torch.arange(flat.numel(), device=flat.device)
@@ -70,10 +70,10 @@ def attention_weights(
     keys: Float[Tensor, "b r 1 h w"],
     scale: float,
 ) -> Float[Tensor, "b y x r h w"]:
-    """What each position of the target takes from each position of the references: sum 1, and 0 where `keys` is 0.
+    """How much each position of the target takes from each position of the references: sum 1, 0 where `keys` is 0.
 
-    All of them at once, for figures and lessons: memory grows with the product of positions. `attend` needs few.
-    Without a key everything is 0.
+    For figures and lessons: all weights exist at once, so memory grows with the product of both numbers of positions.
+    `attend` holds few weights at a time. Without a key everything is 0.
     """
     asked, shown = rearrange(target, "b c y x -> b (y x) c"), rearrange(references, "b r c h w -> b (r h w) c")
     one, other = (functional.normalize(x.float(), dim=-1, eps=1e-6) for x in (asked, shown))
@@ -91,8 +91,9 @@ def matched(
 ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b r 1 h w"]]:
     """Queries and keys of a matching.
 
-    "hole": positions of the hole that alignment has filled, against visible ones; where it has filled nothing in a
-    sample (or was left out), the whole hole asks. "entire": every position against every position of the references.
+    "hole": positions of the hole that alignment has filled, against visible positions. If alignment has filled nothing
+    in a sample, or was left out, the whole hole asks. "entire": every position against every position of the
+    references.
     """
     if matching == "entire":
         return torch.ones_like(hole), torch.ones_like(visible)

@@ -1,11 +1,11 @@
 """Align-and-Attend's homography estimator (sec. 3.1.1): masked cosine correlation, softmax, six parameters.
 
 Paper    One encoder for target and reference; cosines between all visible cells of both; a softmax over the cells of
-         the reference for each cell of the target; a network that reads six affine parameters from it. Trained alone
-         on synthetic pairs (`recipes/affine_correlation.py`), then frozen. Its layers are not in the note.
-Shared   Encoder, robust fit and the second look are TGF-Net's aligner's (`alignment.LearnedAffine`), in a smaller size
-         and with weights of its own; so is what counts as a visible cell: one with at least half of its pixels known.
-Theta    maps target positions to reference positions, in corner coordinates (`affine.py`).
+         the reference for each cell of the target; a network that reads six affine parameters from the softmax. It is
+         trained alone on synthetic pairs (`estimator_losses.py`), then frozen. Its layers are not in the note.
+Shared   Encoder, robust fit and second look come from TGF-Net's aligner (`alignment/learned.py`), in a smaller size and
+         with other weights. Its rule for a visible cell holds here too: at least half of the cell's pixels are known.
+Theta    maps target positions to reference positions, in corner coordinates (`alignment/affine.py`).
 """
 
 from einops import einsum, rearrange
@@ -27,7 +27,8 @@ def masked_cosine(
 ) -> Float[Tensor, "b i j"]:
     """Cosine of each cell of `one` with each cell of `other`, cells row by row; 0 where either is not seen.
 
-    Each side loses the mean of its visible cells first (ours): what all cells share tells none of them apart.
+    First the mean of its visible cells is subtracted from each side (ours): a part that all cells share distinguishes
+    none of them.
     """
     cosine = einsum(unit(one, seen), unit(other, other_seen), "b i c, b j c -> b i j")
     both = einsum((seen > 0).to(cosine), (other_seen > 0).to(cosine), "b i, b j -> b i j")
@@ -41,11 +42,11 @@ def softmax_over_reference(logits: Float[Tensor, "b i j"], other_seen: Float[Ten
 
 
 class AffineCorrelation(LearnedAffine):
-    """theta (b n 2 3) of each reference: `forward` of `LearnedAffine`.
+    """Gives theta (b n 2 3), one map for each reference, as `LearnedAffine.forward` does.
 
     head      "regress": convolutions read the six parameters from the softmax, as in the paper; "fit": each cell's best
               match and how sure it is, and a robust least-squares fit, which needs far less training
-    looks     second looks at 1/4, on the warped reference; the paper has none
+    looks     number of second looks at 1/4, on the warped reference; the paper has none
     channels  of the encoder at 1/2, 1/4, 1/8; size: (height, width) to work at, multiples of 8
     """
 
@@ -80,7 +81,7 @@ class AffineCorrelation(LearnedAffine):
         return self.head == "regress" and not any(p.any() for p in self.regressor.last.parameters())
 
     def fit(self, matches: Matches, first: bool) -> Float[Tensor, "b 2 3"]:
-        """The affine map, in edge coordinates, that the matches say; second looks always by least squares."""
+        """The affine map, in edge coordinates, that fits the matches; second looks always use least squares."""
         if not first or self.head == "fit":
             return super().fit(matches, first)
         # Hidden reference cells have no share: their logits are NEVER.

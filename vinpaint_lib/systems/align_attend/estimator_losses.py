@@ -1,12 +1,13 @@
-"""Training of Align-and-Attend's estimator, alone (sec. 3.2, homography estimation).
+"""The loss for training Align-and-Attend's affine estimator alone (sec. 3.2, homography estimation).
 
     L = 1/n sum ||G - G^||  +  ||theta - theta^||_1
 
-the mean distance of the two sampling grids and the direct L1 of the six parameters, on synthetic pairs with irregular
-holes (`affine_pairs.py`). Ours: the logarithm of the grid distance in place of the distance, so that a pair that is
-lost altogether does not decide the step; and the matches are taught themselves, as in `affine.py`, which saves most of
-the steps. Both terms judge the map that the network ends with: of its second look, or of the first where it has no
-other. Pairs whose true motion is a homography have no true theta: there the nearest affine map stands in.
+is the mean distance of the two sampling grids and the L1 of the six parameters, on synthetic pairs with irregular holes
+(`alignment/pairs.py`). Two things are ours. The logarithm of the grid distance replaces the distance, so that a pair
+that is lost altogether does not decide the step. The matches themselves are taught too, as in
+`alignment/pair_losses.py`, which saves most of the steps. Both terms judge the last map of the network: the map of its
+second look, or of the first look if there is no second. A pair whose true motion is a homography has no true theta; the
+nearest affine map replaces it.
 """
 
 import torch
@@ -21,7 +22,7 @@ WEIGHTS = matches.WEIGHTS | {"parameters": 1.0}
 
 
 def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str, Tensor]:
-    """Unweighted terms on pairs at the network's working size: those of `affine.losses`, and "parameters"."""
+    """Unweighted terms on pairs at the network's working size: the terms of `pair_losses.losses`, and "parameters"."""
     terms, final = matches.terms_and_map(net, pair, jitter)
     known = matches.fit_known(pair.motion, net.size)
     return terms | {"parameters": parameter_distance(final, known)}

@@ -1,6 +1,7 @@
-"""Figures of Align-and-Attend: which frames a window holds, and where a position of the target looks.
+"""Figures of Align-and-Attend: which frames a window holds, and where a position of the target takes its content.
 
-Made and shown as in `viz.py`. Weights are those of one position of the target over all positions of all references.
+`figures/page.py` makes and shows them. The weights of one position of the target run over all positions of all
+references.
 """
 
 import math
@@ -18,15 +19,15 @@ from torch.nn import functional
 
 from vinpaint_lib.figures import clips, page
 
-INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weight is navy, what is asked for is orange
+INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weights are navy, the asking position is orange
 EDGE: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
 
-# Reference's place -> pixel (row, column) in which it shows what the position hides.
+# Place of a reference -> the pixel (row, column) in it that shows the content missing at the asking position.
 Truth = Mapping[int, tuple[float, float]]
 
 
 def windows(rows: Mapping[str, Sequence[int]], target: int, length: int, alt: str) -> None:
-    """A row for each window (name -> frames that it holds): squares are the target, rings what it is filled from."""
+    """A row for each window (name -> frames that it holds): squares are the target, rings its references."""
     page.show(windows_figure(rows, target, length), alt)
 
 
@@ -83,11 +84,11 @@ def attention_figure(
     columns: int = 5,
     shares: bool = True,
 ) -> Figure:
-    """The figure behind `looks`.
+    """The figure behind `attention_rows`.
 
     rows: name -> weights (sum 1 over everything) and the asking position in their grid. In each row the largest weight
-    is darkest; above a picture stands, with `shares`, the share of the weight that its frame has. `numbers` are the
-    references' frames. A cross is where `truth` says the content is.
+    is darkest. With `shares`, the share of its frame stands above each picture. `numbers` are the references' frames. A
+    cross marks the content (`truth`).
     """
     (picture, hole), (frames, masks) = target, references
     height, width = picture.shape[-2:]
@@ -102,7 +103,7 @@ def attention_figure(
         titles += ["asks", *(f"frame {numbers[r]}" + (f": {float(share[r]):.0%}" if shares else "") for r in chosen)]
         shown += [(name, None), *((name, r) for r in chosen)]
     figure = page.grid(pictures, list(rows), titles)
-    if len(rows) == 1:  # a single row's titles are told from column heads by nothing but their number
+    if len(rows) == 1:  # `page.grid` takes the titles of a single row for column heads
         figure.set_figheight(figure.get_figheight() + 0.1)
     for axis, (name, r) in zip(figure.axes, shown, strict=True):
         weights, (row, column) = rows[name]

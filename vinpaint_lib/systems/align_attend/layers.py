@@ -1,6 +1,7 @@
 """Layers of Align-and-Attend: encoder, aggregation over references, residual path, flow estimator, decoder.
 
-The note names them and says what they take; layers and widths are ours, after CPNet where it has the same part.
+The note (BMVC 2020, sec. 3.1) names these parts and their inputs. Layers and widths are ours, after CPNet where CPNet
+has the same part.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from torch.nn import functional
 from vinpaint_lib.alignment.matching import NEVER
 from vinpaint_lib.motion import warp
 
-UNSURE = -2.0  # what the composition mask's logit starts with: an eighth of the output before
+UNSURE = -2.0  # start of the composition mask's logit: an eighth of the output before
 
 
 class Steady(NamedTuple):
@@ -32,8 +33,8 @@ def convolution(before: int, after: int, dilation: int = 1) -> nn.Sequential:
 
 
 def halving(before: int, after: int) -> nn.Sequential:
-    """4x4 with stride 2 and LeakyReLU. Even kernels: a position then covers exactly four of the finer ones, so that
-    maps in edge coordinates (`affine.py`) hold at every scale."""
+    """4x4 with stride 2 and LeakyReLU. The kernel is even: a position covers exactly four positions of the finer map,
+    so affine maps in edge coordinates (`alignment/affine.py`) hold at every scale."""
     return nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
 
 
@@ -53,7 +54,7 @@ class AlignAttendEncoder(nn.Module):
 
 
 class ResidualPath(nn.Module):
-    """Pure synthesis beside the references: four dilated convolutions over the target's own features."""
+    """Pure synthesis beside the references: four dilated convolutions over the target's features."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -80,9 +81,9 @@ def aggregate(
 
     d_r is the Euclidean distance of target and reference r over the positions that both show (root of the mean square);
     position x takes softmax_r(-sharpness d_r) over the references that show x. The note's formulas are lost; its
-    sentence names no minus sign, and read literally it would prefer the worst. That d is measured on features is our
-    reading of "aligned reference frames". Positions that no reference shows are 0, with weights 0. A reference that
-    shares nothing with the target is as far as the farthest.
+    sentence names no minus sign, and read literally it would prefer the worst reference. That d is measured on features
+    is our reading of "aligned reference frames". Positions that no reference shows are 0, with weights 0. A reference
+    that shares no position with the target gets the largest distance.
     """
     both = visible * rearrange(known, "b 1 h w -> b 1 1 h w")
     gap = both * (aligned - rearrange(target, "b c h w -> b 1 c h w")).square()
@@ -102,7 +103,7 @@ def weighed(
     distance: Float[Tensor, "b r"],
     sharpness: Tensor,
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """Aligned pixels as `aggregate` weighs features, and where there are any; 0 elsewhere."""
+    """One picture of the aligned pixels, weighed as `aggregate` weighs features, and a map of where it shows any."""
     logits = rearrange(-sharpness * distance, "b r -> b r 1 1 1").masked_fill(~visible, NEVER)
     weights = logits.softmax(dim=1) * visible
     return (weights * pixels).sum(dim=1), visible.any(dim=1).to(pixels)
@@ -111,8 +112,8 @@ def weighed(
 class FlowEstimator(nn.Module):
     """Encoder and decoder over the two outputs before and the target's known part (sec. 3.1.3).
 
-    The note feeds the outputs alone, which cannot know where t's content went: the target is shown too. The flow starts
-    at 0 (or at `start`), the composition mask near 0.
+    The note feeds only the outputs. They cannot show where the content of frame t went, so we feed the target too. The
+    flow starts at 0 (or at `begin`), the composition mask near 0.
     """
 
     def __init__(self, width: int) -> None:
@@ -146,7 +147,7 @@ class FlowEstimator(nn.Module):
         raw = self.last(self.up(torch.cat([coarse, features], dim=1)))
         with exact:
             raw = raw.float()
-            # In pixels of the frame; a step between features is four of them.
+            # The flow is in pixels of the frame; neighbouring features are four pixels apart.
             features = warp.by_flow(features.float(), raw[:, :2] / 4)
             wide = functional.interpolate(raw, scale_factor=4.0, mode="bilinear", align_corners=False)
             flow = wide[:, :2] if begin is None else wide[:, :2] + begin
@@ -155,7 +156,7 @@ class FlowEstimator(nn.Module):
 
 
 class AlignAttendDecoder(nn.Module):
-    """Both paths and what was carried to a picture: convolutions, twice nearest-neighbour upsampling (sec. 3.1.2)."""
+    """A picture from both paths and the carried features: convolutions, nearest upsampling twice (sec. 3.1.2)."""
 
     def __init__(self, half: int, quarter: int, carried: int) -> None:
         super().__init__()
@@ -185,7 +186,7 @@ class AlignAttendDecoder(nn.Module):
             carried, there = path.new_zeros(len(path), self.carried, *path.shape[-2:]), torch.zeros_like(hole)
         else:
             carried, there = steady.features, torch.ones_like(hole)
-        # A position that both stages left empty is told from one that they filled.
+        # The masks distinguish positions that both stages left empty from positions that they filled.
         x = self.coarse(torch.cat([path, residual, carried, hole, hole * filled, there], dim=1))
         x = self.middle(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
         x = self.fine(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
@@ -193,7 +194,7 @@ class AlignAttendDecoder(nn.Module):
 
 
 class Merge(nn.Module):
-    """The decoder's picture and the copied pixels become one: a weight for each pixel, and a correction (ours).
+    """Merges the decoder's picture and the copied pixels: a weight for each pixel, and a correction (ours).
 
     It starts with three quarters of the copy and no correction.
     """
@@ -223,7 +224,7 @@ class Merge(nn.Module):
 
 
 def start(part: nn.Module) -> None:
-    """Kaiming weights, no biases."""
+    """Kaiming weights, biases zero."""
     for layer in part.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")

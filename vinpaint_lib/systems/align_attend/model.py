@@ -1,6 +1,6 @@
 """Align-and-Attend (Woo, Kim, Park, Lee, Kweon; BMVC 2020): frame after frame, from references of a long window.
 
-No code of the paper was released. `align_attend_net` holds the network and its options; this file walks it over a clip.
+No code of the paper was released. `network.py` holds the network and its options; this file walks it over a clip.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ __all__ = ["CARD", "CONFIGS", "AlignAttend", "Config"]
 
 
 class AlignAttend(Inpainter):
-    """Targets in temporal order. Outputs before are carried in `state`, not written back into the clip."""
+    """Targets in temporal order. The last two outputs are carried in `state`, not written back into the clip."""
 
     card = CARD
     multiple = MULTIPLE
@@ -81,7 +81,7 @@ class AlignAttend(Inpainter):
             yield Step((t,), sliding_references(t, length, c.step, c.reach, c.references))
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
-        """Fill one target. `state` holds the features of references that may be asked for again, and two outputs.
+        """Fill one target. `state` holds features of references for the next steps, and the last two outputs.
 
         Maps (where the part is on): theta (r 2 3), weights, visible (r 1 h/4 w/4), distance (r), rough (3 h w), covered
         (1 h w), base (3 h w: copied pixels and their continuation), own (3 h w: the decoder's picture), raw (3 h w),
@@ -101,7 +101,7 @@ class AlignAttend(Inpainter):
         return Output(output.to(window.frames).clamp(0, 1), maps)
 
     def references(self, window: Window, step: Step, state: dict[str, Any], device: torch.device) -> References:
-        """The step's references, encoded once; features of frames that no later step can ask for are dropped."""
+        """The step's references, encoded once; features of frames that no further step can need are dropped."""
         cache: dict[int, Float[Tensor, "1 1 c hf wf"]] = state.setdefault("features", {})
         places = [window.indices.index(i) for i in step.references]
         frames, masks = (rearrange(x[places], "r c h w -> 1 r c h w").to(device) for x in (window.frames, window.masks))
@@ -133,8 +133,8 @@ def sliding_references(
 ) -> Indices:
     """Every `step`th frame of the clip within `reach` frames of t, without t: references of Align-and-Attend.
 
-    At most `count` of them: the nearest, and of the others an even choice by their distance. In a clip of less than
-    three such frames the step is halved until there are three or all frames are taken.
+    At most `count` of them are taken: the nearest, and an even choice of the others by distance. In a clip with fewer
+    than three such frames the step is halved until there are three or all frames are taken.
     """
     while step > 1 and length <= 2 * step:
         step //= 2

@@ -1,8 +1,8 @@
 """The network of Align-and-Attend (sec. 3.1): align references, attend to them, synthesise the rest, keep time.
 
-One target at a time (`Net.fill`), from a set of references and the two outputs before it. `Net.forward` fills several
-targets in a row, each from the outputs before, as training wants it. `align_attend_parts.py` holds the layers,
-`models/align_attend.py` walks the network over a clip.
+`AlignAttendNet.fill` fills one target from a set of references and the two outputs before it. `forward` fills several
+targets in a row, each from the outputs before it, as training needs it. `layers.py` holds the layers, `model.py` walks
+the network over a clip.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ CELL = 4  # pixels of the frame in a position of the features
 
 
 class Parts(NamedTuple):
-    """What of the network is used: the rows of the note's Table 2a."""
+    """The parts of the network that are used: one row of the note's Table 2a."""
 
     align: bool = True
     refine: bool = True
@@ -48,17 +48,17 @@ class Config:
     """Sizes and switches. Defaults stand for the paper; what its note leaves open is marked [choose].
 
     channels    features at 1/2 and 1/4 [choose]
-    step        every so manieth frame of the clip is a reference; reach: none further away than this many frames;
-                references: at most so many, the nearest and an even choice of the others (None: no limit)
+    step        every `step`th frame of the clip is a reference; reach: their largest distance from the target;
+                references: their largest number, the nearest and an even choice of the others (None: no limit)
     align, refine, flow  parts that can be switched off
     matching    "hole": filled positions of the hole against visible ones; "entire": all against all
     scale       factor on cosines in the attention [choose]
-    sharpness   factor on the distances of aligned references where training begins; it is learned [choose]
-    previous    what is carried to the next frame: "completed" (known pixels as given) or "output" (raw)
-    copy        the decoder's picture is merged with the aligned pixels themselves, weighed as the features are, and
-                where there are none with a smooth continuation of what is known (ours); merged: switch for it
+    sharpness   factor on the distances of aligned references at the start of training; it is learned [choose]
+    previous    the picture carried to the next frame: "completed" (known pixels as given) or "output" (raw)
+    copy        the decoder's picture is merged with the aligned pixels, weighed as the features are; where there are no
+                aligned pixels, with a smooth continuation of known pixels (ours); merged: switch for the merge
     camera      the flow estimator adds to the motion that the affine estimator finds (ours)
-    head, looks, working, matching_channels  of the affine estimator (`affine_correlation.py`) [choose]
+    head, looks, working, matching_channels  of the affine estimator (`estimator.py`) [choose]
     """
 
     channels: tuple[int, int] = (64, 128)
@@ -128,10 +128,10 @@ class References(NamedTuple):
 
 
 class FilledTarget(NamedTuple):
-    """One target. `output` is the blend of `raw`, the inpainter's picture, with the warped output before it; `own` is
-    the decoder's picture, which is `raw` unless pixels are copied too.
+    """One target. `output` blends `raw`, the inpainter's picture, with the warped previous output. `own`, the decoder's
+    picture, equals `raw` unless pixels are copied too.
 
-    steady holds the flow t -> t-1, the composition mask and the warped previous output; None without a previous one.
+    steady holds the flow t -> t-1, the composition mask and the warped previous output; None without a previous output.
     `maps` are intermediates for figures.
     """
 
@@ -154,7 +154,7 @@ class Filled(NamedTuple):
 
 
 class AlignAttendNet(nn.Module):
-    """All learned parts. The affine estimator takes no gradient here: it was trained before, alone."""
+    """All learned parts. The affine estimator takes no gradient here: it is trained before, alone."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class AlignAttendNet(nn.Module):
     ) -> Filled:
         """Fill all frames behind the first `references`, in order; frames in [0, 1] with 0 in their holes.
 
-        What is carried from one target to the next carries no gradient. Height and width must divide by 8.
+        No gradient goes from one target to the next. Height and width must divide by 8.
         """
         known = self.encode_references(frames[:, :references], masks[:, :references])
         done: list[FilledTarget] = []
@@ -202,7 +202,7 @@ class AlignAttendNet(nn.Module):
         return References(frames, masks, rearrange(flat, "(b r) c h w -> b r c h w", b=len(frames)))
 
     def carried(self, output: Tensor, frame: Tensor, mask: Tensor) -> Float[Tensor, "b 3 h w"]:
-        """What the next frames are given of this one (`Config.previous`)."""
+        """The picture of this frame that the next frames get (`Config.previous`)."""
         output = output.clamp(0, 1)
         return output if self.config.previous == "output" else composite(output, frame, mask)
 
@@ -254,8 +254,8 @@ class AlignAttendNet(nn.Module):
         mask: Float[Tensor, "b 1 h w"],
         known: References,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """The alignment stage: features filled where any reference shows something, where that is, and, with `copy`,
-        the same for pixels (zeros without)."""
+        """The alignment stage: features, filled where any reference shows something, and a map of where that is; with
+        `copy` the same two for pixels (zeros without `copy`)."""
         height, width = frame.shape[-2:]
         with torch.no_grad():
             theta = self.estimator(frame, mask, known.frames, known.masks)

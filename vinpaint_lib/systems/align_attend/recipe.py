@@ -1,13 +1,14 @@
-"""How Align-and-Attend's inpainter is trained: stages, losses, parts dropped at random, as data.
+"""How Align-and-Attend's inpainter is trained: presets with stages, the loss of a step, the task for the training loop.
 
-The affine estimator is trained before and alone (`affine_correlation.py`) and takes no gradient here:
-`data_scripts/pretrain_align_attend.py` writes the weights to give as `--start`, without which gpu and paper refuse to
-begin. Stages follow the paper: pure synthesis, then everything with recursions that grow longer.
+The affine estimator is trained before, alone (`estimator_losses.py`), and takes no gradient here.
+`data_scripts/pretrain_align_attend.py` writes its weights for `--start`; without them gpu and paper refuse to begin.
+Stages follow the paper: first pure synthesis, then all parts with recursions that grow longer.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about 75 minutes on two busy CPU cores; what the shipped weights were trained with. No discriminators
+           laptop  about 75 minutes on two busy CPU cores; the shipped weights were trained with it. No discriminators
            gpu     the paper's network and losses, shorter recursions and fewer steps
-           paper   recursions of 6, 12, 18 and 24 targets; the note counts in epochs of unknown length, ours is marked
+           paper   recursions of 6, 12, 18 and 24 targets; the note counts in epochs of unknown length, a comment below
+                   gives our length
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,23 +30,23 @@ from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.schedule import Schedule, Stage, stage_at
 from vinpaint_lib.training.task import Batch, Losses
 
-REFERENCES_SHOWN = 5  # of a training sample of Align-and-Attend; as many as CPNet and STTN see
+REFERENCES_SHOWN = 5  # references in a training sample; CPNet and STTN see as many frames
 
 ALL = Parts()
 NONE = Parts(False, False, False)
-# The note lost all its lambdas: one to one, and the adversarial terms as STTN weighs its own.
+# The note has lost all lambdas: ours are one to one, and the adversarial terms have STTN's weight.
 PAPER_WEIGHTS = {"L_rec": 1.0, "L_F": 1.0, "L_W": 1.0, "L_adv": 0.01}
 SYNTHESIS_WEIGHTS = {"L_rec": 1.0}
 # Ours, as in TGF-Net's laptop preset: L_psnr, the logarithm of the hole's squared error. L_raw is L_psnr of the
-# inpainter's picture before the blend with the output before, which would keep the gradient from it; L_own is the L1
-# of the decoder's picture before pixels are copied into it, in the hole and outside: without it the features never
-# learn to carry a picture.
+# inpainter's picture before the blend with the previous output, since the blend keeps the gradient from it. L_own is
+# the L1 of the decoder's picture before pixels are copied into it, in the hole and outside: without L_own the features
+# never learn to carry a picture.
 FIDELITY_WEIGHTS = {"L_rec": 1.0, "L_psnr": 0.1, "L_raw": 0.05, "L_own": 1.0, "L_F": 0.05, "L_W": 0.5}
 
 
 @dataclass(frozen=True)
 class AlignAttendStage(Stage):
-    """A stage, and what of the network is used in it. `drop`: the share of the steps that leave out parts at random."""
+    """A stage, and the parts of the network that it uses. `drop`: share of steps that leave out random parts."""
 
     sources: int = REFERENCES_SHOWN
     parts: Parts = ALL
@@ -53,7 +54,7 @@ class AlignAttendStage(Stage):
 
 
 def recursions(until: list[int], targets: list[int], weights: dict[str, float]) -> tuple[AlignAttendStage, ...]:
-    """Stages with all parts, one behind the other: `targets` in a row up to the step `until`."""
+    """Stages with all parts, one after the other; each fills its number of `targets` in a row up to a step `until`."""
     return tuple(
         AlignAttendStage(end, count, weights=dict(weights), name=f"{count} in a row")
         for end, count in zip(until, targets, strict=True)
@@ -67,7 +68,7 @@ def synthesis(until: int, weights: dict[str, float]) -> AlignAttendStage:
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """A schedule (`schedule.Schedule` has the rest) and its stages.
+    """The fields of `Schedule`, and the stages.
 
     A sample has `spec.count` frames: REFERENCES_SHOWN, and as many targets as the last stage has.
     """
@@ -118,9 +119,9 @@ PRESETS = {
         validate=2000,
         checkpoint=1000,
     ),
-    # In the note: 2e-4, a tenth every five epochs, six targets more every five epochs up to 24. With YouTube-VOS's
-    # 3,471 clips once an epoch and our batch of 8, five epochs are 2,170 steps; read as printed, the rate has fallen to
-    # 2e-7 when 24 targets are reached. The synthesis stage is as long as the rest (ours). Size of frames: ours.
+    # In the note: 2e-4, a tenth of it every five epochs, and six more targets every five epochs, up to 24. With
+    # YouTube-VOS's 3,471 clips once an epoch and our batch of 8, five epochs are 2,170 steps. Read as printed, the rate
+    # has fallen to 2e-7 when 24 targets are reached. Ours: the synthesis stage as long as the rest; the size of frames.
     "paper": Preset(
         config="paper",
         steps=17360,
@@ -154,9 +155,8 @@ def compute_losses(
 
     L_rec = sum_t |M (Y^_t - Y_t)|, as a mean over each hole and over targets; L_F = |F - F^| + |Y_t - W(Y_{t-1}, F^)|,
     the first where the pseudo-true flow F explains the frames; L_W = O |Y^_t - W(Y_{t-1}, F)| with true frames. Ours:
-    L_psnr, L_raw, the same of the picture before the blend, and L_own, mean |Y^own - Y| in the hole plus outside, Y^own
-    the decoder's picture. Terms with weight 0, or without a second target, are
-    left out.
+    L_psnr; L_raw, the same of the picture before the blend; and L_own, mean |Y^own - Y| in the hole plus outside, with
+    the decoder's picture Y^own. Terms with weight 0 are left out, and so are L_F and L_W without a second target.
     """
     places = slice(REFERENCES_SHOWN, REFERENCES_SHOWN + stage.targets)
     truth, mask = batch["truth"][:, : places.stop], batch["mask"][:, : places.stop]
@@ -203,8 +203,8 @@ def critic_loss(
 
 
 def align_attend_training(length: int, rng: np.random.Generator, count: int = 8) -> Indices:
-    """A training sample for Align-and-Attend: `REFERENCES_SHOWN` random frames of the clip in temporal order, then
-    neighbours from a random place, the targets; no frame is both. The note says neither number."""
+    """A training sample: first `REFERENCES_SHOWN` references, random frames of the clip in temporal order, then the
+    targets, neighbours from a random place. No frame is both. The note gives neither number."""
     check_count(length, count)
     targets = consecutive_frames(length, rng, count - REFERENCES_SHOWN)
     others = [i for i in range(length) if i not in targets]
@@ -217,8 +217,8 @@ class AlignAttendTask(RecurrentTask):
     rules = {"align_attend": align_attend_training}  # noqa: RUF012 - a constant
 
     def check_start(self, model: Any) -> None:
-        """UserError where nothing could ever be aligned: no step here changes the estimator, and without training the
-        paper's says the identity to every pair."""
+        """Raises UserError if nothing could ever be aligned: no step here changes the estimator, and without training
+        the paper's estimator gives the identity for every pair."""
         if model.net.estimator.only_identity():
             raise UserError(
                 "the affine estimator is untrained, and this training keeps it as it is: give --start, weights that "
@@ -226,8 +226,8 @@ class AlignAttendTask(RecurrentTask):
             )
 
     def choose(self, rng: np.random.Generator, step: int) -> Stage:
-        """The stage of a step with the parts that this step uses: all of the stage's in a share 1 - `drop` of the
-        steps, else each of the seven other combinations alike."""
+        """The stage of a step with the parts that the step uses: all parts of the stage in a share 1 - `drop` of the
+        steps, else one of the seven other combinations, each equally often."""
         stage = stage_at(self.preset.stages, step)
         assert isinstance(stage, AlignAttendStage)
         if rng.random() >= stage.drop:
@@ -236,7 +236,7 @@ class AlignAttendTask(RecurrentTask):
         return replace(stage, parts=Parts(bool(number & 4), bool(number & 2), bool(number & 1)))
 
     def target_places(self, stage: Stage) -> tuple[int, ...]:
-        """They stand behind the references."""
+        """The targets stand behind the references."""
         return tuple(range(REFERENCES_SHOWN, REFERENCES_SHOWN + stage.targets))
 
     def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Stage) -> Losses:

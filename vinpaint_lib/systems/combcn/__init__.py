@@ -1,4 +1,7 @@
-"""3DCN + CombCN (Wang, Huang, Han, Wang; AAAI 2019). Read: model, network, volume, layer_table, recipe."""
+"""3DCN + CombCN (Wang, Huang, Han, Wang; AAAI 2019).
+
+Read in this order: model, network, volume, layer_table, recipe.
+"""
 
 from vinpaint_lib.systems.combcn.model import CombCN
 from vinpaint_lib.systems.combcn.network import CONFIGS

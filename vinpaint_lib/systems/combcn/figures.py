@@ -1,7 +1,7 @@
 """Figures of 3DCN and CombCN: a table of layers as bars with its skips, how far a gradient reaches over time, and how
 volumes cover a clip.
 
-Made and shown as in `viz.py`.
+`figures/page.py` makes and shows them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ def kind(row: LayerRow) -> str:
 def tables(nets: Mapping[str, tuple[Sequence[LayerRow], Sequence[tuple[int, int]]]], alt: str) -> None:
     """Tables of layers, one below the other: name -> rows and (channels, side) behind each layer.
 
-    A bar for each layer, as high as its picture has rows, its channels above it; arcs are skips, a triangle below a
-    layer says that the guide joins it. Raises ValueError if a table has not one size for each row.
+    Each layer is a bar, as high as its picture has rows; its channels stand above it. Arcs are skips; the word "guide"
+    stands in the bar of a layer that the guide joins. Raises ValueError if a table does not have one size for each row.
     """
     page.show(tables_figure(nets), alt)
 
@@ -81,8 +81,11 @@ def tables_figure(nets: Mapping[str, tuple[Sequence[LayerRow], Sequence[tuple[in
 def reach(
     rows: Mapping[str, Float[Tensor, "t 1 h w"]], frames: Sequence[int], alt: str, *, decades: int = 4, label: str = ""
 ) -> None:
-    """Maps of a gradient's size in some frames of a clip, a line of pictures for each of `rows`, on one logarithmic
-    scale that ends at the largest value of all. Exact zeros are grey. Raises ValueError if all values are zero."""
+    """Maps of a gradient's size in some frames of a clip, one line of pictures for each of `rows`.
+
+    All maps share one logarithmic scale, which ends at the largest value. Exact zeros are grey. Raises ValueError if
+    all values are zero.
+    """
     page.show(reach_figure(rows, frames, decades, label), alt)
 
 
@@ -119,13 +122,13 @@ def covering(shares: Panel, reflected: Panel, alt: str) -> None:
 
 
 def covering_figure(shares: Panel, reflected: Panel) -> Figure:
-    """The figure behind `covering`. Raises ValueError for more volumes than can be told apart."""
+    """The figure behind `covering`. Raises ValueError for more volumes than there are colours."""
     if len(shares.lines) > len(HUES):
         raise ValueError(f"at most {len(HUES)} volumes can be told apart, not {len(shares.lines)}")
     figure = page.blank(page.WIDTH, 2.75)
     left, right = figure.subplots(1, 2)
     draw(left, shares)
     draw(right, reflected)
-    # Below the plots: inside it would lie on the lines, which fill the whole plot.
+    # The legend stands below the plots: inside it would cover the lines, which fill the whole plot.
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     return figure

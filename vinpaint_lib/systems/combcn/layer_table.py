@@ -1,7 +1,7 @@
-"""A network as its table of layers: rows of numbers, and the one block that they all describe.
+"""A network as a table of layers: each row holds the numbers of one layer, and one kind of block serves all rows.
 
-Both networks of 3DCN + CombCN are such tables (`volume_net.TABLE`, `comb_net.TABLE`): convolution, ReLU,
-normalisation, row by row, with outputs of earlier rows joined to the inputs of later ones.
+Both networks of 3DCN + CombCN (Wang et al., AAAI 2019) are such tables (`volume.TABLE`, `network.TABLE`). A row is a
+convolution, a ReLU and a normalisation; the output of an earlier row may join its input.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class LayerRow(NamedTuple):
     """One layer.
 
     width     output channels, as a multiple of the network's width
-    kernel    cells a side; on all axes
+    kernel    cells a side, on all axes
     stride    in space; 2 with `up` doubles the size (a transposed convolution) instead of halving it
     dilation  in space
     skip      number of the layer whose output joins the input (1 is the first layer, 0: none)
@@ -46,14 +46,14 @@ class LayerRow(NamedTuple):
 
 
 class LayerBlock(nn.Module):
-    """One row: convolution, then ReLU, then the normalisation; the last layer of a network has the first alone.
+    """One row: convolution, then ReLU, then normalisation; the last layer of a network has the convolution alone.
 
-    Size changes in space only. A transposed convolution makes one frame too many; the last one is dropped.
+    Size changes in space only. A transposed convolution makes one frame too many; the last frame is dropped.
     """
 
     def __init__(self, row: LayerRow, inputs: int, outputs: int, axes: int, norm: str | None) -> None:
         super().__init__()
-        # Time comes first, where there is one; it is neither strided nor dilated.
+        # The time axis, where there is one, comes first; it is neither strided nor dilated.
         time = axes - 2
         stride, dilation = ((1,) * time + (value,) * 2 for value in (row.stride, row.dilation))
         padding = tuple(d * ((row.kernel - 1) // 2) for d in dilation)
@@ -61,7 +61,7 @@ class LayerBlock(nn.Module):
         conv = CONVOLUTIONS[axes, row.up](
             inputs, outputs, (row.kernel,) * axes, stride=stride, dilation=dilation, padding=padding
         )
-        # Variance two over what one output sums up: a transposed kernel of 4 with stride 2 meets it with 2 x 2 cells.
+        # The variance is 2 / taps. One output sums up only 2 x 2 cells of a transposed kernel of 4 with stride 2.
         taps = inputs * conv.weight[0, 0].numel() / (row.stride**2 if row.up else 1)
         nn.init.normal_(conv.weight, std=(2 / taps) ** 0.5)
         nn.init.zeros_(conv.bias)

@@ -1,6 +1,6 @@
 """3DCN + CombCN (Wang, Huang, Han, Wang; AAAI 2019): structure in time from a small volume, details frame by frame.
 
-Inference walks a clip in volumes of F frames that overlap; a frame of two volumes is blended.
+Inference walks a clip in volumes of F frames that overlap; a frame that lies in two volumes is blended.
 """
 
 from collections.abc import Iterator
@@ -51,15 +51,15 @@ class CombCN(Inpainter):
         self.multiple = self.net.multiple
 
     def plan(self, length: int) -> Iterator[Step]:
-        """Volumes of F frames, every frame of a volume a target; a clip shorter than F is one step."""
+        """Volumes of F frames; every frame of a volume is a target. A clip shorter than F is one step."""
         for volume in volumes(length, self.config.frames, self.config.overlap):
             yield Step(tuple(volume), ())
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill all frames of a volume; `weights` fall towards the volume's ends.
 
-        A volume of fewer than F frames is reflected in time at both ends. Maps: volume, 3DCN's output, and guide, the
-        same composited (both k 3 h/r w/r; volume only with guidance).
+        A volume of fewer than F frames is reflected in time at both ends. Maps: volume is 3DCN's output, guide is the
+        same output composited with the known pixels (both k 3 h/r w/r; volume only with guidance).
         """
         device = next(self.parameters()).device
         count = len(step.targets)
@@ -94,6 +94,6 @@ def volumes(length: int, frames: int, overlap: int) -> list[range]:
 def blending(count: int) -> Float[Tensor, "k"]:
     """How much each frame of a volume counts: its distance from the nearer end, 1 at both ends.
 
-    3DCN sees least around a frame at an end. Where two volumes meet this is a linear cross-fade.
+    3DCN sees least around a frame at an end. Where two volumes overlap, the weights make a linear cross-fade.
     """
     return torch.tensor([min(n + 1, count - n) for n in range(count)], dtype=torch.float32)

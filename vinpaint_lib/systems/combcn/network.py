@@ -1,4 +1,4 @@
-"""CombCN: frame by frame at full size, guided by what 3DCN made of the small volume; and both as one network.
+"""CombCN, which completes each frame at full size with 3DCN's small volume as its guide; `JointNet` holds both.
 
 Wang et al., AAAI 2019, spatial details. The note has no layers of CombCN; the table follows a known
 re-implementation of 17 layers, in which the 3DCN frame joins the encoder (layer 3) and the decoder (layer 15).
@@ -44,11 +44,11 @@ class Config:
 
     volume_width  channels of 3DCN's first layer; all others are multiples of it
     comb_width    half the channels of CombCN's first layer; all others are multiples of it
-    shrink        r: how much smaller the volume is that 3DCN sees, an even number; CombCN takes its guidance at half
-                  size, so it is enlarged to that where r is more than 2
+    shrink        r, an even number: 3DCN sees the frames at 1/r of their size. CombCN takes its guidance at half size,
+                  so the guidance is enlarged to half size where r is more than 2
     frames        F: frames of a volume at inference
     overlap       frames that two neighbouring volumes share at least
-    norm          "batch": behind every ReLU; "none"
+    norm          "batch": batch normalisation behind every ReLU; "none"
     guidance      False: CombCN sees even grey instead of the 3DCN frame (ablation; the same weights serve both)
     """
 
@@ -72,16 +72,16 @@ class Config:
 
 CONFIGS = {
     "paper": Config(),
-    # Without normalisation: in training, a step would be normalised by the averages of its own two clips, at test time
-    # by stored ones, so the network would be another one than that which was trained.
+    # Without normalisation: a step of training would be normalised by the averages of its two clips, but inference by
+    # stored averages. So the network at inference would differ from the trained network.
     "small": Config(volume_width=8, comb_width=8, norm="none"),
     "tiny": Config(volume_width=2, comb_width=2, frames=4, overlap=1),
 }
-HALF = 2  # where CombCN takes its guidance
+HALF = 2  # CombCN takes its guidance at 1 / HALF of the frame's size
 
 
 class Completed(NamedTuple):
-    """What the joint network gives: values near [0, 1], neither composited (but for `guide`) nor clamped.
+    """The results of the joint network: values near [0, 1], not clamped; only `guide` is composited.
 
     frames  CombCN's output at full size
     volume  3DCN's output at 1/r, None without guidance
@@ -113,8 +113,8 @@ class CombNet(TableNet):
 class JointNet(nn.Module):
     """3DCN on the small volume, CombCN on every frame, trained together: CombCN's loss reaches 3DCN through I.
 
-    Frames in [0, 1]; holes are blanked here, so nothing below them matters. Any number of frames; sides that divide
-    by `multiple`, 4 r. Inside, values are centred on zero, so that a hole is no colour rather than black.
+    It takes frames in [0, 1] and blanks their holes, so nothing below a hole matters. It takes any number of frames;
+    sides must divide by `multiple`, 4 r. Inside, values are centred on zero, so that a hole means no colour, not black.
     """
 
     def __init__(self, config: Config) -> None:
@@ -127,7 +127,7 @@ class JointNet(nn.Module):
     def forward(
         self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"], details: bool = True
     ) -> Completed:
-        """Both networks; without `details` 3DCN alone (its warm-up), its guide enlarged in place of the frames."""
+        """Run both networks. Without `details` 3DCN runs alone (its warm-up), and its enlarged guide is the result."""
         volume, guide = self.structure(frames, masks)
         if details:
             flat = (rearrange(x, "b t c h w -> (b t) c h w") for x in (frames, masks, guide))
@@ -139,7 +139,7 @@ class JointNet(nn.Module):
     def structure(
         self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]
     ) -> tuple[Float[Tensor, "b t 3 _ _"] | None, Float[Tensor, "b t 3 _ _"]]:
-        """3DCN's volume, and the guide I that is made of it (sec. temporal structure)."""
+        """3DCN's volume, and the guide I that is made from it (sec. temporal structure)."""
         check_length("3DCN + CombCN", frames.shape[1])
         check_size("3DCN + CombCN", frames.shape[3], frames.shape[4], self.multiple)
         small, hole = shrink(frames, masks, self.config.shrink)
@@ -166,7 +166,7 @@ def shrink(
 ) -> tuple[Float[Tensor, "b t 3 _ _"], Float[Tensor, "b t 1 _ _"]]:
     """Frames and masks at 1/factor: frames by area; a cell is a hole if any of its pixels is.
 
-    So a known cell is the mean of known pixels, with nothing of the hole in it.
+    So a known cell is the mean of known pixels; no pixel of the hole is in it.
     """
     small = reduce(frames, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
     hole = reduce(masks, "b t c (h fh) (w fw) -> b t c h w", "max", fh=factor, fw=factor)

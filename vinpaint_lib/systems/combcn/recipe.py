@@ -1,10 +1,12 @@
-"""How 3DCN + CombCN is trained: both networks together, so that CombCN's loss also teaches 3DCN, as data.
+"""How 3DCN + CombCN is trained (sec. training): presets, the loss of a step, and the task for the training loop.
+
+Both networks are trained together, so that CombCN's loss also teaches 3DCN.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  an hour and a half on one CPU core with fast bf16; for weights small enough to ship
            gpu     the paper's width, for one GPU
            paper   the paper's sizes (32 frames of 128 x 128, r = 2) and losses one to one; the rate follows a known
-                   re-implementation; batch and steps are not known, ours are marked below
+                   re-implementation; batch and steps are not known, a comment below gives ours
 """
 
 from dataclasses import dataclass, field
@@ -32,9 +34,9 @@ OF_DETAILS = ("L_global", "L_local", "L_psnr")
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """A schedule (`schedule.Schedule` has the rest), and
+    """The fields of `Schedule`, and
 
-    structure_steps  first so many steps train 3DCN alone; 0: both from the start
+    structure_steps  number of first steps that train 3DCN alone; 0: both networks train from the start
     """
 
     steps: int = 4200
@@ -88,8 +90,9 @@ PRESETS = {
 def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
     """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
 
-    L_3D, mean |V - V_gt| in the small volume's hole; L_global over whole frames; L_local in their hole; L_psnr per
-    frame. Terms with weight 0 are left out; without those of the details CombCN does not run.
+    L_3D is mean |V - V_gt| in the small volume's hole. L_global is the mean L1 over whole frames, L_local in their
+    hole. L_psnr is taken frame by frame. Terms with weight 0 are left out; if that leaves no term of the details,
+    CombCN does not run.
     """
     truth, mask = batch["truth"], batch["mask"]
     details = any(weights.get(name) for name in OF_DETAILS)
@@ -100,7 +103,7 @@ def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]
         terms["L_3D"] = pixels.masked_l1(
             *(rearrange(x, "b t c h w -> b c (t h) w") for x in (made.volume, small, hole))
         )
-    # Each clip as one tall picture, so that a mean is taken over its whole hole.
+    # Each clip becomes one tall picture, so that a mean is taken over its whole hole.
     output, known, open_ = (rearrange(x, "b t c h w -> b c (t h) w") for x in (made.frames, truth, mask))
     if weights.get("L_global"):
         terms["L_global"] = pixels.masked_l1(output, known, torch.ones_like(open_))

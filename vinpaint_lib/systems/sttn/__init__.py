@@ -1,4 +1,4 @@
-"""STTN (Zeng, Fu, Chao; ECCV 2020). Read: model, network, attention, recipe."""
+"""STTN (Zeng, Fu, Chao; ECCV 2020). Read in this order: model, network, attention, recipe."""
 
 from vinpaint_lib.systems.entry import System
 from vinpaint_lib.systems.sttn.model import STTN

@@ -1,7 +1,7 @@
-"""Attention between patches of all frames (STTN): every head cuts the feature maps into patches of a size of its own.
+"""Attention between patches of all frames (STTN, ECCV 2020). Every head has a different patch size.
 
 A head that cuts each map into p x p parts has t * p * p tokens; a token is a whole patch, flattened. Any patch may
-take its content from any patch of any frame. Small parts are many and fine, large ones few and coarse.
+take its content from any patch of any frame. Small patches are many and fine, large patches are few and coarse.
 """
 
 import math
@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-# One head each: the map is cut into so many parts a side. 108x60 features give patches of 108x60, 36x20, 18x10, 9x5.
+# Parts a side into which each head cuts a map. Features of 108x60 give patches of 108x60, 36x20, 18x10, 9x5.
 PARTS = (1, 3, 6, 12)
 HOLE_SHARE = 0.5  # a patch with a larger share of hole counts as hole [code]
-ROWS = 720  # queries whose scores exist at the same time: all of the finest head when training with five frames
+ROWS = 720  # queries whose scores exist at the same time; in training with five frames the finest head has 720
 
 
 def to_tokens(maps: Float[Tensor, "b t c h w"], parts: int) -> Float[Tensor, "b n d"]:
@@ -24,7 +24,7 @@ def to_tokens(maps: Float[Tensor, "b t c h w"], parts: int) -> Float[Tensor, "b 
 
 
 def to_maps(tokens: Float[Tensor, "b n d"], parts: int, size: tuple[int, int]) -> Float[Tensor, "b t c h w"]:
-    """The way back of `to_tokens`, for maps of (h, w) = `size`."""
+    """The inverse of `to_tokens`, for maps of (h, w) = `size`."""
     patch = {"ph": size[0] // parts, "pw": size[1] // parts}
     return rearrange(tokens, "b (t oh ow) (c ph pw) -> b t c (oh ph) (ow pw)", oh=parts, ow=parts, **patch)
 
@@ -35,7 +35,7 @@ def hole_patches(masks: Float[Tensor, "b t 1 h w"], parts: int) -> Bool[Tensor, 
 
 
 def bias_of(holes: Bool[Tensor, "b n"]) -> Float[Tensor, "b 1 n"]:
-    """What is added to scores: -inf for keys in holes. Where a clip has no other keys they all count: no NaN."""
+    """The bias on the scores: -inf for keys in holes. In a clip without other keys all keys count, to avoid NaN."""
     unseen = holes & ~holes.all(dim=1, keepdim=True)
     bias = torch.zeros(holes.shape, device=holes.device).masked_fill(unseen, -torch.inf)
     return rearrange(bias, "b n -> b 1 n")
@@ -48,9 +48,10 @@ def attend(
     holes: Bool[Tensor, "b n"] | None = None,
     sharpness: float = 1.0,
 ) -> Float[Tensor, "b m d"]:
-    """softmax(q k^T / sqrt(d)) v, over the keys that are not `holes` (over all where every key is one).
+    """softmax(q k^T / sqrt(d)) v, over the keys that are not `holes` (over all keys where every key is a hole).
 
-    Scores exist for a slice of the queries at a time. The softmax is in float32 whatever the products are in.
+    Scores exist for a slice of the queries at a time. The softmax is in float32, whatever the precision of the
+    products.
     """
     slices = queries.split(ROWS, dim=1)
     taken = [weights_of(rows, keys, holes, sharpness).to(values.dtype) @ values for rows in slices]
@@ -70,9 +71,9 @@ def weights_of(
 
 
 def frame_by_frame(layer: nn.Module, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """A layer that sees each frame alone, so that without autograd it needs the working memory of one frame.
+    """Apply a layer to each frame alone, so that without autograd it needs the working memory of one frame.
 
-    Under autograd all at once: everything is kept for the way back anyway.
+    Under autograd the layer gets all frames at once: the backward pass keeps everything in memory anyway.
     """
     if torch.is_grad_enabled():
         return layer(maps)
@@ -83,9 +84,9 @@ def frame_by_frame(layer: nn.Module, maps: Float[Tensor, "n c h w"]) -> Float[Te
 
 
 class MultiPatchAttention(nn.Module):
-    """The attention of one block: 1x1 embeddings, one head for each patch size, a 3x3 convolution behind.
+    """The attention of one block: 1x1 embeddings, one head for each patch size, then a 3x3 convolution.
 
-    The names of its parameters are the released ones. `channels` must divide by the number of heads.
+    Parameters are named as in the released weights. `channels` must divide by the number of heads.
     """
 
     def __init__(self, channels: int, parts: tuple[int, ...] = PARTS) -> None:
@@ -106,7 +107,7 @@ class MultiPatchAttention(nn.Module):
 
         h and w must divide by every number of parts.
         """
-        # Head by head, into place: the embeddings, tokens and scores of one head exist at a time.
+        # Each head writes into its place, so the embeddings, tokens and scores of only one head exist at a time.
         attended = torch.empty_like(maps)
         for head in range(len(self.parts)):
             attended[:, :, self.channels_of(head)] = self.attend_head(head, maps, masks, sharpness)
@@ -115,7 +116,7 @@ class MultiPatchAttention(nn.Module):
     def attend_head(
         self, head: int, maps: Float[Tensor, "b t c h w"], masks: Float[Tensor, "b t 1 h w"] | None, sharpness: float
     ) -> Float[Tensor, "b t ch h w"]:
-        """What one head brings for every patch, back in its place."""
+        """The content that one head finds for every patch, put back as feature maps."""
         parts = self.parts[head]
         layers = (self.query_embedding, self.key_embedding, self.value_embedding)
         queries, keys, values = (to_tokens(self.embed(layer, head, maps), parts) for layer in layers)
@@ -124,7 +125,7 @@ class MultiPatchAttention(nn.Module):
         return to_maps(attend(queries, keys, values, holes, sharpness), parts, size)
 
     def embed(self, layer: nn.Conv2d, head: int, maps: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t ch h w"]:
-        """The channels of one head of a 1x1 embedding."""
+        """The maps under a 1x1 embedding, only the channels of one head."""
         own = self.channels_of(head)
         flat = rearrange(maps, "b t c h w -> (b t) c h w")
         bias = None if layer.bias is None else layer.bias[own]
@@ -132,7 +133,7 @@ class MultiPatchAttention(nn.Module):
         return rearrange(embedded, "(b t) c h w -> b t c h w", b=len(maps))
 
     def channels_of(self, head: int) -> slice:
-        """The channels of one head: the first quarter of them for the first of four, and so on."""
+        """The channels of one head: of four heads the first has the first quarter, and so on."""
         width = self.query_embedding.out_channels // len(self.parts)
         return slice(head * width, (head + 1) * width)
 
@@ -164,7 +165,7 @@ class MultiPatchAttention(nn.Module):
 def attend_plain(
     layer: MultiPatchAttention, maps: Float[Tensor, "b t c h w"], masks: Float[Tensor, "b t 1 h w"] | None = None
 ) -> Float[Tensor, "b t c h w"]:
-    """The same numbers in the released order of work: all embeddings first, then each head with all its scores.
+    """The result of `layer`, computed in the released order: first all embeddings, then each head with all its scores.
 
     For tests and for the benchmark.
     """

@@ -1,4 +1,7 @@
-"""TODO header of vinpaint_lib.systems.sttn.explorer."""
+"""The explorer of STTN's attention (ECCV 2020): sliders choose a block, a head and a patch of the window.
+
+Notebook 13 shows it; `sttn/figures.py` draws its pictures.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vinpaint_lib.figures import page
-from vinpaint_lib.systems.sttn import figures as sttn_figures
 from vinpaint_lib.systems.sttn.attention import PARTS
+from vinpaint_lib.systems.sttn.figures import attention_figure
 from vinpaint_lib.systems.sttn.network import STTNGenerator
 
 
@@ -20,7 +23,7 @@ class PatchExplorer:
     """Sliders for block, head and place beside the window: where does this patch of STTN take its content?
 
     `frames` "t 3 h w" and `masks` "t 1 h w" are one window, `numbers` the frames' numbers in the clip. Row and column
-    count cells of the finest grid, 12 x 12; a coarser head is asked for its patch that holds the cell. The sliders
+    count cells of the finest grid, 12 x 12; for a coarser head the query is the patch that holds the cell. The sliders
     start at block 0 and at `start` = (place in the window, row, column).
     """
 
@@ -55,7 +58,7 @@ class PatchExplorer:
         self.image.value = page.encoded(self.figure(self.block.value, self.head.value, place), photo=True)
 
     def query(self, head: int, place: tuple[int, int, int]) -> tuple[int, int, int]:
-        """The patch of that head's grid that holds the cell (frame, row, column) of the finest one."""
+        """The patch of that head's grid that holds the cell (frame, row, column) of the finest grid."""
         frame, row, column = place
         parts = PARTS[head]
         return frame, row * parts // PARTS[-1], column * parts // PARTS[-1]
@@ -71,14 +74,14 @@ class PatchExplorer:
         """Six frames of the window, navy where content is taken from; the query patch has an orange frame."""
         name = f"{PARTS[head]} x {PARTS[head]}, block {block}"
         row = {name: (self.weights(block, head, place), self.query(head, place))}
-        return sttn_figures.attention_figure(row, self.frames, self.masks, self.numbers)
+        return attention_figure(row, self.frames, self.masks, self.numbers)
 
     def still(self, block: int, head: int, place: tuple[int, int, int], alt: str) -> None:
         """The explorer's picture without widgets."""
         page.show(self.figure(block, head, place), alt, photo=True)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """As that of `Explorer`."""
+        """The widgets for a notebook that can show them, and one line of text for everything else."""
         view = self.box._repr_mimebundle_(**options) or {}
         told = "Five sliders: block, head, frame, row, column. They move where this notebook runs."
         return {**view, "text/plain": told}

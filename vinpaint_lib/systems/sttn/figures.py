@@ -1,6 +1,7 @@
-"""Figures of patch attention (STTN): how heads cut a frame, which frames a step sees, where a patch takes from.
+"""Figures of STTN's patch attention: how heads cut a frame, which frames a step sees, where a patch takes its content.
 
-Made and shown as in `viz.py`. Weights are those of one query patch over all patches of all frames, "t p p", sum 1.
+`figures/page.py` makes and shows them. The weights of one query patch run over all patches of all frames, "t p p", and
+have the sum 1.
 """
 
 import math
@@ -17,13 +18,13 @@ from torch import Tensor
 
 from vinpaint_lib.figures import clips, page
 
-INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weight is navy, what is asked for is orange
+INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weights are navy, the query is orange
 EDGE: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
 
 Place = tuple[int, int, int]  # frame of the window, row, column in the head's grid
 # Name -> the weights of one query, and its place.
 Looks = Mapping[str, tuple[Float[Tensor, "t p p"], Place]]
-# Frame of the window -> pixel (row, column) in which it shows what the middle of the query patch hides.
+# Frame of the window -> the pixel (row, column) in it that shows the content missing in the middle of the query patch.
 Truth = Mapping[int, tuple[float, float]]
 
 
@@ -33,7 +34,7 @@ def patch_grids(
     holes: Mapping[str, Bool[Tensor, "p p"]],
     alt: str,
 ) -> None:
-    """One frame cut as each head cuts it (name -> which patches count as hole; these are drawn in navy)."""
+    """One frame cut as each head cuts it. `holes`: name -> which patches count as hole; these are drawn in navy."""
     height, width = picture.shape[-2:]
     pictures: list[Tensor | None] = [shaded(picture, hole, share.float() * 0.75) for share in holes.values()]
     figure = page.grid([pictures], [], list(holes))
@@ -55,7 +56,7 @@ def attention_rows(
     truth: Truth | None = None,
     columns: int = 6,
 ) -> None:
-    """For each head a row of frames, the darker a patch the more is taken from it (see `attention_figure`)."""
+    """A row of frames for each head; the darker a patch, the more is taken from it (see `attention_figure`)."""
     page.show(attention_figure(rows, frames, masks, numbers, truth=truth, columns=columns), alt, photo=True)
 
 
@@ -68,11 +69,11 @@ def attention_figure(
     truth: Truth | None = None,
     columns: int = 6,
 ) -> Figure:
-    """The figure behind `looks`. The query patch has an orange frame, a cross is where `truth` says the content is.
+    """The figure behind `attention_rows`. The query patch has an orange frame; a cross marks the content (`truth`).
 
-    In each row the patch with the largest weight of those shown is darkest. `numbers` are the frames' numbers in the
-    clip. Above a picture stands the share of the weight that its frame has. Of a longer window the query's frame is
-    shown, and those that give most.
+    Of all patches shown in a row, the patch with the largest weight is darkest. `numbers` are the frames' numbers in
+    the clip. Above a picture stands its frame's share of the weight. Of a window of more than `columns` frames, the
+    query's frame and the frames with the largest shares are shown.
     """
     height, width = frames.shape[-2:]
     pictures: list[list[Tensor | None]] = []
@@ -84,7 +85,7 @@ def attention_figure(
         pictures.append([shaded(frames[i], masks[i], strength[i]) for i in chosen[name]])
         titles += [f"frame {numbers[i]}: {float(share[i]):.0%}" for i in chosen[name]]
     figure = page.grid(pictures, list(rows), titles)
-    if len(rows) == 1:  # a single row's titles are told from column heads by nothing but their number
+    if len(rows) == 1:  # `page.grid` takes the titles of a single row for column heads
         figure.set_figheight(figure.get_figheight() + 0.1)
     places = [(name, i) for name in rows for i in chosen[name]]
     for axis, (name, i) in zip(figure.axes, places, strict=True):
@@ -102,7 +103,7 @@ def attention_figure(
 
 
 def givers(share: Float[Tensor, " t"], asked: int, count: int) -> list[int]:
-    """`count` frames of a window in order: `asked`, and those with the largest shares of the weight."""
+    """`count` frames of a window in order: `asked`, and the frames with the largest shares of the weight."""
     others = [i for i in share.argsort(descending=True, stable=True).tolist() if i != asked]
     return sorted([asked, *others[: count - 1]])
 
@@ -123,7 +124,7 @@ def shaded(
 def windows(steps: Sequence[tuple[Sequence[int], Sequence[int]]], length: int, alt: str) -> None:
     """A row for each step (its targets, its references): squares are targets, rings references, dots frames unseen.
 
-    Below them how often each frame is a target.
+    The last row says how often each frame is a target.
     """
     figure = page.blank(page.WIDTH, 0.24 * (len(steps) + 1) + 0.75)
     axis = figure.subplots()

@@ -1,6 +1,7 @@
-"""STTN (Zeng, Fu, Chao; ECCV 2020): all frames of a window at once, filled from all of them (many-to-many).
+"""STTN (Zeng, Fu, Chao; ECCV 2020) fills all frames of a window at once, from all frames of the window (many-to-many).
 
-`sttn_net` holds the generator, `patch_attention` its heads. This file walks it over a clip as the released code does.
+`network.py` holds the generator, `attention.py` its heads. This file walks the generator over a clip as the released
+code does.
 """
 
 from collections.abc import Iterator
@@ -32,11 +33,11 @@ CARD = ModelCard(
 )
 
 REFERENCE_STEP = 10  # every tenth frame of the whole clip is a reference [code]
-PICTURES = 2  # frames that are decoded together; the decoder's full-size maps are the largest there are
+PICTURES = 2  # frames that are decoded together; the decoder's full-size maps need the most memory
 
 
 class STTN(Inpainter):
-    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen beside every tenth frame of the clip."""
+    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen together with every tenth frame of the clip."""
 
     card = CARD
     multiple = MULTIPLE
@@ -75,7 +76,7 @@ class STTN(Inpainter):
                 shown = (frame * 2 - 1) * (1 - mask)
                 cache[index] = self.net.encode(rearrange(shown, "c h w -> 1 c h w"))[0]
             found.append(cache[index])
-        # Later windows begin behind this one's first frame; only references are asked for again.
+        # The next windows begin behind the first frame of this window; before it they need references only.
         for index in [i for i in cache if i <= min(step.targets) and i % REFERENCE_STEP]:
             del cache[index]
         return torch.stack(found)

@@ -1,7 +1,7 @@
 """The generator of STTN (ECCV 2020): encoder, blocks of patch attention, decoder, named as in the released weights.
 
-No normalisation, no positional encoding; the mask is no input channel, only the blanked frame tells where holes are.
-`models/sttn.py` walks it over a clip.
+It has no normalisation and no positional encoding. The mask is no input channel: the encoder sees a hole only as a
+blank in the frame. `model.py` walks the generator over a clip.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from torch.nn import functional
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.sttn.attention import PARTS, MultiPatchAttention, frame_by_frame
 
-# Features are at a quarter of the frame's size and are cut into twelve parts a side by the finest head.
+# Features are at a quarter of the frame's size, and the finest head cuts them into twelve parts a side.
 MULTIPLE = 4 * PARTS[-1]
 
 
@@ -24,12 +24,12 @@ MULTIPLE = 4 * PARTS[-1]
 class Config:
     """Sizes and switches of the network. Defaults are the paper's.
 
-    channels     features at 1/4; the layers around have halves and quarters of it; divides by 4
-    blocks       attention and feed-forward, one behind the other
-    as_released  keys inside holes count like all others, as in the released code, which drops its mask. Weights that
-                 were released were trained so. Off: such keys get no weight
+    channels     features at 1/4, a multiple of 4; encoder and decoder also have layers of a half and a quarter of it
+    blocks       number of blocks; each has an attention, then a feed-forward part
+    as_released  keys inside holes count like all others, as in the released code, which drops its mask. The released
+                 weights were trained so. Off: keys inside holes get no weight
     trained      (height, width) of the frames of training, or None. Scores are divided by sqrt(d), so larger frames
-                 give sharper attention; with this given it stays as sharp as it was in training
+                 give sharper attention. With `trained` the attention stays as sharp as it was in training
     start        "normal": N(0, 0.02) as released; "kaiming": for short training, blocks start as near identities
     """
 
@@ -150,14 +150,14 @@ class STTNGenerator(nn.Module):
     def transform(
         self, features: Float[Tensor, "b t c hf wf"], masks: Float[Tensor, "b t 1 h w"], blocks: int | None = None
     ) -> Float[Tensor, "b t c hf wf"]:
-        """The blocks (the first `blocks` of them, for figures); `masks` at the frames' size."""
+        """Run the blocks (for figures only the first `blocks` of them); `masks` are at the frames' size."""
         seen, sharpness = self.key_masks(masks), self.sharpness(features.shape[-2], features.shape[-1])
         for block in list(self.transformer)[:blocks]:
             features = block(features, seen, sharpness)
         return features
 
     def key_masks(self, masks: Float[Tensor, "b t 1 h w"]) -> Float[Tensor, "b t 1 hf wf"] | None:
-        """The masks at the features' size by taking every fourth pixel [code]; None where holes count like the rest."""
+        """The masks at the features' size, every fourth pixel of them [code]; None where keys in holes count too."""
         return None if self.config.as_released else masks[..., ::4, ::4]
 
     def sharpness(self, height: int, width: int) -> float:
@@ -204,6 +204,6 @@ def initialise(net: STTNGenerator) -> None:
             nn.init.normal_(part.weight, std=0.02)
             continue
         nn.init.kaiming_normal_(part.weight, a=0.2, nonlinearity="leaky_relu")
-        # What a block adds starts small, and so does the picture: grey, not noise.
+        # The part that a block adds starts small. So does the picture: it starts as grey, not as noise.
         if name.endswith(("output_linear.0", "feed_forward.conv.2", "decoder.6")):
             part.weight.data.mul_(0.1)

@@ -1,10 +1,10 @@
-"""How STTN is trained: data, losses and schedule, as data.
+"""How STTN (ECCV 2020) is trained: presets, the loss of a step, and the task for the training loop.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour and a half on one CPU core; what the shipped weights were trained with. Without
-                   the discriminator: it would cost more than the generator, and L_adv lowers the PSNR
+           laptop  about an hour and a half on one CPU core; the shipped weights were trained with it. It has no
+                   discriminator: that would cost more than the generator, and L_adv lowers the PSNR
            gpu     the paper's network and losses, smaller frames and fewer steps
-           paper   as released; what the loop does otherwise is marked below
+           paper   as released; a comment below marks the differences
 """
 
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ FIDELITY_WEIGHTS = {"L_hole": 1.0, "L_valid": 1.0, "L_psnr": 0.1}
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """A schedule (`schedule.Schedule` has the rest; `betas` and `drops` also serve the discriminator), and
+    """The fields of `Schedule` (`betas` and `drops` also serve the discriminator), and
 
-    strung  the discriminator sees all clips of a batch as one, as in the released code
+    strung  the discriminator sees all clips of a batch as one clip, as in the released code
     """
 
     steps: int = 10600
@@ -69,8 +69,8 @@ PRESETS = {
         validate=2000,
         checkpoint=1000,
     ),
-    # Released: Adam 1e-4 with betas (0, 0.99), a tenth behind 150,000 and 300,000 steps, batches of 8 clips of 432x240,
-    # STTN's own holes. The released frames are resized, ours are cut out of little larger ones.
+    # Released: Adam 1e-4 with betas (0, 0.99), a tenth of the rate after 150,000 steps and again after 300,000, batches
+    # of 8 clips of 432x240, STTN's holes. The released code resizes frames; ours are cut out of slightly larger frames.
     "paper": Preset(
         config="paper",
         steps=500000,
@@ -94,13 +94,14 @@ PRESETS = {
 def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
     """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
 
-    L_hole = mean |M (Y^ - Y)| / mean(M) and L_valid the same outside, for frames in [-1, 1] as in the released code;
-    L_psnr per frame. Terms with weight 0 are left out; L_adv is the loop's, which has the critic.
+    L_hole = mean |M (Y^ - Y)| / mean(M), and L_valid is the same outside of the hole, for frames in [-1, 1] as in the
+    released code; L_psnr is taken frame by frame. Terms with weight 0 are left out. The training loop adds L_adv, since
+    it holds the critic.
     """
     truth, mask = batch["truth"], batch["mask"]
     output = model(truth * (1 - mask), mask)
     completed = pixels.composite(output, truth, mask)
-    # Each clip as one tall picture: the mean is taken over its whole hole.
+    # Each clip becomes one tall picture: the mean is taken over its whole hole.
     tall = [rearrange(x, "b t c h w -> b c (t h) w") for x in (output * 2 - 1, truth * 2 - 1, mask)]
     terms: dict[str, Tensor] = {}
     if weights.get("L_hole"):

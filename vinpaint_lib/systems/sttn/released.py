@@ -1,4 +1,4 @@
-"""STTN's weights as its authors released them."""
+"""Reads the weights of STTN that its authors released."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from vinpaint_lib.systems.sttn.network import Config
 
 
 def read_sttn(path: Path) -> STTN:
-    """STTN's generator from `sttn.pth` (key `netG`), in the released behaviour. UserError for any other file."""
+    """STTN's generator from `sttn.pth` (key `netG`); it behaves as released. Raises UserError for any other file."""
     tensors = read_tensors(path, "netG")
     model = STTN(Config(as_released=True))
     check_same(path, tensors, model.net.state_dict())

@@ -1,4 +1,7 @@
-"""TGF-Net (Liu, Li, Zhu; IEEE TCSVT 2022). Read: model, groups, network, encoder, fusion, samples, losses, recipe."""
+"""TGF-Net (Liu, Li, Zhu; IEEE TCSVT 2022).
+
+Read in this order: model, groups, network, encoder, fusion, samples, losses, recipe.
+"""
 
 from vinpaint_lib.systems.entry import System
 from vinpaint_lib.systems.tgfnet.model import TGFNet
@@ -11,7 +14,7 @@ SYSTEM = System(
     configs=CONFIGS,
     presets=PRESETS,
     task=TGFTask,
-    # What is aligned how, and what is written back.
+    # Other alignments, and other rules for the outputs that are written back.
     variants={
         "tgfnet-learned": {"align": ("learned",)},
         "tgfnet-robust": {"align": ("robust",)},

@@ -1,4 +1,8 @@
-"""TODO header of vinpaint_lib.systems.tgfnet.attention_maps."""
+"""Maps of where TGF-Net's groups take their pixels from: whether another frame shows a pixel, how far away that frame
+is, and which group gets the credit for it (attention, sec. D; feedback, sec. H).
+
+Weights, trust and age are over groups, (n 1 h w), as `TGFNet.forward` gives them.
+"""
 
 from collections.abc import Sequence
 
@@ -11,12 +15,12 @@ from vinpaint_lib.systems.tgfnet import groups
 
 
 def shown_elsewhere(trust: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 h w"]:
-    """1 where some group brings a pixel that was given in another frame; the model's own outputs do not count."""
+    """1 where at least one group shows a pixel that was given in another frame; outputs of the model do not count."""
     return reduce((trust > groups.EARLIER + 1e-4).float(), "n 1 h w -> 1 h w", "max")
 
 
 def nearest_age(age: Float[Tensor, "n 1 h w"], trust: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 h w"]:
-    """Frames to the nearest frame that shows the pixel, over all groups; 0 where no given pixel was found."""
+    """Distance in frames to the nearest frame that shows the pixel, over all groups; 0 where no group found one."""
     given = torch.where(trust > groups.EARLIER + 1e-4, age, torch.inf)
     nearest = reduce(given, "n 1 h w -> 1 h w", "min")
     return torch.where(torch.isfinite(nearest), nearest, 0)
@@ -25,8 +29,11 @@ def nearest_age(age: Float[Tensor, "n 1 h w"], trust: Float[Tensor, "n 1 h w"]) 
 def credited(
     weights: Float[Tensor, "n 1 h w"], trust: Float[Tensor, "n 1 h w"], names: Sequence[str]
 ) -> Float[Tensor, "n 1 h w"]:
-    """Weights by source: where another group shows the pixel, the guess holds the pixel of the most trusted one
-    (`gather.guess`), so its weight counts for that group. Without a group called "guess", the weights as they are."""
+    """Weights by source: the weight of the guess counts for the group from which the guess has its pixel.
+
+    Where other groups show a pixel, the guess holds the pixel of the most trusted of them (`groups.guess`). Without a
+    group called "guess" the weights stay as they are.
+    """
     if "guess" not in names:
         return weights
     guess = list(names).index("guess")

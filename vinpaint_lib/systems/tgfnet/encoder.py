@@ -1,7 +1,7 @@
 """Pyramid frame encoder (TGF-Net sec. C): seven convolutions, three scales.
 
-The note fixes the count, the ReLUs and the scales 1/2, 1/4, 1/8; kernels and channels are not given. The
-table is CPNet's encoder, the only sibling with exactly seven convolutions at these scales (our choice).
+The note fixes the count, the ReLUs and the scales 1/2, 1/4, 1/8; it does not give kernels and channels. They are
+CPNet's here (our choice): no other related encoder has exactly seven convolutions at these scales.
 """
 
 from jaxtyping import Float
@@ -12,8 +12,8 @@ from torch.nn import functional
 class PyramidEncoder(nn.Module):
     """RGB and mask of one frame in, features at 1/2, 1/4 and 1/8 out.
 
-    Height and width must divide by 8. Each stage is a list of convolutions, a ReLU after each; the first of a
-    stage halves the size: 5x5 in the first stage, 3x3 elsewhere; 2 + 2 + 3 = 7 convolutions.
+    Height and width must divide by 8. The three stages have 2 + 2 + 3 = 7 convolutions, each with a ReLU after it. The
+    first convolution of a stage halves the size. The very first kernel is 5x5, all others are 3x3.
     """
 
     depths = (2, 2, 3)

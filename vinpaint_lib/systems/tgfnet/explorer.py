@@ -1,4 +1,7 @@
-"""TODO header of vinpaint_lib.systems.tgfnet.explorer."""
+"""The explorer of TGF-Net's attention maps (sec. D): sliders choose the frame, the scale and the group.
+
+Notebook 09 shows it; `inpaint.Recorder` collects its maps while a clip is filled.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +20,9 @@ SCALES = ("full size", "1/2", "1/4", "1/8")
 class Explorer:
     """Sliders for frame, scale and group beside the filled picture and the weights.
 
-    `filled` "t 3 h w" and `masks` "t 1 h w" are the whole clip, `maps` those of `Recorder`, by frame number. As the
-    last line of a cell, or given to `display`, it shows the sliders. Raises ValueError if there is nothing to explore.
+    `filled` "t 3 h w" and `masks` "t 1 h w" are the whole clip, `maps` the maps of `inpaint.Recorder`, by frame number.
+    As the last line of a cell, or given to `display`, the explorer shows its sliders. Raises ValueError if there are no
+    maps.
     """
 
     def __init__(
@@ -74,6 +78,6 @@ class Explorer:
         page.show(self.figure(frame, scale, group), alt, photo=True)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """The widgets where there are any; one line of text elsewhere, instead of their representation in Python."""
+        """The widgets for a notebook that can show them, and one line of text for everything else."""
         view = self.box._repr_mimebundle_(**options) or {}
         return {**view, "text/plain": "Three sliders: frame, scale, group. They move where this notebook runs."}

@@ -1,7 +1,7 @@
-"""Figures of the fusion before and behind one frame: scores and weights of groups, and attention maps over a clip.
+"""Figures of TGF-Net's fusion (sec. D): scores and weights of the groups, strength of features, maps over a clip.
 
-`viz_attention` looks into one filled frame; here frames, scales or replaced references stand beside each other. Weights
-are over groups, (n 1 h w); masks 1 = hole.
+`figures/choices.py` draws the weights of one filled frame; here several groups, frames or features stand beside each
+other. Weights are over groups, (n 1 h w); masks 1 = hole.
 """
 
 import math
@@ -18,7 +18,7 @@ from vinpaint_lib.holes.box import around
 
 COLUMNS = 4  # maps of scores beside each other
 MARGIN = 5  # pixels around the hole that maps over time show
-APART = 8.0  # pixels between two numbers in them
+APART = 8.0  # smallest distance of two group numbers in these maps, in pixels
 
 
 def scores_and_weights(
@@ -28,8 +28,10 @@ def scores_and_weights(
     names: Sequence[str],
     alt: str,
 ) -> None:
-    """For every group its scores WF (any range), and below all of them the weights GA (0 to 1), in the hole; two
-    scales of colour."""
+    """The scores WF of every group (any range), and below them the weights GA of every group (0 to 1), in the hole.
+
+    Scores and weights have different scales of colour.
+    """
     columns = min(COLUMNS, len(names))
     blocks = math.ceil(len(names) / columns)
     close = around(hole, 2).slices
@@ -64,10 +66,10 @@ def over_time(
     names: Sequence[str],
     alt: str,
 ) -> None:
-    """Filled pictures of some frames in a row, and below them who wins where, a row for each of `maps`.
+    """A row of filled pictures of some frames, and below it for each of `maps` a row that shows which group wins where.
 
-    Only the surroundings of the hole are drawn. Colours and numbers are the groups'; a legend below names them.
-    `frames` are the numbers on top.
+    Only the surroundings of the hole are drawn. Colours and numbers stand for the groups; a legend below names them.
+    `frames` are the frame numbers on top.
     """
     close = around(hole, MARGIN).slices
     pictures, hole = pictures[..., *close], hole[..., *close]
@@ -87,7 +89,7 @@ def over_time(
 def weight_picture(
     weight: Float[Tensor, "1 a b"], picture: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"]
 ) -> Float[Tensor, "3 h w"]:
-    """One group's weight in the hole, black 0 to white 1, each cell repeated; the picture in pale around it."""
+    """One group's weight in the hole, black 0 to white 1, each cell repeated; around the hole the picture is pale."""
     wide = choices.enlarge(rearrange(weight, "1 a b -> 1 1 a b"), (picture.shape[-2], picture.shape[-1]))
     grey = repeat(wide, "1 1 h w -> c h w", c=3)
     return clips.outlined(grey * hole + (picture * 0.5 + 0.5) * (1 - hole), hole)

@@ -1,7 +1,7 @@
 """Temporal information fusion (TGF-Net sec. D): groups, intra-group fusion, temporal attention, injection.
 
-A group is the pair (target, one aligned reference): G_i = {CF_i, F_t}. The same fusion weights serve all
-groups of a scale, so their number is free at test time and their order does not matter.
+A group is the pair (target, one aligned reference): G_i = {CF_i, F_t}. All groups of a scale share the same fusion
+weights, so the number of groups is free at test time and their order does not matter.
 """
 
 import torch
@@ -12,10 +12,10 @@ from torch.nn import functional
 
 
 class Stream(nn.Module):
-    """One stream of the multi-scale block: a ks x ks x 2 convolution over (reference, target), then ks x ks ones.
+    """One stream of the multi-scale block: a ks x ks x 2 convolution over (reference, target), then `depth` 2D layers.
 
-    A kernel of depth two over two frames is two 2D kernels whose results add up. The target's half is the same
-    for all groups, so it is computed once (`tests/test_fusion.py` holds the identity).
+    A kernel of depth two over two frames equals two 2D kernels whose results add up. The target's half is the same
+    for all groups, so it is computed once (`tests/systems/tgfnet/test_fusion.py` checks that both are equal).
     """
 
     def __init__(self, channels: int, width: int, size: int, depth: int) -> None:
@@ -38,7 +38,7 @@ class Stream(nn.Module):
 
 
 class IntraGroupFusion(nn.Module):
-    """Multi-scale block: three streams of different kernel size, concatenated, 1x1 back to the input's channels."""
+    """Multi-scale block: streams of different kernel size, concatenated; a 1x1 convolution restores the channels."""
 
     def __init__(self, channels: int, width: int, sizes: tuple[int, ...] = (3, 5, 7), depth: int = 5) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def fuse(groups: Float[Tensor, "b n c h w"], score: Float[Tensor, "b n 1 h w"]) 
 class AllFramesFusion(nn.Module):
     """Ablation "without grouping": one 3D convolution over the target and all n references at once.
 
-    The number of references is part of the weights, and far references meet the target only in one sum.
+    The shape of the weights fixes the number of references, and a far reference reaches the target only in one sum.
     """
 
     def __init__(self, channels: int, references: int, size: int = 3, depth: int = 5) -> None:
@@ -100,7 +100,7 @@ class AllFramesFusion(nn.Module):
     def forward(
         self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
     ) -> Float[Tensor, "b c h w"]:
-        """Raises ValueError if the number of references is not the one it was built for."""
+        """Raises ValueError if the number of references differs from the number that the layer was built for."""
         if references.shape[1] != self.references:
             raise ValueError(
                 f"built for {self.references} references, got {references.shape[1]}: "
@@ -117,5 +117,5 @@ class AllFramesFusion(nn.Module):
 def inject(
     feature: Float[Tensor, "b c h w"], fused: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, "b c h w"]:
-    """(1 - M) * F_t + M * FF: what the coarser scale found enters the finer one, in the hole only (sec. D)."""
+    """(1 - M) * F_t + M * FF: the fused features of the coarser scale enter the finer scale in the hole (sec. D)."""
     return (1 - mask) * feature + mask * fused

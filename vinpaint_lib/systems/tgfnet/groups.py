@@ -1,9 +1,10 @@
 """TGF-Net's groups (sec. B, E): references aligned to the target before the fusion, and a group that is never empty.
 
-Each walk and each pick of `motion/chains.py` gives one group, so one aligned reference may be assembled from several
-frames. The last group, the *guess*, shows every pixel: what no walk met is the model's earlier output there (sec. H),
-mixed half and half with a membrane through the surroundings, or the membrane alone. It keeps its low trust and leaves
-the choice to the attention. An earlier output alone would drift away from the hole's present edge.
+Each walk and each pick of `motion/chains.py` gives one group, so one aligned reference may hold pixels of several
+frames. The last group, the *guess*, shows every pixel. Where no walk found a pixel, the guess holds the model's earlier
+output (sec. H), mixed half and half with a membrane through the surroundings; where there is no earlier output, it
+holds the membrane alone. An earlier output alone would drift away from the present edge of the hole. The trust of the
+guess is low everywhere, so the attention decides.
 """
 
 from typing import NamedTuple
@@ -20,8 +21,8 @@ from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Search, Views, Walk
 from vinpaint_lib.motion.links import Links
 
 EARLIER = 0.1  # trust of the guess where an earlier output is in it
-MEMBRANE = 0.05  # and elsewhere
-FINE = 2  # the membrane of colours is solved on a grid this much coarser than the picture
+MEMBRANE = 0.05  # trust of the guess elsewhere
+FINE = 2  # the membrane of colours is solved on a grid that is coarser than the picture by this factor
 KEEP = 0.5  # share of the earlier output in the guess
 
 
@@ -30,7 +31,7 @@ class Groups(NamedTuple):
 
     frames: Float[Tensor, "n 3 h w"]
     trust: Float[Tensor, "n 1 h w"]
-    age: Float[Tensor, "n 1 h w"]  # frames between the target and the frame the pixel came from; 0 = none
+    age: Float[Tensor, "n 1 h w"]  # distance in frames from the target to the pixel's source; 0 = none
     names: tuple[str, ...]
 
 
@@ -39,8 +40,8 @@ def gather_groups(
 ) -> tuple[Groups, EarlierOutput | None]:
     """Aligned references of the search's target inside its box: `search.picks` groups for every walk of `ways`.
 
-    `reach` is the longest walk in frames. The second result is what earlier outputs show, for `guess`; TGF-Net sec. H
-    to the letter is the search's feedback "all".
+    `reach` is the longest walk in frames. The second result holds what earlier outputs show; `guess` uses it. With the
+    feedback "all" the search follows TGF-Net sec. H to the letter.
     """
     collected, earlier = [], None
     for walk in ways:
@@ -63,7 +64,8 @@ def gather_groups(
 def guess(
     target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, earlier: EarlierOutput | None = None
 ) -> Groups:
-    """One group that shows every pixel: known, else the most trusted, else earlier output and membrane mixed."""
+    """One group that shows every pixel: the known pixel of the target, else the most trusted pixel of `aligned`, else
+    earlier output and membrane mixed."""
     best = rearrange(aligned.trust.argmax(dim=0), "1 h w -> 1 1 h w").expand(1, 3, -1, -1)
     picture = torch.where(mask > 0, torch.gather(aligned.frames, 0, best)[0], target)
     unknown = (mask > 0) & (reduce(aligned.trust, "n 1 h w -> 1 h w", "max") == 0)

@@ -1,9 +1,9 @@
 """The losses of TGF-Net (sec. F), one function per equation, in the corrected form.
 
-What the note prints and what it must say: the perceptual loss compares features, not the feature of a
-difference; the Gram matrix is C x C and divided by C H W; the alignment loss counts a reference's pixel only
-where the reference shows one; norms are means, so that the weights do not depend on the crop; lambda_hole
-weighs the hole term only. The total variation formula is not in the note: mean absolute differences (our choice).
+The note's formulas are corrected here in five places: the perceptual loss compares features, not the feature of a
+difference; the Gram matrix is C x C and divided by C H W; the alignment loss counts a reference's pixel only where the
+reference shows it; norms are means, so that the weights do not depend on the crop; lambda_hole weighs the hole term
+only. The note has no formula for the total variation: ours takes mean absolute differences (our choice).
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ def pixel_loss(
     mask: Float[Tensor, "b 1 h w"],
     lambda_hole: float = LAMBDA_HOLE,
 ) -> Float[Tensor, ""]:
-    """L_py: known and hole part at every scale, the hole part weighted by lambda_hole.
+    """L_py: known part and hole part at every scale, the hole part weighted by lambda_hole.
 
-    `outputs` holds the final picture and the heads h(FF^s) in any order; each is compared at its own size with
-    the truth reduced by area and the mask by max. Sizes must divide the truth's.
+    `outputs` holds the final picture and the heads h(FF^s) in any order. For each of them the truth is reduced to its
+    size by area, and the mask by max. Its size must divide the truth's.
     """
     total = truth.new_zeros(())
     for output in outputs:

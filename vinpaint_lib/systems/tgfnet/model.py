@@ -1,7 +1,7 @@
-"""TGF-Net (Liu, Li, Zhu; IEEE TCSVT 32, 2022), composed of `encoders`, `fusion` and the alignments.
+"""TGF-Net (Liu, Li, Zhu; IEEE TCSVT 32, 2022) as a whole: alignment (`groups.py`, `alignment/`), then `network.py`.
 
-No code of the paper is public, and the note that we work from leaves much open. Every gap that was filled
-is an option of `Config`, and `CARD.choices` lists where we stand beside the paper.
+No code of the paper is public, and the note that we work from leaves much open. Every gap that we filled is an option
+of `Config`; `CARD.choices` lists where we differ from the paper or go beyond it.
 """
 
 from collections.abc import Iterator
@@ -36,12 +36,12 @@ CARD = ModelCard(
 )
 
 
-# Distances of references that are aligned whole: near ones agree best, far ones show what the hole hides.
+# Distances, in frames, of references that are aligned whole: near frames agree best, far frames show what is hidden.
 OFFSETS = (2, 4, 7, 11, 16, 22)
 
 
 class TGFNet(Inpainter):
-    """Alignment in front of `FusionNet`, target by target, outputs written back (sec. B, G, H)."""
+    """Aligns references, then runs `FusionNet`, target by target; its outputs are written back (sec. B, G, H)."""
 
     card = CARD
     multiple = 8
@@ -58,7 +58,7 @@ class TGFNet(Inpainter):
                 part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
     def plan(self, length: int) -> Iterator[Step]:
-        """Targets in temporal order; references are all frames within reach, the alignment chooses among them."""
+        """Targets in temporal order. References are all frames within reach; the alignment chooses among them."""
         for t in range(length):
             near = range(max(0, t - self.config.reach), min(length, t + self.config.reach + 1))
             yield Step((t,), tuple(i for i in near if i != t))
@@ -66,8 +66,9 @@ class TGFNet(Inpainter):
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill one target. Only a box around its hole is computed: `maps["box"]` says which.
 
-        Maps: box; names of the groups; aligned (n 3 h w), trust and age (n 1 h w) inside the box; attention, the
-        softmaxes GA at 1/2, 1/4, 1/8 (n 1 h/s w/s); weights of the copy path (n 1 h w); copied (3 h w).
+        Maps: box; names of the groups; frames, the aligned references (n 3 h w), trust and age (n 1 h w) inside the
+        box; attention, the softmaxes GA at 1/2, 1/4, 1/8 (n 1 h/s w/s); weights of the copy path (n 1 h w); copied
+        (3 h w).
         """
         (target,) = step.targets
         place = window.indices.index(target)
@@ -86,7 +87,7 @@ class TGFNet(Inpainter):
         return Output(rearrange(result, "c h w -> 1 c h w"), maps)
 
     def align(self, window: Window, target: int, box: Box, state: dict[str, Any]) -> groups.Groups:
-        """The groups' references inside `box`, by every way that the configuration names."""
+        """The groups' references inside `box`, by every alignment that `Config.align` names."""
         chained = tuple(name for name in self.config.align if name in ("flow", "homography"))
         parts, earlier = [], None
         if chained:
@@ -120,7 +121,7 @@ class TGFNet(Inpainter):
         chosen = [place[target + offset] for offset in offsets]
         masks = window.masks[chosen]
         if self.config.feedback != "all":
-            # Outputs that were written back are no references here: they would be copied as if they were real.
+            # An output that was written back is no reference here: it would be copied as if it were real.
             masks = torch.maximum(masks, window.filled[chosen])
         frames, visible = window.frames[chosen] * (1 - masks), 1 - masks
         if name != "none":
@@ -135,7 +136,7 @@ class TGFNet(Inpainter):
             warped = learned.warp_references(references, masks, theta)
             frames, visible = warped.frames[0].cpu(), warped.visibility[0].cpu()
         cut = box.slices
-        # Partly visible pixels are mixed with the black of a hole: they count as not seen.
+        # A partly visible pixel is mixed with the black of a hole, so it counts as not seen.
         trust = (visible[:, :, *cut] > 0.99).float()
         age = trust * rearrange(torch.tensor([abs(offset) for offset in offsets]), "n -> n 1 1 1")
         names = tuple(f"{name} {offset:+d}" for offset in offsets)
@@ -143,7 +144,8 @@ class TGFNet(Inpainter):
 
 
 class Trainable(torch.nn.Module):
-    """What a recipe trains: the network behind given references, with the learned alignment where it is asked for.
+    """The part that a recipe trains: the network on given references, which the learned alignment warps where
+    `Config.align` names it.
 
     Returns (fused, aligned references, their visibility) for the losses.
     """

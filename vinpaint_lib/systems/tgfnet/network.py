@@ -1,6 +1,6 @@
 """The network of TGF-Net behind the alignment: encoder, fusion at three scales, decoder (sec. C, D).
 
-`models/tgfnet.py` puts the alignment in front of it and walks it over a clip.
+`model.py` puts the alignment in front of the network and walks it over a clip.
 """
 
 from dataclasses import dataclass
@@ -21,17 +21,25 @@ from vinpaint_lib.systems.tgfnet.encoder import PyramidEncoder
 class Config:
     """Every size and switch of the network. Defaults are the `paper` configuration.
 
-    channels  features at 1/2, 1/4, 1/8
-    sizes     kernel sizes ks of the streams (three in the paper, values not given)
-    widths    stream width at 1/2, 1/4, 1/8
-    depth     2D convolutions behind the 3D one (five in the paper)
-    tail      channels of the full-size tail
-    scales    which of 1/2, 1/4, 1/8 are fused (2, 4, 8); the ablation "single scale" keeps (2,)
-    copy      add a residual to the attention-weighted average of the aligned pixels instead of painting all
-    attention softmax over groups, or the mean of groups (ablation)
-    grouping  pairs with the target, or one 3D convolution over all frames (ablation; fixes `references`)
-    guess     one more group that is never empty (`gather.guess`): own output or membrane where no frame shows anything
-    align     names of the walks in `gather`: "flow", "homography"; "none" uses references as they are
+    channels     features at 1/2, 1/4, 1/8
+    sizes        kernel sizes ks of the streams (three in the paper, values not given)
+    widths       stream width at 1/2, 1/4, 1/8
+    depth        2D convolutions behind the 3D convolution of a stream (five in the paper)
+    tail         channels of the full-size tail
+    scales       which of 1/2, 1/4, 1/8 are fused (2, 4, 8); the ablation "single scale" keeps (2,)
+    copy         add a residual to the attention-weighted average of the aligned pixels instead of painting all pixels
+    attention    softmax over groups, or the mean of groups (ablation)
+    grouping     pairs with the target, or one 3D convolution over all frames (ablation; fixes `references`)
+    mask_resize  how a mask reaches a coarser scale, "max" or "nearest" (`masks.shrink_mask`)
+    guess        one more group that is never empty (`groups.guess`): earlier output or membrane where no frame shows
+                 anything
+    align        names of alignments: "flow" and "homography" walk along chains of links (`motion/chains.py`); "learned"
+                 and "robust" fit one affine map for each reference; "none" uses references as they are
+    picks        groups of each walk
+    references   largest number of references that are aligned whole
+    reach        largest distance of a reference from the target, in frames
+    margin       pixels around the hole that are computed too
+    feedback     how outputs that were written back count: "all", "unseen" or "off" (`chains.Search`)
     """
 
     channels: tuple[int, int, int] = (64, 128, 256)
@@ -73,7 +81,7 @@ class Fused(NamedTuple):
     """What the network gives for a batch of targets.
 
     frame    raw output, not composited, not clamped
-    heads    h(FF^s), RGB at 1/2, 1/4, 1/8 (those that are fused), for the pyramid loss
+    heads    h(FF^s), RGB at those of 1/2, 1/4, 1/8 that are fused, for the pyramid loss
     scores   WF at the same scales (b n 1 h w); their softmax over n is the attention GA
     weights  the weights of the copy path at full size (b n 1 h w), None without it
     copied   the copy path's picture (b 3 h w), None without it
@@ -130,7 +138,7 @@ class FusionNet(nn.Module):
 
         Height and width must divide by 8.
         """
-        # Centred on zero, so that a hole (zero) is no colour rather than black.
+        # Centred on zero, so that a hole (zero) means no colour, not black.
         shown = (target * 2 - 1) * (1 - mask)
         seen = (references * 2 - 1) * (trust > 0)
         of_target = self.encoder(torch.cat([shown, mask], dim=1))
@@ -176,9 +184,9 @@ class FusionNet(nn.Module):
 
 
 def copy_weights(score: Tensor | None, trust: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b n 1 h w"]:
-    """Weights of the groups' pixels at full size: softmax of the finest scores times the trust.
+    """Weights of the groups' pixels at full size: a softmax of the finest scores in which trust multiplies each term.
 
-    A group that shows nothing at a pixel has weight exactly 0 there; where no group shows anything all are 0.
+    A group that shows nothing at a pixel has weight exactly 0 there. Where no group shows anything, all weights are 0.
     """
     height, width = trust.shape[-2:]
     if score is None:
@@ -193,7 +201,7 @@ def copy_weights(score: Tensor | None, trust: Float[Tensor, "b n 1 h w"]) -> Flo
 
 
 def initialise(module: nn.Module) -> None:
-    """Kaiming start for all convolutions; the output layer starts small, so a copy starts as a plain average."""
+    """Kaiming weights, a tenth of them for scores, heads and output: the copy path starts as a plain average."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, nonlinearity="relu")

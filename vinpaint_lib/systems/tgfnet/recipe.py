@@ -1,10 +1,12 @@
-"""How TGF-Net is trained (sec. 4B of the note is empty): data, losses and schedule, as data.
+"""How TGF-Net is trained: presets, the loss of a step (sec. F), and the task for the training loop.
+
+The note's section on training (sec. 4B) is empty.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about an hour and a half on two CPU cores; what the shipped weights were trained with
-           gpu     nine times the steps and four times the batch, for one GPU; never timed on one
-           paper   the paper's loss weights, five random references and learned alignment from scratch; what
-                   the note leaves open is marked below
+           laptop  about an hour and a half on two CPU cores; the shipped weights were trained with it
+           gpu     nine times the steps and four times the batch, for one GPU; never timed on a GPU
+           paper   the paper's loss weights, five random references and learned alignment from scratch; a comment
+                   below marks what the note leaves open
 """
 
 from dataclasses import dataclass, field, replace
@@ -37,10 +39,10 @@ FIDELITY_WEIGHTS = {"L_py": 1.0, "L_psnr": 0.1}
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """A schedule (`schedule.Schedule` has the rest), and
+    """The fields of `Schedule`, and
 
     groups   smallest and largest number of groups in a step, drawn anew for every step
-    earlier  share of the steps in which the guess is an output of the network (`with_earlier_output`)
+    earlier  share of the steps in which the guess holds an output of the network (`with_earlier_output`)
     """
 
     batch: int = 4
@@ -65,7 +67,7 @@ PRESETS = {
     "laptop": Preset(),
     "gpu": Preset(steps=60000, batch=16, peak=1.5e-3, blocks=1200, validate=2000, checkpoint=1000),
     # Optimiser, rate, batch, crop and steps are not in the note: Adam 1e-4, 256 x 256 and five random frames
-    # follow CPNet, the steps STTN.
+    # follow CPNet, the number of steps follows STTN.
     "paper": Preset(
         config="paper",
         steps=500000,
@@ -88,10 +90,10 @@ def compute_losses(
     features: FeatureNet | None,
     shift: Float[Tensor, "b 2"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
-    """The terms of sec. F for one batch of `samples.SamplePool`, keyed by the paper's symbols, unweighted.
+    """The terms of sec. F for one batch of `samples.TargetPool`, keyed by the paper's symbols, unweighted.
 
-    Terms with weight 0 or without a feature net are left out, so that they cost nothing. With `shift` the guess is
-    an output of the network, moved by that many pixels.
+    Terms with weight 0 or without a feature net are left out, so that they cost nothing. With `shift` the guess holds
+    an output of the network, moved by so many pixels.
     """
     truth, mask = batch["truth"], batch["mask"]
     known = truth * (1 - mask)
@@ -118,10 +120,11 @@ def compute_losses(
 def with_earlier_output(
     model: nn.Module, batch: dict[str, Float[Tensor, "b *_"]], shift: Float[Tensor, "b 2"]
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """The guess as feedback will have it (TGF-Net sec. H), and its trust.
+    """The guess as it is at test time with feedback (TGF-Net sec. H), and its trust.
 
-    Where no reference shows anything, the guess at test time is the previous output, brought here by the motion.
-    In training the network's output for the same target stands for it, `shift` for the error of the motion.
+    At test time, where no reference shows anything, the guess holds an earlier output that the motion has moved to the
+    target. In training the network's output for the same target stands for the earlier output, and `shift` stands for
+    the error of the motion.
     """
     truth, mask, unseen = batch["truth"], batch["mask"], batch["unseen"]
     inputs = truth * (1 - mask), mask, batch["aligned"], batch["trust"], batch["guess"], MEMBRANE * (mask * 0 + 1)
@@ -133,7 +136,7 @@ def with_earlier_output(
 
 
 class TGFTask(Task):
-    """Single targets with aligned references; scores stand beside those of the guess."""
+    """TGF-Net in training: single targets with aligned references. The log compares its scores with the guess's."""
 
     rival = "the guess"
     features: FeatureNet | None = None
@@ -158,7 +161,7 @@ class TGFTask(Task):
         return TargetPool(source, folder, 12, seed, replace(self.preset.spec, targets=4, crops=1))
 
     def choose(self, rng: np.random.Generator, step: int) -> tuple[int, bool]:
-        """The number of groups, and whether the guess is an output of the network."""
+        """The number of groups, and whether the guess holds an output of the network."""
         few, many = self.preset.groups
         groups = int(rng.integers(few, many + 1))
         earlier = self.preset.earlier

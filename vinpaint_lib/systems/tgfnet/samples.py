@@ -1,8 +1,8 @@
-"""Training samples: one target, its hole, its aligned references, cut to a crop around the hole.
+"""Training samples of TGF-Net: one target, its hole and its aligned references, cut to a crop around the hole.
 
-A *block* is one masked clip, from which several targets and crops are taken, so that the motion between its
-frames is measured once (`training/pools.py` makes and keeps them). The alignment is the code that inference runs, on
-frames whose holes are blanked: nothing of the truth behind a hole reaches the references.
+A *block* is one masked clip. Several targets and crops are taken from it, so that the motion between its frames is
+measured only once; `training/pools.py` makes and keeps the blocks. The code of inference aligns the references, on
+frames with blanked holes: nothing of the truth behind a hole reaches them.
 """
 
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
 def references_of(
     search: chains.Search, links: Links, views: chains.Views, rng: np.random.Generator, spec: TargetSpec
 ) -> Groups:
-    """References by the walks of the spec; for "none", random frames as they are (CPNet's five), not aligned."""
+    """References that the walks of the spec align; for "none" random frames without alignment (CPNet takes five)."""
     if "none" not in spec.walks:
         return gather_groups(search, links, views, ways=chains.walks(spec.walks), reach=spec.reach)[0]
     window, cut = search.window, search.box.slices
@@ -110,7 +110,7 @@ def draw_holes(
 
 
 def draw_boxes(hole: Float[Tensor, "h w"], rng: np.random.Generator, spec: TargetSpec) -> Iterator[Box]:
-    """Crops whose centre is a random pixel of the hole, moved inside of the frame."""
+    """Crops around random pixels of the hole; a crop that crosses the frame's border is moved inside."""
     height, width = hole.shape
     rows, columns = np.nonzero(hole.numpy())
     for pick in rng.integers(len(rows), size=spec.crops):
@@ -133,7 +133,8 @@ class TargetPool(BlockPool):
     ) -> dict[str, Float[Tensor, "b *_"]]:
         """`size` random samples with `groups` random groups each, mirrored and with colour gains drawn from `rng`.
 
-        Only the first `blocks` blocks are drawn from (all by default), so that training can begin before all exist.
+        The samples come from the first `blocks` blocks (by default from all), so that training can begin before all
+        blocks exist.
 
         Keys: truth (b 3 h w), mask (b 1 h w), aligned (b n 3 h w), trust (b n 1 h w), guess (b 3 h w), and unseen
         (b 1 h w), the part of the hole that no reference shows; all in [0, 1].
@@ -154,14 +155,15 @@ class TargetPool(BlockPool):
         return {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
 
     def whole(self, number: int) -> dict[str, Float[Tensor, "b *_"]]:
-        """All samples of one block with all groups, as they are; the same keys."""
+        """All samples of one block with all groups, unchanged; keys as in `batch`."""
         arrays = self.block(number)
         samples = [as_tensors({name: arrays[name][i] for name in FIELDS}) for i in range(len(arrays["truth"]))]
         return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Float[Tensor, "*_"]]:
-    """One stored sample in [0, 1], with the guess (3 h w) that its references leave (`gather.guess`)."""
+    """One stored sample in [0, 1], with the guess (3 h w) that follows from its references (`groups.guess`), and with
+    the part of the hole that no reference shows (1 h w)."""
     sample = {name: torch.from_numpy(np.array(array)) / 255 for name, array in arrays.items()}
     sample["aligned"] = sample["aligned"] * (sample["trust"] > 0)
     aligned = Groups(sample["aligned"], sample["trust"], torch.zeros_like(sample["trust"]), ())

@@ -1,4 +1,4 @@
-"""VINet (Kim, Woo, Lee, Kweon; CVPR 2019). Read: model, network, towers, gated, feature_flow, recipe."""
+"""VINet (Kim, Woo, Lee, Kweon; CVPR 2019). Read in this order: model, network, towers, gated, feature_flow, recipe."""
 
 from vinpaint_lib.systems.entry import System
 from vinpaint_lib.systems.vinet.model import VINet
@@ -12,7 +12,7 @@ SYSTEM = System(
     configs=CONFIGS,
     presets=PRESETS,
     task=VINetTask,
-    # What is carried from frame to frame.
+    # Other rules for what is carried from frame to frame.
     variants={
         "vinet-as-released": {"as_released": True},
         "vinet-no-recurrence": {"recurrence": False},

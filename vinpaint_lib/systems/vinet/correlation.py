@@ -1,13 +1,13 @@
 """Correlation of two feature maps over all displacements of a small window, in plain torch.
 
-VINet's flow estimators rest on it (81 channels for radius 4). The released network calls a compiled operator; this is
-the same function: a mean over channels, zeros outside of the map, no normalisation.
+VINet's flow estimators rest on it (81 channels for radius 4). The released network calls a compiled operator; this file
+computes the same function: a mean over channels, zeros outside of the map, no normalisation.
 
-Work      tiles of 8 x 8 positions are multiplied, as one matrix product, with the 16 x 16 positions that their
-          windows cover; the 81 of 256 products that are wanted are then picked. That is three times the products of
-          a loop over displacements, but matrix products are faster than sums over channels by more than that.
-Memory    256 products a position instead of 81, in chunks of tiles, so that they stay few; and the windows of the
-          second map, which overlap: four times as many numbers as it has.
+Work      A tile of 8 x 8 positions is multiplied, as one matrix product, with the 16 x 16 positions that its windows
+          cover. Then 81 of the 256 products of each position are picked. A loop over displacements needs only a third
+          of the products, but a matrix product is more than three times as fast as sums over channels.
+Memory    256 products for each position instead of 81; tiles are taken in chunks, so that the products stay few. The
+          windows of the second map overlap and hold four times as many numbers as the map.
 """
 
 import torch
@@ -25,8 +25,8 @@ def correlate(
 ) -> Float[Tensor, "b d h w"]:
     """out[dy, dx](x) = mean over channels of first(x) * second(x + d), d from -radius to radius, dy outer, dx inner.
 
-    (2 radius + 1)^2 channels, float32 also where autocast is on; `second` is 0 outside of itself. `chunk`, tiles at
-    a time, bounds the memory of the products, not the result.
+    The result has (2 radius + 1)^2 channels and is float32, also under autocast; `second` counts as 0 outside of its
+    border. `chunk`, the number of tiles at a time, bounds the memory of the products and does not change the result.
     """
     height, width = first.shape[-2:]
     below, right = -height % TILE, -width % TILE
@@ -45,7 +45,7 @@ def correlate(
 
 
 def picked(products: Float[Tensor, "n 64 k"], radius: int) -> Float[Tensor, "n 8 8 d"]:
-    """Of the products of a tile's positions (p, q) with all of its window, those at (p + dy, q + dx)."""
+    """The products at (p + dy, q + dx), out of all products of a tile's positions (p, q) with the tile's window."""
     side, reach = TILE + 2 * radius, 2 * radius + 1
     # Position (p, q) starts at p * side + q in the window, so one step in the tile is one in the window as well.
     row, column = TILE * side * side + side, side * side + 1

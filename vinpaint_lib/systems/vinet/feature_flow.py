@@ -1,6 +1,6 @@
-"""Feature flow: how the features of one frame lie on those of another, scale by scale, and the warp along it.
+"""Feature flow (VINet sec. 3.2.1): where the features of one frame lie in another frame, and the warp along the flow.
 
-VINet sec. 3.2.1. Flow in pixels of its own scale, channel 0 = x, from the reference to the source.
+A flow is in pixels of its scale, channel 0 = x, and leads from the reference to the source.
 Correlations and warps are float32; autocast rounds the convolutions, and so the flows that they give, to bf16.
 Modules are named as in the released weights.
 """
@@ -26,7 +26,7 @@ def layer(before: int, after: int, dilation: int = 1) -> nn.Sequential:
 
 
 class Context(nn.Module):
-    """Seven convolutions that look far around and correct a first estimate; the last one is rectified too [code]."""
+    """Seven convolutions of large receptive field correct a first estimate; the last has a LeakyReLU too [code]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -62,16 +62,16 @@ class Estimator(nn.Module):
         return (first + self.convs_fine(torch.cat([x, first], dim=1))).float()
 
     def start_still(self) -> None:
-        """Last layers zero: no motion, until training finds some."""
+        """Set the last layers to zero: the flow is no motion until training changes it."""
         nn.init.zeros_(self.conv1.weight)
         if self.convs_fine is not None:
             nn.init.zeros_(self.convs_fine.last.weight)
 
 
 class FlowNet(nn.Module):
-    """Correlation and estimator of one scale. `refines`: it gets a coarse flow and gives what must be added to it.
+    """Correlation and estimator of one scale. With `refines` it gets a coarse flow and gives the correction of it.
 
-    `cosine`: features of equal length are correlated, which is the correlation of directions.
+    With `cosine` features are first brought to equal length, so that the correlation compares directions.
     """
 
     def __init__(self, channels: int, width: int, radius: int, *, refines: bool, cosine: bool, context: bool) -> None:
@@ -85,7 +85,7 @@ class FlowNet(nn.Module):
         source: Float[Tensor, "n c h w"],
         coarse: Float[Tensor, "n 2 h w"] | None = None,
     ) -> Float[Tensor, "n 2 h w"]:
-        """Flow from `reference` to `source`; `source` is already warped by `coarse` where that is given."""
+        """Flow from `reference` to `source`; where `coarse` is given, `source` is already warped by it."""
         a, b = reference.float(), source.float()
         if self.cosine:
             # Divided by the root of the mean square, so that the mean over channels is a cosine.
@@ -95,7 +95,7 @@ class FlowNet(nn.Module):
 
 
 class MaskNet(nn.Module):
-    """Composition mask m in (0, 1) from how far reference and aggregated features are apart; 1 takes the latter."""
+    """Composition mask m in (0, 1), from the distance of reference and aggregated features; 0 keeps the reference."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -115,12 +115,12 @@ class MaskNet(nn.Module):
 
 
 def doubled(flow: Float[Tensor, "n 2 h w"], times: int = 2) -> Float[Tensor, "n 2 h2 w2"]:
-    """The flow of a finer scale: `times` as many pixels, each moving `times` as many."""
+    """The flow at a finer scale: `times` as many pixels a side, and each vector `times` as long."""
     return times * functional.interpolate(flow, scale_factor=times, mode="bilinear", align_corners=False)
 
 
 def clamped(image: Float[Tensor, "n c h w"], flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n c h w"]:
-    """Backward warp that repeats the border's pixels beyond it, as the released operator for full-size pictures."""
+    """Backward warp that repeats the border's pixels beyond it, as the released operator does at full size."""
     height, width = image.shape[-2:]
     last = rearrange(torch.tensor([width - 1.0, height - 1.0], device=flow.device), "xy -> xy 1 1")
     at = (flow.float() + warp.pixel_grid(height, width, flow.device)).clamp(min=0)

@@ -1,6 +1,6 @@
-"""Figures of VINet: feature flow scale by scale, correlation windows, composition masks, what reaches a frame.
+"""Figures of VINet: feature flow scale by scale, correlation windows, composition masks, frames that a change reaches.
 
-Made and shown as in `viz.py`. Flow is in pixels of the frame (multiply that of 1/8 by 8), channel 0 = x.
+`figures/page.py` makes and shows them. Flow is in pixels of the frame (multiply a flow at 1/8 by 8), channel 0 = x.
 """
 
 import math
@@ -54,14 +54,14 @@ def flows_figure(
 ) -> Figure:
     """The figure behind `flows`: fields of any scale at the size of `hole`, whose outline is drawn.
 
-    Colour as in `coloured`; arrows stand every so many pixels, and one of `top` pixels or more is as long as their
-    distance. None leaves a place free.
+    Colours are as in `coloured`. Arrows stand `every` pixels apart; an arrow for `top` pixels or more is as long as
+    that distance. None leaves a place free.
     """
     size = (hole.shape[-2], hole.shape[-1])
     fields = [[None if flow is None else enlarged(flow, size) for flow in row] for row in rows.values()]
     pictures = [[None if flow is None else clips.outlined(coloured(flow, top), hole) for flow in row] for row in fields]
     figure = page.grid(pictures, list(rows), columns)
-    figure.set_size_inches(*(0.75 * figure.get_size_inches()))  # such fields are smooth
+    figure.set_size_inches(*(0.75 * figure.get_size_inches()))  # smooth fields need fewer pixels
     ys, xs = (torch.arange(every // 2, side, every) for side in size)
     for axis, flow in zip(figure.axes, [flow for row in fields for flow in row], strict=False):
         if flow is None:
@@ -120,7 +120,7 @@ def windows_figure(
     truth: Mapping[str, tuple[float | int, float | int]],
 ) -> Figure:
     """Left the picture with its `places` (letter -> row, column); right, for each kind of feature (a row) and each
-    place, the correlations of its window: dark is low, light is high, and a cross is the true displacement (dx, dy)."""
+    place, the correlations of its window. Dark is low, light is high; a cross marks the true displacement (dx, dy)."""
     figure = page.blank(page.WIDTH, 1.55 * len(costs) + 0.1)
     parts: Any = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.6))
     left, right = parts[0]
@@ -149,14 +149,15 @@ def windows_figure(
 
 
 def touched(rows: Mapping[str, Sequence[float | int]], changed: int, alt: str, *, floor: float = 1e-6) -> None:
-    """How much each frame's result moves when frame `changed` does (see `touched_figure`)."""
+    """How much each frame's result changes when frame `changed` is changed (see `touched_figure`)."""
     page.show(touched_figure(rows, changed, floor), alt)
 
 
 def touched_figure(rows: Mapping[str, Sequence[float | int]], changed: int, floor: float = 1e-6) -> Figure:
-    """A row of squares for each network, one for each frame: the larger, the more its result moved (logarithm).
+    """A row of squares for each network, one for each frame: the larger the square, the more its result changed.
 
-    What moved by less than `floor` gets a dot. A vertical line stands at the frame that was changed.
+    Sizes are logarithmic. A frame whose result changed by less than `floor` gets a dot. A vertical line stands at frame
+    `changed`.
     """
     figure = page.blank(page.WIDTH, 0.34 * len(rows) + 0.65)
     axis = figure.subplots()

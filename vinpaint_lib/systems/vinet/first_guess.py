@@ -1,7 +1,7 @@
-"""What a hole holds before a network is asked: a smooth picture from its rim, and what other frames show there; and how
-the camera moved between them.
+"""The first guess of our small VINet, which is not in the paper: other frames' pixels in the hole, and camera motion.
 
-Pictures are in [-1, 1], 0 where nothing is known; known is 1 where something is. Differentiable, float32.
+Pictures are in [-1, 1] and 0 where nothing is known; `known` is 1 where a pixel is known. All results are float32.
+`seen_elsewhere` is differentiable. `holes/smooth.py` has the smooth picture that continues the hole from its rim.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def seen_elsewhere(
     flows: Float[Tensor, "b n 2 h w"],
     weights: Float[Tensor, "n"],
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Mean of other frames' known pixels under full-size flows to them, and how much of each is known, at most 1.
+    """Mean of other frames' known pixels under full-size flows to them, and how much of each pixel is known, at most 1.
 
-    `weights` say how much a frame counts. Where no frame shows anything, the mean is 0.
+    `weights` say how much each frame counts. Where no frame shows anything, the mean is 0.
     """
     count = pictures.shape[1]
     both = torch.cat([pictures * known, known], dim=2)
@@ -40,10 +40,10 @@ def seen_elsewhere(
 def camera_flows(
     target: Float[Tensor, "b 4 h w"], others: Sequence[Float[Tensor, "b 4 h w"]], shrink: int
 ) -> Float[Tensor, "b n 2 h2 w2"]:
-    """Flow from `target` to each of `others` at 1/`shrink`, pixels of that size, as one affine map each.
+    """Flow from `target` to each of `others`, each from one affine map, at 1/`shrink` and in pixels of that scale.
 
-    Pictures have a fourth channel: known. Maps are fitted at half of the size, robustly (`robust_affine`), to what both
-    frames show; where they show nothing in common there is no motion.
+    The fourth channel of a picture is `known`. Each map is fitted robustly (`robust_affine`), at half of the size, to
+    the parts that both frames show. Frames that show nothing in common get no motion.
     """
     (own, hole), *rest = (halved(x[:, :3], x[:, 3:]) for x in (target, *others))
     with torch.autocast(target.device.type, enabled=False):
@@ -58,6 +58,6 @@ def camera_flows(
 def halved(
     shown: Float[Tensor, "b 3 h w"], known: Float[Tensor, "b 1 h w"]
 ) -> tuple[Float[Tensor, "b 3 h2 w2"], Float[Tensor, "b 1 h2 w2"]]:
-    """A picture in [-1, 1] at half its size, in [0, 1], and its hole, which any hole pixel makes; black there."""
+    """A picture in [-1, 1] at half its size, in [0, 1] and black in its hole; and that hole (any hole pixel counts)."""
     hole = functional.max_pool2d(1 - known, 2)
     return (functional.avg_pool2d(shown, 2) / 2 + 0.5).clamp(0, 1) * (1 - hole), hole

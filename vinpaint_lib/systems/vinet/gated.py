@@ -1,4 +1,4 @@
-"""Gated convolutions: one half of a convolution's channels paints, the other half says where that counts.
+"""Gated convolutions: one half of a convolution's channels paints, the other half says where the painting counts.
 
 VINet's layers, named as in its released weights. `conv` has 2 C channels, phi and gate; out = sigmoid(gate) a(phi).
 """
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class PlanarConv3d(nn.Conv3d):
-    """A (1, k, k) convolution, stored in three dimensions as it was released, computed on single pictures in two."""
+    """A (1, k, k) convolution. Its weights are 3D, as released; it runs on single pictures as a 2D convolution."""
 
     def __init__(self, before: int, after: int, dilation: int = 1) -> None:
         pads = (0, dilation, dilation)
@@ -44,7 +44,7 @@ class GatedConv(nn.Module):
 
 
 class GatedUpConv(nn.Module):
-    """To twice the size, linearly, then a gated (1, 3, 3) convolution with LeakyReLU."""
+    """Bilinear to twice the size, then a gated (1, 3, 3) convolution with LeakyReLU."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -55,14 +55,14 @@ class GatedUpConv(nn.Module):
 
 
 class GatedStack(nn.Module):
-    """A gated (T, 3, 3) convolution that leaves one map of T."""
+    """A gated (T, 3, 3) convolution that makes one map of T maps."""
 
     def __init__(self, channels: int, length: int) -> None:
         super().__init__()
         self.conv = nn.Conv3d(channels, 2 * channels, (length, 3, 3), padding=(0, 1, 1), bias=False)
 
     def forward(self, maps: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b c h w"]:
-        # One step in time: the same as a 2D convolution over frames and channels, which is faster.
+        # The kernel makes one step in time. A 2D convolution over frames and channels gives the same and is faster.
         weight = rearrange(self.conv.weight, "d c t kh kw -> d (t c) kh kw")
         return gated(functional.conv2d(rearrange(maps, "b t c h w -> b (t c) h w"), weight, padding=1))
 
@@ -88,7 +88,7 @@ class ConvLSTM(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c h w"], memory: tuple[Tensor, Tensor] | None
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
-        """The new (hidden, cell), float32; `memory` is what this gave for the frame before, None for zeros.
+        """The new (hidden, cell), float32; `memory` is the result for the frame before, None means zeros.
 
         Gates in the order in, forget, out, new: cell = f c + i g, hidden = o tanh(cell). As i, f and g are bounded,
         and f < 1, the cell cannot grow without bound on long clips unless f saturates; hidden stays within +-1.

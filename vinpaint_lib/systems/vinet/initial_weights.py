@@ -1,4 +1,4 @@
-"""The weights that VINet's generator begins with."""
+"""The weights that the training of VINet's generator begins with: as released, or ours for a short training."""
 
 import torch
 from torch import nn
@@ -38,15 +38,15 @@ def initialise(net: nn.Module, config: Config) -> None:
                 part.flow_estimator.start_still()
             elif isinstance(part, MaskNet):
                 nn.init.zeros_(part.last.weight)
-        # Grey, or the first guess as it is, and not noise.
+        # The picture starts as grey, or as the first guess itself, not as noise.
         net.get_parameter("decoder.dc6.weight").mul_(0.01 if config.aligned else 0.1)
-        # What the memory holds stays there for some frames.
+        # The forget gate starts open, so that the memory keeps its content for some frames.
         keep = config.widths[-1]
         net.get_parameter("convlstm.Gates.bias")[keep : 2 * keep] = 1.0
 
 
 def start_gated(part: nn.Module) -> None:
-    """A sigmoid near 0 halves what it lets through: painting weights are twice as large, gates start half open."""
+    """Gates start half open and so halve the signal; therefore painting weights are twice as large."""
     (weight,) = list(part.parameters())
     phi, gate = weight.chunk(2, dim=0)
     nn.init.kaiming_normal_(phi, mode="fan_in")

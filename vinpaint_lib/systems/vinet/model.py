@@ -1,7 +1,7 @@
 """VINet (Kim, Woo, Lee, Kweon; CVPR 2019): frame after frame, from four neighbours, the last output, and a memory.
 
-`vinet_net` holds the generator. This file walks it over a clip: t-6, t-3, t+3, t+6 for frame t, indices reflected at
-the ends.
+`network.py` holds the generator. This file walks it over a clip: frame t is filled from t-6, t-3, t+3, t+6, and indices
+are reflected at the ends.
 """
 
 from collections.abc import Iterator
@@ -57,17 +57,17 @@ class VINet(Inpainter):
         self.multiple = config.multiple
 
     def plan(self, length: int) -> Iterator[Step]:
-        """One target a step. References are the other frames of its window, and the clip's last frame where it is
-        within six: that is how `slots` knows where to reflect."""
+        """One target for each step. References are the other frames of its window, and the clip's last frame if that is
+        within six frames: from the last frame `slots` knows where to reflect."""
         for t in range(length):
             asked = {*vinet_window(t, length), min(t + REACH, length - 1)}
             yield Step((t,), tuple(sorted(asked - {t})))
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
-        """Fill one target. `state` holds sources' features that are asked for again, the last output, the memory.
+        """Fill one target. `state` holds features of sources for the next steps, the last output, and the memory.
 
         Maps, from fine to coarse: compositions (m at 1, 1/2, 1/4, 1/8, each 1 h w), flows (at 1/2, 1/4, 1/8, each
-        5 2 h w: to t-6, t-3, t+3, t+6 and the previous output), raw (3 h w, before eq. 6), and behind the first frame
+        5 2 h w: to t-6, t-3, t+3, t+6 and the previous output), raw (3 h w, before eq. 6), and from the second frame on
         flow (2 h w, to the previous output).
         """
         (target,) = step.targets
@@ -99,14 +99,14 @@ class VINet(Inpainter):
         return cache[index]
 
     def colours(self, picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
-        """From the order of the colours outside of the network to that inside, and back."""
+        """The picture with its colours in the network's order; the same call brings a result back."""
         return picture.flip(1) if self.config.bgr else picture
 
 
 def slots(target: int, indices: tuple[int, ...]) -> tuple[int, ...]:
     """The five frames of `target`'s window in their order, from the frames of its step (`VINet.plan`).
 
-    Where the newest of them is less than six frames ahead, it is the clip's last one.
+    If the newest frame of the step is less than six frames ahead, it is the last frame of the clip.
     """
     return vinet_window(target, max(indices) + 1)
 

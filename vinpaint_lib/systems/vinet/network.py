@@ -1,7 +1,7 @@
 """The generator of VINet (CVPR 2019): six encoder towers, feature flow at four scales, memory, decoder.
 
 Every frame is filled from itself (reference), four sources and the previous output (eq. 2). Modules and weights are
-named as released: 14,115,364 parameters in 166 tensors. Operators are torch's own.
+named as released: 14,115,364 parameters in 166 tensors. All operators are torch's.
 Scales are listed from fine to coarse, 1, 1/2, 1/4, 1/8; the released names count pixels of a frame of 256 (`_256` is
 scale 1, `_128` 1/2, `_64` 1/4, no number 1/8). Pictures are in [-1, 1] inside, 0 in holes.
 """
@@ -26,7 +26,7 @@ from vinpaint_lib.systems.vinet.towers import CONFIGS, Bottleneck, Config, Maps,
 REACH = 6  # frames to the farthest source
 SOURCES = 4
 SHIFTS = {4: (-6, -3, 3, 6), 1: (-3, -3, -3, -3)}  # frames from the target to its sources
-NEARNESS = (0.5, 1.0, 1.0, 0.5)  # how much their pixels count in a first guess
+NEARNESS = (0.5, 1.0, 1.0, 0.5)  # how much the pixels of each source count in a first guess
 NAMES = ("_256", "_128", "_64", "")
 
 __all__ = ["CONFIGS", "REACH", "SHIFTS", "BlendedFrame", "Config", "Unrolled", "VINetGenerator"]
@@ -38,11 +38,11 @@ class BlendedFrame(NamedTuple):
     """One frame, filled. Frames in [-1, 1], not composited.
 
     output  Y^_t, after the previous output was blended in (eq. 6)
-    raw     Y^'_t, before
-    flow    full size, from this frame to the previous one; None where there was none
+    raw     Y^'_t, the picture before that blend
+    flow    full size, from this frame to the previous frame; None where there was no previous output
     flows   at 1/2, 1/4, 1/8: to the four sources and the previous output, in pixels of that scale
-    masks   composition masks m at 1, 1/2, 1/4, 1/8; that of scale 1 is zero where there was no previous output
-    memory  what the next frame gets
+    masks   composition masks m at 1, 1/2, 1/4, 1/8; the mask of scale 1 is zero where there was no previous output
+    memory  the memory for the next frame
     """
 
     output: Float[Tensor, "b 3 h w"]
@@ -56,7 +56,8 @@ class BlendedFrame(NamedTuple):
 class Unrolled(NamedTuple):
     """Consecutive targets of a sample, one after the other. Frames in [0, 1], not composited.
 
-    flow holds targets 1 .. k-1, each to the one before; compositions are from fine to coarse, flows at 1/2, 1/4, 1/8.
+    flow leads from each of the targets 1 .. k-1 to the target before it. compositions are from fine to coarse; flows
+    are at 1/2, 1/4, 1/8.
     """
 
     frames: Float[Tensor, "b k 3 h w"]
@@ -67,7 +68,7 @@ class Unrolled(NamedTuple):
 
 
 class VINetGenerator(nn.Module):
-    """One frame from itself, four sources and the previous output; `forward` unrolls that over a sample."""
+    """Fills one frame from itself, four sources and the previous output (`paint`); `forward` unrolls over a sample."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -94,9 +95,9 @@ class VINetGenerator(nn.Module):
     ) -> Unrolled:
         """Frames in [0, 1] (holes are blanked here) and masks in; `targets`, consecutive places in the sample, out.
 
-        The sample holds six frames before the first target and six behind the last. `sources` 1: all four are the
-        frame three before. No gradient goes through the picture that is fed back; it does through the memory.
-        Raises UserError unless height and width divide by 8.
+        The sample holds six frames before the first target and six behind the last. With `sources` 1 all four sources
+        are the frame three before the target. Gradients go through the memory, but not through the picture that is fed
+        back. Raises UserError unless height and width divide by 8, and for targets too near to an end of the sample.
         """
         batch, count = frames.shape[:2]
         if not targets or min(targets) < REACH or max(targets) >= count - REACH:
@@ -128,8 +129,8 @@ class VINetGenerator(nn.Module):
         return self.encoder2(self.with_planes(shown, masks))
 
     def as_source(self, shown: Float[Tensor, "n 3 h w"], masks: Float[Tensor, "n 1 h w"]) -> Maps:
-        """What `paint` needs of a source: its features at 1/2, 1/4, 1/8, and in place of those at 1 its known pixels
-        and where they are."""
+        """A source as `paint` needs it: its features at 1/2, 1/4, 1/8; in place of features at 1, its known pixels and
+        the map of where they are."""
         return torch.cat([shown, 1 - masks], dim=1), *self.encode_source(shown, masks)[1:]
 
     def paint(
@@ -141,11 +142,11 @@ class VINetGenerator(nn.Module):
         memory: Memory | None,
         previous_mask: Float[Tensor, "b 1 h w"] | None = None,
     ) -> BlendedFrame:
-        """Fill one frame. `sources`: what `as_source` gave for t-6, t-3, t+3, t+6.
+        """Fill one frame. `sources` are the results of `as_source` for t-6, t-3, t+3, t+6.
 
-        `previous` is what `fed_back` made of the last output, `memory` what the last frame left; both None for a
-        first frame, whose previous picture is the frame itself with its hole. `previous_mask`, the last frame's, is
-        asked for where `Config.double`.
+        `previous` is the result of `fed_back` for the last frame, `memory` the memory after it. Both are None for a
+        first frame; then the frame itself, with its hole, stands for the previous picture. `previous_mask` is the mask
+        of the last frame; only a network with `Config.double` needs it.
         """
         config = self.config
         if not config.recurrence:
@@ -189,9 +190,9 @@ class VINetGenerator(nn.Module):
         coarse: Float[Tensor, "b 5 2 _ _"] | None,
         first: Float[Tensor, "b 5 2 _ _"] | None,
     ) -> tuple[Float[Tensor, "b 5 c h w"], Float[Tensor, "b 5 2 h w"]]:
-        """All five towers' features of one scale, warped onto the reference, and the flows along which they were.
+        """The features of all five towers at one scale, warped onto the reference, and the flows of that warp.
 
-        `coarse` is the flow of the scale before, to be refined; without one the flow begins with `first`, if given.
+        `coarse` is the flow of the coarser scale, to be refined. Without it the flow begins with `first`, if given.
         """
         towers = maps.shape[1]
         net = self.get_submodule(f"flownet{name}")
@@ -215,7 +216,7 @@ class VINetGenerator(nn.Module):
         sources: Sequence[Maps],
         previous: Float[Tensor, "b 3 h w"] | None,
     ) -> Float[Tensor, "b 5 2 _ _"]:
-        """Flows at 1/8 of one affine map for each source and the previous output; no motion to a missing one."""
+        """Flows at 1/8 to each source and the previous output, each from one affine map; none to a missing output."""
         pictures = [source[0] for source in sources]
         if previous is not None:
             pictures.append(torch.cat([previous, torch.ones_like(mask)], dim=1))
@@ -229,13 +230,13 @@ class VINetGenerator(nn.Module):
         sources: Sequence[Maps],
         half: Float[Tensor, "b 5 2 _ _"],
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
-        """The frame continued into its hole; the sources' pixels along the flow of 1/2; how much of those is known."""
+        """The frame continued into its hole; the sources' pixels along the flow of 1/2; how much of each is known."""
         pictures = torch.stack([source[0] for source in sources], dim=1)
         flow = doubled(rearrange(half[:, :-1], "b n xy h w -> (b n) xy h w"))
         flow = rearrange(flow, "(b n) xy h w -> b n xy h w", n=SOURCES)
         weights = torch.tensor(NEARNESS, device=shown.device)
         aligned, seen = first_guess.seen_elsewhere(pictures[:, :, :3], pictures[:, :, 3:], flow, weights)
-        # Known pixels are given: nothing aligned stands in for them.
+        # Known pixels of the frame are given, so no aligned pixel replaces them.
         return push_pull(shown, 1 - mask), aligned, seen * mask
 
     def blended(
@@ -260,14 +261,14 @@ class VINetGenerator(nn.Module):
     def fed_back(
         self, output: Float[Tensor, "b 3 h w"], shown: Float[Tensor, "b 3 h w"], mask: Float[Tensor, "b 1 h w"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """What the next frame sees of this one (`Config.previous`): in [-1, 1], unless `as_released`."""
+        """This frame as the next frame sees it (`Config.previous`): in [-1, 1], unless `as_released`."""
         if self.config.as_released:
             return output
         bounded = output.clamp(-1, 1)
         return bounded if self.config.previous == "output" else mask * bounded + (1 - mask) * shown
 
     def with_planes(self, shown: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n c h w"]:
-        """A picture, the plane of ones where the network has one, and the mask. UserError for sides that do not fit."""
+        """A picture, the plane of ones if the network has it, and the mask. UserError for sides that do not divide."""
         height, width = shown.shape[-2:]
         multiple = self.config.multiple
         if height % multiple or width % multiple or not height or not width:

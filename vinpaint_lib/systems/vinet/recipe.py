@@ -1,13 +1,13 @@
-"""How VINet is trained: data, losses and schedule in stages, as data.
+"""How VINet is trained: presets with stages, the loss of a step (eqs 8-13), and the task for the training loop.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  about 90 minutes on two busy CPU cores; what the shipped weights were trained with
+           laptop  about 90 minutes on two busy CPU cores; the shipped weights were trained with it
            gpu     the paper's network and the released losses, smaller frames and fewer steps
-           paper   the released description's order: one source and one target, four sources, recurrence; what is not
-                   known of it is marked below
-A stage that is `released` has the terms of the released training code (`vinet_released.py`): all of `gpu` and `paper`
-are, none of `laptop`, and some of `tiny`. The others have ours.
-A sample is consecutive frames: six before the first target, the targets, six behind the last.
+           paper   stages in the released description's order: one source and one target, four sources, recurrence; a
+                   comment below marks what is not known
+A stage with `released` has the terms of the released training code (`released_losses.py`), all others have our terms.
+All stages of `gpu` and `paper` are released, none of `laptop`, and some of `tiny`.
+A sample holds consecutive frames: six before the first target, the targets, six behind the last target.
 """
 
 from dataclasses import dataclass, field
@@ -30,12 +30,12 @@ from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.schedule import Schedule, Stage
 from vinpaint_lib.training.task import Batch, Losses
 
-# Released training code, for its own terms: L_R = L_1 - SSIM, five times L_hole; w_ST = w_LT = 1, w_Flow = 10.
+# Weights of the released training code for its terms: L_R = L_1 - SSIM, 5 times L_hole; w_ST = w_LT = 1, w_Flow = 10.
 SINGLE_WEIGHTS = {"L_1": 1.0, "L_ssim": 1.0, "L_hole": 5.0}
 PAPER_WEIGHTS = SINGLE_WEIGHTS | {"L_F": 10.0, "L_st": 1.0, "L_lt": 1.0}
 # Our additions: L_psnr, the logarithm of the squared error in the hole; L_align, true frames under the feature flows;
-# L_flow, those flows against the estimated motion of true frames.
-# Flow errors are pixels, the others are shares of the range of pictures; ten times them would drown a short training.
+# L_flow, the feature flows against the estimated motion of true frames; L_raw, L_hole before the last blend.
+# Errors of flows are in pixels, others in shares of the pictures' range: w_Flow = 10 would drown a short training.
 OURS = {"L_psnr": 0.1, "L_align": 1.0, "L_flow": 0.1, "L_raw": 1.0}
 FIRST_WEIGHTS = {"L_1": 1.0, "L_ssim": 0.2, "L_hole": 1.0} | OURS
 FIDELITY_WEIGHTS = FIRST_WEIGHTS | {"L_F": 0.1, "L_st": 0.2, "L_lt": 0.2}
@@ -43,16 +43,16 @@ FIDELITY_WEIGHTS = FIRST_WEIGHTS | {"L_F": 0.1, "L_st": 0.2, "L_lt": 0.2}
 
 @dataclass(frozen=True)
 class VINetStage(Stage):
-    """A stage; `released`: with the terms of the authors' training code (`released_losses.py`), not with ours."""
+    """A stage; with `released` it has the terms of the authors' training code (`released_losses.py`), not ours."""
 
     released: bool = False
 
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """A schedule (`schedule.Schedule` has the rest), its stages in order, and
+    """The fields of `Schedule`, the stages in order, and
 
-    spec   samples: as many frames as the longest stage needs
+    spec   how samples are made; a sample has as many frames as the longest stage needs
     """
 
     steps: int = 4200
@@ -99,8 +99,8 @@ PRESETS = {
         checkpoint=1000,
     ),
     # Known: the order of the stages, four sources three frames apart, clips of 13 and of 16 frames, terms and their
-    # weights, 256 x 256. Pseudo-true flow is DIS's here, FlowNet2's there.
-    # Rate, batch and steps are not: STTN's number of steps, a third of them for each stage.
+    # weights, 256 x 256. The pseudo-true flow comes from DIS here, from FlowNet2 there.
+    # Not known: rate, batch and steps. Ours are about STTN's number of steps, a third of them for each stage.
     "paper": Preset(
         config="paper",
         steps=480000,
@@ -131,11 +131,11 @@ def compute_losses(
 
     Batch: truth b t 3 h w in [0, 1], mask b t 1 h w, flow (b n-1 2 h w) and first_flow (b n-2 2 h w) between targets.
 
-    A stage that is `released` has the terms of `vinet_released.released_terms`. All others have ours, of pictures in
-    [0, 1]: L_1 (eq. 8) over the frame, L_hole the same as a mean over the hole, L_ssim = 1 - SSIM (eq. 9 as a loss),
-    L_raw as L_hole before the previous output is blended in; L_F (eq. 11 and a third part: `temporal_losses.FlowTerms`
-    has it), L_st (eq. 12) and L_lt (eq. 13, from the third target on) are means over the targets that have a previous
-    one; L_psnr, L_align, L_flow are in neither the paper nor the released code.
+    A stage with `released` has the terms of `released_losses.released_terms`. All others have ours, of pictures in
+    [0, 1]: L_1 (eq. 8) over the frame; L_hole, the same as a mean over the hole; L_ssim = 1 - SSIM (eq. 9 as a loss);
+    L_raw, L_hole before the previous output is blended in. L_F (eq. 11 and a third part, `losses.temporal.FlowTerms`),
+    L_st (eq. 12) and L_lt (eq. 13, from the third target on) are means over the targets that have a previous target.
+    L_psnr, L_align and L_flow are in neither the paper nor the released code.
     """
     truth, mask = batch["truth"], batch["mask"]
     places = list(range(REACH, REACH + stage.targets))
@@ -207,7 +207,7 @@ def warped_truth(
     other: Float[Tensor, "n 3 h w"],
     flow: Float[Tensor, "n 2 h w"],
 ) -> Float[Tensor, ""]:
-    """Outputs against another true frame under the pseudo-true flow, where true frames agree with it."""
+    """Outputs against another true frame under the pseudo-true flow, weighed by how well true frames agree with it."""
     weight = temporal.occlusion_weight(truth, temporal.warp_back(other, flow))
     return temporal.warping_loss(output, other, flow, weight)
 
@@ -217,10 +217,10 @@ def alignment_loss(
 ) -> Float[Tensor, ""]:
     """L_align (ours): mean |Y_t - W^(Y_s)| of true frames shrunk to 1/2, 1/4 and 1/8 under the flows of that scale.
 
-    A fifth of the sum over the four sources and, behind the first target, the previous frame: a fifth also where only
-    the four sources count, with one target. Summed over scales. Beyond its border a frame goes on as its last pixels,
-    and the way beyond, as a share of the frame, is added: a loss without those positions would teach flows to leave the
-    frame. It teaches flows also inside of holes, where no features tell them.
+    The sum over the four sources and, from the second target on, the previous frame is divided by five, also where only
+    the four sources count (one target). Scales are added. Beyond its border a frame goes on as its last pixels, and the
+    way beyond, as a share of the frame, is added: a loss without such positions would teach flows to leave the frame.
+    The loss also teaches flows inside of holes, where features say nothing about motion.
     """
     shifts = (*SHIFTS[sources], -1)
     total = truth.new_zeros(())
@@ -231,7 +231,7 @@ def alignment_loss(
             b=len(truth),
         )
         for n, shift in enumerate(shifts):
-            # The first target's previous picture is itself.
+            # The first target has no previous frame; it is its own previous picture.
             chosen = [(k, t) for k, t in enumerate(places) if shift != -1 or k > 0]
             if not chosen:
                 continue
@@ -253,7 +253,7 @@ def source_flow_loss(
     """L_flow (ours): mean |W^_s - W| of the flows to the four sources, in pixels of each scale, summed over scales.
 
     The paper supervises the flow to the previous frame alone, at the finest scale (L_F); a short training does not find
-    the others by itself. Where the pseudo-true flow does not explain the true frames it does not count.
+    the other flows by itself. Pixels where the pseudo-true flow does not explain the true frames do not count.
     """
     pairs = [(t, t + shift) for t in places for shift in SHIFTS[sources]]
     now, other = (rearrange(truth[:, [pair[n] for pair in pairs]], "b n c h w -> (b n) c h w") for n in (0, 1))
@@ -270,7 +270,7 @@ def source_flow_loss(
 
 
 def beyond(flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, ""]:
-    """Mean way by which `flow` points out of the frame, as a share of the frame's sides."""
+    """Mean distance by which `flow` points out of the frame, as a share of the frame's sides."""
     height, width = flow.shape[-2:]
     at = flow + warp.pixel_grid(height, width, flow.device)
     size = rearrange(torch.tensor([width, height], device=flow.device), "xy -> xy 1 1")
@@ -283,11 +283,11 @@ class VINetTask(RecurrentTask):
     rules = {"consecutive": consecutive_frames}  # noqa: RUF012 - a constant
 
     def target_places(self, stage: Stage) -> tuple[int, ...]:
-        """They stand behind the frames that the first of them is filled from."""
+        """The targets stand behind the six frames before the first target."""
         return tuple(range(REACH, REACH + stage.targets))
 
     def source_pairs(self, stage: Stage) -> list[tuple[int, int]]:
-        """Each target with its sources, in order; none for the released terms, which do not ask for that motion."""
+        """Each target with its sources, in order; no pairs for the released terms, which do not need that motion."""
         assert isinstance(stage, VINetStage)
         if stage.released:
             return []

@@ -1,4 +1,4 @@
-"""VINet's weights as its authors released them."""
+"""Reads the weights of VINet that its authors released."""
 
 from pathlib import Path
 
@@ -8,10 +8,11 @@ from vinpaint_lib.systems.vinet.towers import Config
 
 
 def read_vinet(path: Path) -> VINet:
-    """VINet's generator (key `state_dict`), in the released behaviour; inside of it blue is the first colour.
+    """VINet's generator (key `state_dict`); it behaves as released, and inside of it blue is the first colour.
 
-    The files for frames of 256 and of 512 hold the same names and shapes, and the latter's network halves its frames:
-    one with 512 in its name, as in `save_agg_rec_512.pth`, is read as that. UserError for any other file.
+    The files for frames of 256 and of 512 hold the same names and shapes, but the network for 512 halves its frames. So
+    a file with 512 in its name, such as `save_agg_rec_512.pth`, is read as the network for 512. Raises UserError for
+    any other file.
     """
     tensors = read_tensors(path, "state_dict")
     model = VINet(Config(as_released=True, bgr=True, double="512" in path.name))

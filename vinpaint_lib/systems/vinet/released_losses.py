@@ -1,7 +1,7 @@
-"""VINet's losses as its released training code has them; `recipes/vinet.py` has ours (preset `laptop`).
+"""VINet's losses as its released training code has them; `recipe.py` has ours (preset `laptop`).
 
 Pictures are in [-1, 1] in every term. Norms are means over the whole frame, and a term is the sum over its targets, not
-their mean. Frames are warped at full size, and go on beyond their border as their last pixels.
+their mean. Frames are warped at full size; beyond its border a frame goes on as its last pixels.
 The released option to count the raw outputs too, before the blend, is left out: it is off in all released settings.
 """
 
@@ -20,22 +20,24 @@ from vinpaint_lib.systems.vinet.network import Unrolled
 def released_terms(
     made: Unrolled, truth: Float[Tensor, "b k 3 h w"], masks: Float[Tensor, "b k 1 h w"], batch: dict[str, Tensor]
 ) -> dict[str, Float[Tensor, ""]]:
-    """The terms for `k` targets in a row, unweighted; source of all of them: the released training code.
+    """The terms for `k` targets in a row, unweighted. All of them come from the released training code.
 
-    `truth` in [0, 1] and `masks` are of the targets. `batch` holds the pseudo-true flows in pixels: "flow" b k-1 2 h w
-    to the target before, from the second on; "first_flow" b k-2 2 h w to the first, from the third on.
+    `truth` in [0, 1] and `masks` are of the targets. `batch` holds the pseudo-true flows in pixels: "flow" b k-1 2 h w,
+    from each target but the first to the target before; "first_flow" b k-2 2 h w, from each target but the first two to
+    the first target.
 
     L_1     |Y^_t - Y_t|
     L_ssim  1 - SSIM; the code takes -SSIM, the same but for a constant
     L_hole  |M_t Y^_t - M_t Y_t|, over the whole frame: a small hole counts little
     L_F     from the second target on: c |W^ - W| + c |W^(Y_{t-1}) - Y_t| + c |Y^_t - W^(Y^_{t-1})|; c = 1 where W
-            explains the true frames (`temporal_losses.flow_confidence`), else 0. The last part teaches Y^_t alone:
-            neither the flow nor the output before gets a gradient of it
-    L_st    from the second target on: O |Y^_t - W(Y_{t-1})|, O as `temporal_losses.occlusion_weight` has it
+            explains the true frames (`losses.temporal.flow_confidence`), else 0. The last part teaches Y^_t alone:
+            neither the flow nor the output before gets a gradient from it
+    L_st    from the second target on: O |Y^_t - W(Y_{t-1})|, with O from `losses.temporal.occlusion_weight`
     L_lt    the same against the first true frame, from the third target on
 
-    L_F is the sum over targets, the plain reading; the code overwrites it in each round, so that there the last target
-    alone counts, probably by a slip. Terms without a target are left out, and L_F where the network estimates no flow.
+    L_F is the sum over targets here, which is the plain reading. The released code overwrites L_F for each target, so
+    that only the last target counts there, probably by a slip. A term without a target is left out, and so is L_F where
+    the network estimates no flow.
     """
     frames, known = 2 * made.frames.float() - 1, 2 * truth.float() - 1
     count = truth.shape[1]
@@ -103,8 +105,10 @@ def warping_term(
 
 
 def ssim(output: Float[Tensor, "n 3 h w"], truth: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-    """`temporal_losses.ssim` with windows around the border's pixels too, beyond which both pictures are 0, as the
-    package does that the code imports. The constants are those for pictures in [0, 1], and the code leaves them so.
+    """`losses.temporal.ssim` with windows around the border's pixels too; beyond the border both pictures are 0.
+
+    The package that the released code imports does the same. The constants are meant for pictures in [0, 1], and the
+    released code leaves them so.
     """
     side = temporal.SIDE // 2
     return temporal.ssim(*(functional.pad(x, (side, side, side, side)) for x in (output, truth)))

@@ -21,22 +21,24 @@ class Config:
     """Sizes and switches of the network. Defaults are the paper's.
 
     widths       channels at scales 1, 1/2, 1/4, 1/8, even numbers
-    flow_widths  channels of the flow estimators' narrowest layers, scale by scale; the others have 2, 3 and 4 times as
-                 many
-    radii        of the correlations, scale by scale
-    context      the flow estimators' context networks at all scales; off: at 1/8 alone
+    flow_widths  channels of the flow estimators' narrowest layers, scale by scale; other layers have 2, 3 and 4 times
+                 as many
+    radii        radii of the correlation windows, scale by scale
+    context      flow estimators have context networks at all scales; off: at 1/8 alone
     ones         a plane of ones as a further input, which the released weights need
     cosine       features are correlated by direction, not by length
-    aligned      the decoder's last layers see, and begin with, a first guess: the hole continued from its rim, and the
-                 sources' pixels under the feature flow; they choose between the two and correct them
+    aligned      the decoder's last layers get a first guess: the hole continued from its rim, and the sources' pixels
+                 under the feature flow. They choose between both and correct the choice
     camera       the flows at 1/8 begin with the motion of the camera, one affine map for each source, fitted to pixels
                  (`robust_affine`); off: with no motion
-    double       the released network for 512 x 512: the first layer halves, the decoder doubles once more
+    double       the released network for 512 x 512: the first layer halves the frame, the decoder doubles once more
     memory       the ConvLSTM's state goes from frame to frame (h_t of eq. 2); off: every frame begins with zeros
-    recurrence   the previous output is a source, and is blended into the result (eq. 6); off: as for a first frame
-    previous     what is fed back: "completed", the output in the hole and the given pixels elsewhere, or "output"
-    as_released  the released demo: no memory, previous "output" and not clamped, and the last composition mask is
-                 judged from features that were warped before their flow was refined
+    recurrence   the previous output is a source, and is blended into the result (eq. 6); off: each frame is filled like
+                 a first frame
+    previous     the picture that is fed back: "completed", the output in the hole and the given pixels elsewhere, or
+                 "output"
+    as_released  the released demo: no memory, previous "output" and not clamped; the last composition mask compares
+                 features that the unrefined flow has warped
     bgr          blue comes first inside of the network, as in the pictures that the released demo reads and writes
     start        "released", or "short" for short training: layers keep the size of signals in spite of their gates,
                  and every flow starts as no motion
@@ -71,7 +73,7 @@ class Config:
 
     @property
     def multiple(self) -> int:
-        """What the sides of a frame divide by."""
+        """The number by which the sides of a frame must divide."""
         return 16 if self.double else 8
 
 
@@ -144,7 +146,7 @@ class VINetDecoder(nn.Module):
         self.dc2_2 = GatedUpConv(c, b)
         self.dc3_1, self.dc3_2 = GatedConv(2 * b, b, planar=True), GatedConv(b, b, planar=True)
         self.dc4 = GatedUpConv(b, a)
-        # Smooth and aligned pictures and how much is aligned go in; a choice between the two comes out as well.
+        # With `aligned` seven channels more go in (`guess`), and a choice between both pictures comes out as well.
         self.dc5 = GatedConv(a + 7 * config.aligned, a // 2, planar=True)
         self.dc6 = PlanarConv3d(a // 2, 3 + config.aligned)
 
@@ -155,7 +157,10 @@ class VINetDecoder(nn.Module):
         half: Float[Tensor, "b e _ _"],
         guess: tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]] | None = None,
     ) -> Float[Tensor, "b 3 h w"]:
-        """Raw picture near [-1, 1], float32; nothing bounds it. `guess`: smooth, aligned, and where the latter is."""
+        """Raw picture near [-1, 1], float32; nothing bounds it.
+
+        `guess`: the smooth picture, the aligned picture, and how much of the aligned picture is known.
+        """
         x = self.dc2_1(torch.cat([self.dc1_1(self.dc1(self.dc0(x))), quarter], dim=1))
         x = self.dc2_2(self.dc2_bt3(self.dc2_bt2(self.dc2_bt1(x))))
         x = self.dc4(self.dc3_2(self.dc3_1(torch.cat([x, half], dim=1))))
