@@ -1,10 +1,11 @@
 """Affine maps as 2 x 3 matrices: compose, invert, change coordinates, and fit them to matches.
 
-Meaning  theta maps a position of the target to a position of the reference (a backward warp, as in warp.py).
-Frames   *corner* coordinates put -1 and +1 on the centres of the first and last pixel (align_corners=True):
-         the convention of warp.py, and of every theta that leaves a module.
-         *edge* coordinates put them on the outer edges of the picture (align_corners=False). A position in
-         them does not change when the picture is resized, so estimators work in them.
+Meaning  theta maps a position of the target to a position of the reference (a backward warp, as in
+         `motion/warp.py`).
+Corners  *Corner* coordinates put -1 and +1 on the centres of the first and last pixel (align_corners=True). This
+         is the convention of `motion/warp.py`, and of every theta that leaves a module.
+Edges    *Edge* coordinates put -1 and +1 on the outer edges of the picture (align_corners=False). Such a position
+         does not change when the picture is resized, so estimators work in edge coordinates.
 """
 
 import torch
@@ -27,14 +28,14 @@ def square(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 3 3"]:
 def compose(first: Float[Tensor, "b 2 3"], then: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
     """The map x -> then(first(x)).
 
-    Refinement uses it so: if the reference warped by `theta` still has to move by `delta`, that is
-    target(x) = reference(theta(delta(x))), the better map is compose(delta, theta).
+    A refinement uses it like this: if the reference warped by `theta` still has to move by `delta`, that is
+    target(x) = reference(theta(delta(x))), then the better map is compose(delta, theta).
     """
     return einsum(then, square(first), "b i j, b j k -> b i k")
 
 
 def invert(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
-    """The map back. Raises torch.linalg.LinAlgError when theta squeezes the plane to a line."""
+    """The inverse map. Raises torch.linalg.LinAlgError when theta squeezes the plane to a line."""
     return torch.linalg.inv(square(theta))[:, :2]
 
 
@@ -98,9 +99,9 @@ def fit_robust(
 ) -> Float[Tensor, "b 2 3"]:
     """The map on which most of the weight agrees: `fit` with Geman-McClure weights, once per scale.
 
-    `half_size` (h, w) turns coordinates into pixels; `scales` are in those pixels, wide to narrow. The rounds begin
-    with the best of five fits, to all matches and to those of each half of the picture: a large object, which is all on
-    one side, bends the fit to all so far that no round could undo it.
+    `half_size` (h, w) turns coordinates into pixels; `scales` are in these pixels, from wide to narrow. The rounds
+    begin with the best of five fits: one to all matches, and one to the matches of each half of the picture (left,
+    right, top, bottom). A large object on one side bends the fit to all matches so far that no round could undo it.
     """
     unit = start.new_tensor([half_size[1], half_size[0]])
 
@@ -121,7 +122,7 @@ def fit_robust(
 def resize(
     frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], size: tuple[int, int]
 ) -> tuple[Float[Tensor, "b 3 hh ww"], Float[Tensor, "b 1 hh ww"]]:
-    """Frames and masks at another size; a pixel that any hole touches is hole, and 0."""
+    """Frames and masks at another size; a pixel that a hole touches becomes hole, and the frame is 0 there."""
     both = torch.cat([frames * (1 - masks), 1 - masks], dim=1)
     both = functional.interpolate(both, size, mode="bilinear", antialias=True, align_corners=False)
     mask = (both[:, 3:] < 0.999).to(frames.dtype)
@@ -129,7 +130,7 @@ def resize(
 
 
 def check_shapes(target: Tensor, target_mask: Tensor, references: Tensor, reference_masks: Tensor) -> None:
-    """Raises ValueError, naming both shapes, where they disagree."""
+    """Raises ValueError, which names both shapes, if they disagree."""
     b, _, h, w = target.shape
     n = references.shape[1]
     for name, got, want in (

@@ -1,14 +1,15 @@
-"""Coarse alignment: one affine map per reference, learned (TGF-Net sec. E).
+"""Coarse alignment (TGF-Net sec. E): a network that estimates one affine map per reference, and the warp by such maps.
 
-Paper    TGF-Net says what the module is for and how it is trained (L_align), not what it is. Regressors on
-         concatenated features (CPNet) did not leave the identity here, so this one measures: masked cosine
-         correlation, as Align-and-Attend has it, gives every cell of the target a match and a confidence, and
-         a robust weighted least-squares fit turns the matches into the six parameters. A second look at twice
-         the resolution, on the warped reference, removes what is left.
-Start    exactly the identity: a gate of 0 multiplies the estimate (theta = I + gate (estimate - I)). Training
-         opens it; pretrained weights have it at 1.
-Holes    masked out of the input, so nothing under a hole can matter; cells of holes neither vote nor are found.
-Theta    maps target positions to reference positions in corner coordinates (affine.py, warp.by_affine).
+Paper    TGF-Net says what the module is for and how it is trained (L_align), but not how it is built. Regressors
+         on concatenated features, as in CPNet, did not leave the identity in our training. So this module measures:
+         masked cosine correlation, as in Align-and-Attend, gives every cell of the target a match and a confidence,
+         and a robust weighted least-squares fit turns the matches into the six parameters. A second look at twice
+         the resolution, on the warped reference, removes the error that is left.
+Start    Before training the result is exactly the identity: theta = I + gate (estimate - I), and the gate is 0.
+         Training opens the gate; in pretrained weights it is 1.
+Holes    Holes are masked out of the input, so nothing under a hole can matter. Cells of holes neither vote nor are
+         found.
+Theta    Theta maps target positions to reference positions in corner coordinates (`affine.py`, `warp.by_affine`).
 """
 
 from typing import NamedTuple
@@ -36,10 +37,10 @@ from vinpaint_lib.motion import warp
 
 
 class Warped(NamedTuple):
-    """References in the target's place.
+    """References that are warped onto the target.
 
-    `frames` are the warped references with their holes at 0; `visibility` in [0, 1] is the warped (1 - mask): below 1
-    where a hole or the frame's edge was mixed in, 0 outside; `theta` are the maps used.
+    `frames` are the warped references with 0 in their holes. `visibility` in [0, 1] is the warped (1 - mask): below 1
+    where a hole or the frame's edge was mixed in, 0 outside of the frame. `theta` are the maps of the warp.
     """
 
     frames: Float[Tensor, "b n 3 h w"]
@@ -50,7 +51,7 @@ class Warped(NamedTuple):
 def warp_references(
     references: Float[Tensor, "b n 3 h w"], masks: Float[Tensor, "b n 1 h w"], theta: Float[Tensor, "b n 2 3"]
 ) -> Warped:
-    """Warp references by theta (corner coordinates) and carry their visibility along."""
+    """Warp references and their visibility by theta (corner coordinates)."""
     visible = 1 - masks
     # One warp for both: the coordinates are the same.
     both = torch.cat([references * visible, visible], dim=2)
@@ -62,10 +63,10 @@ def warp_references(
 def mutually_visible(
     target_mask: Float[Tensor, "b 1 h w"], visibility: Float[Tensor, "b n 1 h w"]
 ) -> Float[Tensor, "b n 1 h w"]:
-    """Weights of L_align (0 or 1): (1 - M_t), as printed, times the references' own visibility.
+    """Weights of L_align (0 or 1): (1 - M_t), as TGF-Net prints it, times the visibility of the references.
 
-    Without the second factor, which CPNet has and the print lacks, holes of the references pull the estimate. Partly
-    visible pixels are mixed with 0 and count nothing.
+    CPNet has the second factor, but TGF-Net's formula lacks it. Without it, holes of the references pull the estimate.
+    Partly visible pixels are mixed with 0, so their weight is 0.
     """
     return rearrange(1 - target_mask, "b 1 h w -> b 1 1 h w") * (visibility > 0.999).to(visibility.dtype)
 
@@ -73,8 +74,8 @@ def mutually_visible(
 class LearnedAffine(nn.Module):
     """Affine map from target to each reference, by correlation and least squares.
 
-    `size` (height, width, multiples of 8) is the resolution it works at, whatever the frames have; `channels` are the
-    encoder's at 1/2, 1/4 and 1/8; `looks` is the number of second looks.
+    `size` (height, width, multiples of 8) is the working resolution for frames of any size. `channels` are the channels
+    of the encoder at 1/2, 1/4 and 1/8. `looks` is the number of second looks.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class LearnedAffine(nn.Module):
         self.size, self.looks, self.channels = size, looks, channels
         self.encoder = MatchEncoder(channels)
         # Logits are temperature * cosine - shrink * distance^2: far matches need better evidence.
-        self.temperature = nn.Parameter(torch.tensor([2.5, 2.5]))  # of both looks, as logarithm
+        self.temperature = nn.Parameter(torch.tensor([2.5, 2.5]))  # of first and second look, as logarithm
         self.shrink = nn.Parameter(torch.tensor(-5.0))  # as logarithm; distance in cells
         # Confidence is a logistic function of three pieces of evidence (see `believe`), one row for each look.
         self.evidence = nn.Parameter(torch.tensor([[2.0, 2.0, 1.0, -2.0], [2.0, 2.0, 1.0, -2.0]]))
@@ -99,7 +100,7 @@ class LearnedAffine(nn.Module):
         references: Float[Tensor, "b n 3 h w"],
         reference_masks: Float[Tensor, "b n 1 h w"],
     ) -> Float[Tensor, "b n 2 3"]:
-        """theta for every reference, in corner coordinates; the shapes must agree (ValueError)."""
+        """theta for every reference, in corner coordinates. Raises ValueError if the shapes do not agree."""
         affine.check_shapes(target, target_mask, references, reference_masks)
         b, n, _, height, width = references.shape
         # Under autocast only the encoder computes in half precision: three digits are too few for positions.
@@ -135,10 +136,10 @@ class LearnedAffine(nn.Module):
         mask: Float[Tensor, "b 1 hh ww"],
         other_mask: Float[Tensor, "b 1 hh ww"],
     ) -> Matches:
-        """Every target cell at 1/8 (features `coarse`) against every reference cell (features `other`).
+        """Compare every target cell at 1/8 (features `coarse`) with every reference cell (features `other`).
 
-        Cells with less than half of their pixels known count as hidden: those of the reference are not found, those of
-        the target neither vote nor are asked back.
+        A cell with less than half of its pixels known is hidden. A hidden cell of the reference is never a match. A
+        hidden cell of the target does not vote, and does not count in the softmax from reference to target.
         """
         rows, cols = coarse.shape[-2:]
         seen, other_seen = visible_share(mask, 8), visible_share(other_mask, 8)
@@ -161,7 +162,7 @@ class LearnedAffine(nn.Module):
         seen: Float[Tensor, "b i"],
         other_seen: Float[Tensor, "b j"],
     ) -> Float[Tensor, "b i j"]:
-        """How alike each target cell and each reference cell are, in [-1, 1]; `seen` as `visible_share` gives it."""
+        """Cosine of each target cell and each reference cell, in [-1, 1]; `seen`, `other_seen`: see `visible_share`."""
         return einsum(unit(coarse, seen), unit(other, other_seen), "b i c, b j c -> b i j")
 
     def second_look(
@@ -171,7 +172,7 @@ class LearnedAffine(nn.Module):
         mask: Float[Tensor, "b 1 hh ww"],
         other_mask: Float[Tensor, "b 1 hh ww"],
     ) -> Matches:
-        """Every target cell at 1/4 against its neighbours in the warped reference (features `other`)."""
+        """Compare every target cell at 1/4 with the cells around it in the warped reference (features `other`)."""
         seen, other_seen = visible_share(mask, 4), visible_share(other_mask, 4)
         rows, cols = fine.shape[-2:]
         one, two = (
@@ -187,7 +188,7 @@ class LearnedAffine(nn.Module):
         shift, sure, best = peak(logits, moves, side, side)
         start = repeat(affine.cell_centres(rows, cols, fine), "i xy -> b i xy", b=len(fine))
         end = start + shift / start.new_tensor([cols / 2, rows / 2])
-        # A best match on the rim of the search may well lie outside of it: that evidence takes the place of `mutual`.
+        # If the best match is on the rim of the search, the true match may well lie outside. `rim` replaces `mutual`.
         rim = -4 * (moves[best].abs().amax(dim=-1) > REACH - 0.5).float()
         confidence = believe(self.evidence[1], sure, rim, take(cosine, best)) * ~hidden.all(dim=-1)
         return Matches(start, end, confidence, seen, logits)
@@ -203,7 +204,7 @@ class LearnedAffine(nn.Module):
 def warp_with_mask(
     frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], theta: Float[Tensor, "b 2 3"]
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """Frames and masks under theta (edge coordinates); what a hole or the outside touches is hole, and 0."""
+    """Frames and masks warped by theta (edge coordinates); a pixel touched by a hole or the outside is hole, and 0."""
     warped = affine.warp_edges(torch.cat([frames * (1 - masks), 1 - masks], dim=1), theta)
     gone = (warped[:, 3:] < 0.999).to(warped.dtype)
     return warped[:, :3] * (1 - gone), gone

@@ -1,7 +1,7 @@
 """Matches between two pictures with holes: features, correlation, soft positions, confidence.
 
-The parts of the learned aligner (alignment.py). A *cell* is a square of 8 or 4 pixels of the working size; `i` numbers
-cells of the target, `j` candidates in the reference. Positions are edge coordinates (affine.py).
+These are the parts of the learned aligner (`learned.py`). A *cell* is a square of 8 or 4 pixels of the working size;
+`i` numbers cells of the target, `j` candidates in the reference. Positions are edge coordinates (`affine.py`).
 """
 
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 REACH = 3  # cells that the second look searches in every direction
-NEVER = -1e4  # a logit that no match survives
+NEVER = -1e4  # the logit of a candidate that must not be chosen
 
 
 class Matches(NamedTuple):
-    """Where each cell of the target is found, in edge coordinates, and how much to believe it.
+    """The match of each target cell: from `start` to `end` in edge coordinates, with a `confidence` in (0, 1).
 
-    `logits` over candidates are kept for training: all reference cells at the first look (i j), the
-    (2 REACH + 1)^2 neighbours at the second.
+    `visible` is the known share of the cell. `logits` over the candidates are kept for training: over all reference
+    cells at the first look (i j), over (2 REACH + 1)^2 neighbours at the second look.
     """
 
     start: Float[Tensor, "b i 2"]
@@ -33,8 +33,8 @@ class Matches(NamedTuple):
 class MatchEncoder(nn.Module):
     """Masked RGB + mask to features for matching at 1/4 and 1/8.
 
-    Even kernels with stride 2: output cell i then covers input cells 2i and 2i + 1 symmetrically, so that the cells
-    tile the picture and their centres are known exactly, whatever the zoom.
+    Kernels with stride 2 have even sizes. Output cell i then covers input cells 2i and 2i + 1 symmetrically, so the
+    cells tile the picture and their centres are known exactly at every scale.
     """
 
     def __init__(self, channels: tuple[int, int, int]):
@@ -77,11 +77,11 @@ def take(values: Float[Tensor, "b i j"], index: Int[Tensor, "b i"]) -> Float[Ten
 def peak(
     logits: Float[Tensor, "b i j"], place: Float[Tensor, "j 2"], rows: int, cols: int
 ) -> tuple[Float[Tensor, "b i 2"], Float[Tensor, "b i"], Int[Tensor, "b i"]]:
-    """The best candidate of each cell, made continuous.
+    """The position of the best candidate of each cell, made continuous.
 
-    Candidates form a grid of rows x cols at positions `place`. Returns the soft-argmax over the best one and its (up
-    to) 8 neighbours, which unlike one over all candidates is not torn between two good matches; the logarithm of those
-    neighbours' share of the whole softmax; and the best one's index.
+    Candidates form a grid of rows x cols at positions `place`. Returns three results: a soft-argmax over the best
+    candidate and its (up to) 8 neighbours; the logarithm of the share that these have of the whole softmax; and the
+    index of the best candidate. A soft-argmax over all candidates would end between two good matches.
     """
     best = logits.argmax(dim=-1)
     index = torch.arange(rows * cols, device=logits.device)
@@ -99,28 +99,28 @@ def peak(
 def correlate_around(one: Float[Tensor, "b h w c"], two: Float[Tensor, "b h w c"]) -> Float[Tensor, "b i j"]:
     """Products of each cell of `one` with the (2 REACH + 1)^2 cells around the same place in `two`, 0 beyond the rim.
 
-    A row against a whole row is one matrix product, of which a diagonal band is wanted: nine times the arithmetic of 49
-    shifted products, and many times faster, since no shifted copy goes through memory.
+    One matrix product compares a row with a whole row, and a diagonal band of it is used. This takes nine times the
+    arithmetic of 49 shifted products, but is many times faster, since no shifted copy goes through memory.
     """
     rows, cols = one.shape[1:3]
     padded = functional.pad(two, (0, 0, REACH, REACH, REACH, REACH))
     bands = []
     for dy in range(2 * REACH + 1):
         product = einsum(one, padded[:, dy : dy + rows], "b h w c, b h v c -> b h w v")
-        # Row w of the band begins at column w: in rows longer by one, all begin at column 0.
+        # In row w the band begins at column w. Read as rows that are longer by one, it begins at column 0 in every row.
         flat = functional.pad(rearrange(product, "b h w v -> b h (w v)"), (0, cols))
         bands.append(rearrange(flat, "b h (w v) -> b (h w) v", w=cols)[..., : 2 * REACH + 1])
     return torch.cat(bands, dim=-1)
 
 
 def visible_share(mask: Float[Tensor, "b 1 h w"], cell: int) -> Float[Tensor, "b i"]:
-    """Share of each cell that is no hole; cells with less than half are 0: they neither vote nor are found."""
+    """Share of each cell that is not hole. A share below one half becomes 0: the cell neither votes nor is found."""
     share = 1 - reduce(mask, "b 1 (h y) (w x) -> b (h w)", "mean", y=cell, x=cell)
     return share * (share >= 0.5)
 
 
 def unit(features: Float[Tensor, "b c h w"], visible: Float[Tensor, "b i"]) -> Float[Tensor, "b i c"]:
-    """Features of unit length, less their mean over the visible cells: what all cells share says nothing."""
+    """Features minus their mean over the visible cells, at unit length: what all cells share does not help to match."""
     flat = rearrange(features, "b c h w -> b (h w) c")
     weight = rearrange(visible, "b i -> b i 1")
     mean = (flat * weight).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp(min=1e-3)
@@ -128,6 +128,10 @@ def unit(features: Float[Tensor, "b c h w"], visible: Float[Tensor, "b i"]) -> F
 
 
 def believe(evidence: Tensor, sure: Tensor, mutual: Tensor, cosine: Tensor) -> Tensor:
-    """Confidence in (0, 1) of a match: log of the share of the vote it got, log of the vote the other way, cosine."""
+    """Confidence in (0, 1) of a match, from three pieces of evidence.
+
+    `sure` is the logarithm of the match's share of the softmax over candidates, and `mutual` the same for the softmax
+    from reference to target. `cosine` is the cosine of the features.
+    """
     a, b, c, bias = evidence
     return torch.sigmoid(a * sure.clamp(min=-8) + b * mutual.clamp(min=-8) + c * cosine + bias)

@@ -1,9 +1,10 @@
-"""Pretraining of the affine aligner: losses on pairs with known motion, and L_align on real pairs.
+"""Losses that pretrain the affine aligner (`learned.py`): on pairs with known motion, and L_align on real pairs.
 
-Align-and-Attend trains its aligner alone on synthetic pairs, by the mean distance of the sampling grids, and freezes
-it; TGF-Net trains by L_align within the whole. L_align alone moves nothing here (its gradient is as local as
-the picture's), so the grid distance comes first, and the matches themselves are taught too: which cell is it, and
-is this match to be believed. The gate is open from the first step: it is there for training without this recipe.
+Align-and-Attend trains its aligner alone on synthetic pairs, by the mean distance of the sampling grids, and then
+freezes it. TGF-Net (sec. E) trains its aligner by L_align together with the network. L_align alone moves nothing here,
+since its gradient is as local as the gradient of the picture. So the grid distance comes first, and two more losses
+teach the matches: which cell is the true one, and whether the match can be trusted. The gate of the aligner is open
+from the first step of the pretraining; it starts closed only for training without pretraining.
 """
 
 import torch
@@ -18,8 +19,8 @@ from vinpaint_lib.alignment.matching import REACH, Matches
 from vinpaint_lib.alignment.pairs import Pair, project, square
 
 WEIGHTS = {"grid": 1.0, "coarse grid": 0.5, "cells": 0.5, "fine cells": 0.5, "belief": 0.5, "fine belief": 0.5}
-REAL_WEIGHT = 4.0  # of L_align on real pairs
-SURE = -9.0  # log-probabilities below count no worse: one impossible cell must not outshout the others
+REAL_WEIGHT = 4.0  # weight of L_align on real pairs
+SURE = -9.0  # lower log-probabilities count as this, so that one impossible cell does not outweigh all others
 
 
 def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str, Tensor]:
@@ -30,10 +31,10 @@ def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str,
 def terms_and_map(
     net: LearnedAffine, pair: Pair, jitter: torch.Generator
 ) -> tuple[dict[str, Tensor], Float[Tensor, "b 2 3"]]:
-    """The terms, and the map (edge coordinates) that they judge: behind one first and one second look.
+    """The terms, and the map (edge coordinates) that they judge: the map after one first and one second look.
 
-    Of a network without second looks (`looks=0`) the first is the answer: "grid" judges that, and the terms of the
-    second look are left out.
+    A network without second looks (`looks=0`) answers with the first look. Then "grid" judges this map, and the terms
+    of the second look are left out.
     """
     exact = torch.autocast(pair.target.device.type, enabled=False)
     mask, other_mask = pair.target_mask, pair.reference_mask
@@ -47,7 +48,7 @@ def terms_and_map(
             grid = saturated(distance(rough, pair.motion, net.size), 10.0)
             return {"grid": grid, "cells": cells, "belief": belief}, rough
         known = fit_known(pair.motion, net.size)
-        # The second look learns from where the first one leaves it, and near the truth as long as that is nowhere.
+        # The second look starts at the result of the first look; while this is still far off, it starts near the truth.
         near = affine.compose(shaken(len(known), jitter), known)
         use = distance(rough, pair.motion, net.size) < 12
         start = torch.where(rearrange(use, "b -> b 1 1"), rough, near).detach()
@@ -69,13 +70,13 @@ def terms_and_map(
 
 
 def fit_known(motion: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> Float[Tensor, "b 2 3"]:
-    """The affine map nearest to a known motion (for an affine motion: itself, up to the ridge)."""
+    """The affine map nearest to a known motion; an affine motion gives itself, up to the ridge."""
     start = repeat(affine.cell_centres(size[0] // 8, size[1] // 8, motion), "i xy -> b i xy", b=len(motion))
     return affine.fit(start, project(motion, start), torch.ones(start.shape[:2]), ridge=1e-6)
 
 
 def shaken(count: int, rng: torch.Generator) -> Float[Tensor, "b 2 3"]:
-    """Small affine maps: up to some pixels of the working size, as a first look may leave."""
+    """Small random affine maps of some pixels of the working size, like the error that a first look may leave."""
     return affine.identity(count, torch.zeros(())) + torch.randn(count, 2, 3, generator=rng) * torch.tensor(
         [0.02, 0.02, 0.03]
     )
@@ -84,8 +85,10 @@ def shaken(count: int, rng: torch.Generator) -> Float[Tensor, "b 2 3"]:
 def distance(
     theta: Float[Tensor, "b 2 3"], motion: Float[Tensor, "b 3 3"], size: tuple[int, int]
 ) -> Float[Tensor, "b"]:
-    """Mean grid distance in pixels of the working size, over target cells whose content is inside the reference
-    (over all of them where none is)."""
+    """Mean grid distance in pixels of the working size.
+
+    The mean is over target cells whose content is inside the reference, or over all cells if there are none.
+    """
     start = repeat(affine.cell_centres(size[0] // 8, size[1] // 8, theta), "i xy -> b i xy", b=len(theta))
     true = project(motion, start)
     inside = (true.abs().amax(-1) <= 1).float()
@@ -96,7 +99,7 @@ def distance(
 
 
 def saturated(gap: Float[Tensor, "b"], scale: float) -> Tensor:
-    """Mean of log(1 + gap / scale): a pair that is lost altogether must not decide the step."""
+    """Mean of log(1 + gap / scale), so that a pair with a very large gap does not decide the step."""
     return torch.log1p(gap / scale).mean()
 
 
@@ -109,19 +112,22 @@ def seen_there(pair: Pair, points: Float[Tensor, "b i 2"]) -> Float[Tensor, "b i
 
 
 def share(maps: Float[Tensor, "b 1 h w"], cell: int) -> Float[Tensor, "b i"]:
-    """Mean over cells."""
+    """Mean of `maps` over each cell of `cell` x `cell` pixels."""
     return reduce(maps, "b 1 (h y) (w x) -> b (h w)", "mean", y=cell, x=cell)
 
 
 def first_terms(matches: Matches, pair: Pair, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the true cell, and of the confidence with whether the match is right, at the first look."""
+    """Two terms of the first look: the cross-entropy of the true cell, and that of the confidence.
+
+    The confidence is compared with whether the match is right.
+    """
     true = project(pair.motion, matches.start)
     rows, cols = size[0] // 8, size[1] // 8
     return match_terms(matches, pair, true, (true + 1) / 2 * true.new_tensor([cols, rows]) - 0.5, rows, cols, 8, size)
 
 
 def second_terms(matches: Matches, pair: Pair, start: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The same for the second look, whose candidates are steps in the reference warped by `start`."""
+    """The two terms of the second look, whose candidates are steps in the reference warped by `start`."""
     there = project(pair.motion, matches.start)
     true = project(torch.linalg.inv(square(start)), there)
     half = true.new_tensor([size[1] / 8, size[0] / 8])
@@ -140,7 +146,11 @@ def match_terms(
     size: tuple[int, int],
     there: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`index` is the true position in the grid of candidates, continuous; its four neighbours share the target."""
+    """The two terms of one look. `true` are the true positions, `there` the same in the reference before its warp.
+
+    `index` is the true position in the grid of candidates, continuous; its four neighbours share the target of the
+    cross-entropy.
+    """
     plain = (share(1 - torch.maximum(pair.target_mask, pair.target_front), cell) > 0.9).float()
     shown = plain * seen_there(pair, true if there is None else there)
     low = index.floor()
@@ -157,7 +167,7 @@ def match_terms(
     cells = -(log_p * within).sum() / within.sum().clamp(min=1)
     gap = ((matches.end - true) * true.new_tensor([size[1] / 2, size[0] / 2])).norm(dim=-1)
     right = ((gap < 0.75 * cell).float() * shown).detach()
-    # Cut-outs are left out: that they move on their own cannot be seen from one cell.
+    # Cut-outs are left out, since one cell does not show that they move by themselves.
     judged = (share(torch.maximum(pair.target_mask, pair.target_front), cell) < 0.1).float()
     belief = functional.binary_cross_entropy(matches.confidence.clamp(1e-4, 1 - 1e-4), right, reduction="none")
     return cells, (belief * judged).sum() / judged.sum().clamp(min=1)
@@ -170,7 +180,7 @@ def align_loss(
     reference: Float[Tensor, "b 3 h w"],
     reference_mask: Float[Tensor, "b 1 h w"],
 ) -> Tensor:
-    """L_align at the working size: mean of |CX - X_t| over what both show (TGF-Net sec. E, with visibility)."""
+    """L_align at the working size: mean of |CX - X_t| on pixels that both show (TGF-Net sec. E, with visibility)."""
     theta = net(
         target, mask, rearrange(reference, "b c h w -> b 1 c h w"), rearrange(reference_mask, "b c h w -> b 1 c h w")
     )

@@ -1,8 +1,9 @@
-"""Synthetic pairs with known motion, for the pretraining of the affine aligner.
+"""Synthetic pairs with known motion, for the pretraining of the affine aligners.
 
-Two views of one photograph, a random camera motion apart (affine, sometimes a homography); in front of it
-cut-outs of other photographs that move on their own; holes on both sides; another exposure, blur and noise in the
-reference. All positions are edge coordinates (affine.py): the working size never enters.
+A pair is two views of one photograph, with a random camera motion between them (affine, sometimes a homography). In
+front are cut-outs of other photographs, which move by themselves. Both pictures have holes and noise; the reference has
+another exposure, and is sometimes blurred. All positions are edge coordinates (`affine.py`), so they do not depend on
+the working size.
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from vinpaint_lib.motion import warp
 
 @dataclass(frozen=True)
 class CameraRange:
-    """How far the camera moves. Shifts in half pictures, turns in degrees, the others as logarithms or plain shares."""
+    """How far the camera moves, as standard deviations.
 
-    shifts: tuple[float, ...] = (0.06, 0.2, 0.5)  # standard deviations, one is drawn for each pair
+    Shifts are in halves of the picture, turns in degrees, zooms as logarithms; the others are plain numbers.
+    """
+
+    shifts: tuple[float, ...] = (0.06, 0.2, 0.5)  # one of these is drawn for each pair
     turn: float = 7.0
     zoom: float = 0.10
     stretch: float = 0.03
@@ -31,7 +35,7 @@ class CameraRange:
 
 
 class Pair(NamedTuple):
-    """`motion` maps target to reference positions (3 x 3, edge coordinates); `front` is 1 on the moving cut-outs."""
+    """`motion` maps target to reference positions (3 x 3, edge coordinates); `*_front` is 1 on the moving cut-outs."""
 
     target: Float[Tensor, "b 3 h w"]
     target_mask: Float[Tensor, "b 1 h w"]
@@ -45,7 +49,7 @@ class Pair(NamedTuple):
 def make_pairs(
     photos: Float[Tensor, "b 3 ph pw"], size: tuple[int, int], rng: Generator, motion: CameraRange | None = None
 ) -> Pair:
-    """One pair from each photograph, at `size` (height, width); photographs also lend their texture to cut-outs."""
+    """One pair from each photograph, at `size` (height, width); cut-outs take their texture from other photographs."""
     motion = motion or CameraRange()
     b = len(photos)
     view = square(
@@ -89,7 +93,7 @@ def random_affine(
     stretch: float,
     base: float | Float[Tensor, "b"] = 1.0,
 ) -> Float[Tensor, "b 2 3"]:
-    """Normally distributed affine maps; turns are turns of pixels, whatever the shape of the picture."""
+    """Normally distributed affine maps; a turn is a turn in pixels, also in a picture that is not square."""
     angle = torch.randn(b, generator=rng) * turn * torch.pi / 180
     grow = torch.exp(torch.randn(b, generator=rng) * zoom) * base
     uneven = torch.eye(2) + torch.randn(b, 2, 2, generator=rng) * stretch
@@ -116,17 +120,20 @@ def view_of(
 
 
 def project(matrix: Float[Tensor, "b 3 3"], points: Float[Tensor, "b i 2"]) -> Float[Tensor, "b i 2"]:
-    """A list of points (x, y) for each homography, and where it carries them."""
+    """Positions to which each homography carries its points (x, y)."""
     return rearrange(warp.project(matrix, rearrange(points, "b i xy -> b xy i 1")), "b xy i 1 -> b i xy")
 
 
 def square(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 3 3"]:
-    """theta as a 3 x 3 matrix of its own memory."""
+    """theta as a new 3 x 3 matrix, which may be changed in place."""
     return affine.square(theta).clone()
 
 
 def blob(b: int, size: tuple[int, int], rng: Generator, least: float, most: float) -> Float[Tensor, "b 1 h w"]:
-    """Free-form blobs on a share of the picture between `least` and `most`: the top of smooth noise on an ellipse."""
+    """Free-form blobs that cover a share of the picture between `least` and `most`.
+
+    A blob is the top of a landscape, which is an elliptic hill plus smooth noise.
+    """
     place = affine.cell_centres(*size, torch.zeros(()))
     centre = torch.rand(b, 1, 2, generator=rng) * 1.6 - 0.8
     axes = uniform(2 * b, 0.6, 1.7, rng).reshape(b, 1, 2)
@@ -140,7 +147,7 @@ def blob(b: int, size: tuple[int, int], rng: Generator, least: float, most: floa
 
 
 def exposure(frames: Float[Tensor, "b 3 h w"], rng: Generator) -> Float[Tensor, "b 3 h w"]:
-    """Another gain, offset and, for a third of the frames, sharpness."""
+    """The frames with a random gain and offset; a third of them are also blurred."""
     b = len(frames)
     gain, offset = (rearrange(torch.randn(b, generator=rng) * s, "b -> b 1 1 1") for s in (0.1, 0.03))
     soft = functional.avg_pool2d(frames, 3, stride=1, padding=1, count_include_pad=False)
@@ -148,7 +155,7 @@ def exposure(frames: Float[Tensor, "b 3 h w"], rng: Generator) -> Float[Tensor, 
 
 
 def noisy(frames: Float[Tensor, "b 3 h w"], rng: Generator) -> Float[Tensor, "b 3 h w"]:
-    """Camera noise, clipped to [0, 1]."""
+    """The frames with camera noise, clipped to [0, 1]."""
     return (frames + 0.015 * torch.randn(frames.shape, generator=rng)).clamp(0, 1)
 
 

@@ -1,10 +1,10 @@
 """Affine alignment without training: masked robust Gauss-Newton, coarse to fine.
 
-The classical counterpart of the learned aligner, with the same interface: minimise over theta the robust
-(Geman-McClure) difference of target(x) and reference(theta x) on pixels that both show. A search over whole
-shifts at the coarsest level finds the basin, Gauss-Newton steps with the mean gradient of both pictures (ESM,
-Benhimane and Malis 2004) do the rest. Everything is batched and plain torch; no gradient flows back (use LearnedAffine
-to train).
+This is the classical counterpart of `LearnedAffine`, with the same interface. It minimises over theta the robust
+(Geman-McClure) difference of target(x) and reference(theta x) on pixels that both show. A search over shifts by whole
+pixels at the coarsest level finds the starts. Gauss-Newton steps with the mean gradient of both pictures (ESM,
+Benhimane and Malis 2004) refine them. Everything is batched and plain torch. No gradient flows back; use LearnedAffine
+to train.
 """
 
 import torch
@@ -15,14 +15,14 @@ from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
 
-LONGEST = 256  # pixels of the longer side at the finest level: finer ones changed the result by less than noise
-COARSEST = 24  # pixels of the shorter side at the coarsest level, about
+LONGEST = 256  # pixels of the longer side at the finest level: finer levels changed the result by less than noise
+COARSEST = 24  # pixels of the shorter side at the coarsest level, approximately
 OVERLAP = 0.3  # share of the target's known pixels that an answer must explain
 ROUNDS = 10  # Gauss-Newton steps at each level
-SHIFTS = 3  # of them, those over shifts only
+SHIFTS = 3  # the first of these steps, which change the shift only
 FLOOR = 4 / 255  # the robust scale never falls below noise
-SCALE = 2.0  # robust scale over the median difference
-STARTS = 3  # shifts that are followed
+SCALE = 2.0  # robust scale divided by the median difference
+STARTS = 3  # number of shifts that the search hands to the refinement
 
 Level = tuple[Tensor, Tensor]  # grey picture and visibility, both b 1 h w
 
@@ -35,10 +35,10 @@ def robust_affine(
     reference_masks: Float[Tensor, "b n 1 h w"],
     initial: Float[Tensor, "b n 2 3"] | None = None,
 ) -> Float[Tensor, "b n 2 3"]:
-    """theta for every reference, in corner coordinates (affine.py), as LearnedAffine gives it.
+    """theta for every reference, in corner coordinates (`affine.py`), as LearnedAffine gives it.
 
-    `initial` (say, the learned estimate) is refined instead of the result of the search; the coarsest levels are then
-    left out. Where nothing is seen by both frames the answer is the start.
+    `initial` (for example the learned estimate) is refined instead of the result of the search; the coarsest levels are
+    then left out. If both frames show nothing in common, the result is the start.
     """
     affine.check_shapes(target, target_mask, references, reference_masks)
     b, n, _, height, width = references.shape
@@ -51,7 +51,7 @@ def robust_affine(
         start = affine.corners_to_edges(rearrange(initial, "b n i j -> (b n) i j").float(), height, width)
         theta = down(one[:2], many[:2], start)
     else:
-        # Several starts: the shift that explains the coarsest level best may be an accident of it.
+        # There are several starts, since the shift that explains the coarsest level best may do so by accident.
         starts = [affine.identity(b * n, target), *best_shifts(*one[-1], *many[-1])]
         starts = [refine(*one[-1], *many[-1], start) for start in starts]
         cost = torch.stack([difference(*one[-1], *many[-1], theta) for theta in starts])
@@ -74,7 +74,7 @@ def difference(
     reference_seen: Float[Tensor, "b 1 h w"],
     theta: Float[Tensor, "b 2 3"],
 ) -> Float[Tensor, "b"]:
-    """Mean robust difference on common pixels, dearer where less of the target is explained."""
+    """Mean robust difference on common pixels; the less of the target is explained, the higher the cost."""
     gap, common, _ = compare(target, reference, reference_seen, theta)
     weight = common * rearrange(seen, "b 1 h w -> b (h w)")
     gap = gap - rearrange(masked_median(gap, weight), "b -> b 1")
@@ -97,7 +97,7 @@ def compare(
 
 
 def working_size(height: int, width: int) -> tuple[tuple[int, int], int]:
-    """Size (h, w) of the finest level, and the number of levels, each half of the one before."""
+    """Size (h, w) of the finest level, and the number of levels; each level has half the size of the level before."""
     scale = min(LONGEST / max(height, width), 1.0)
     levels = max(int(torch.tensor(min(height, width) * scale / COARSEST).log2().round().item()), 0) + 1
     step = 2 ** (levels - 1)
@@ -107,7 +107,7 @@ def working_size(height: int, width: int) -> tuple[tuple[int, int], int]:
 def pyramid(
     frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], levels: int
 ) -> list[tuple[Float[Tensor, "b 1 hh ww"], Float[Tensor, "b 1 hh ww"]]]:
-    """Grey pictures and their visibility (exactly 0 or 1), finest first; coarser pixels average what is known."""
+    """Grey pictures and their visibility (exactly 0 or 1), finest first; coarser pixels average known pixels only."""
     grey, seen = reduce(frames, "b c h w -> b 1 h w", "mean"), 1 - masks
     result = [(grey * seen, seen)]
     for _ in range(levels - 1):
@@ -124,10 +124,11 @@ def best_shifts(
     reference: Float[Tensor, "b 1 h w"],
     reference_seen: Float[Tensor, "b 1 h w"],
 ) -> Float[Tensor, "k b 2 3"]:
-    """The `STARTS` whole shifts, up to half of the picture each way, with the least mean difference; no two adjoin.
+    """The `STARTS` best shifts by whole pixels, up to half of the picture in each direction; no two are neighbours.
 
-    The difference is taken after its mean over the common part, so that exposure does not decide; a shift must
-    explain `OVERLAP` of the target, and pays a little for its length: an even wall fits anywhere.
+    The best shift has the smallest mean difference. The mean over the common part is subtracted from the difference
+    first, so that exposure does not decide. A shift must explain `OVERLAP` of the target, and a longer shift costs a
+    little more, since an even wall fits anywhere.
     """
     b, _, height, width = target.shape
     reach = (height // 2, width // 2)
@@ -153,10 +154,10 @@ def shift_costs(
     reference_seen: Float[Tensor, "b 1 h w"],
     reach: tuple[int, int],
 ) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
-    """Mean |reference(x + shift) - target(x)| on common pixels after its mean there, and their number, at least 1.
+    """Mean |d - mean(d)| on common pixels, with d = reference(x + shift) - target(x); and their number, at least 1.
 
-    For every whole shift up to `reach` (rows, columns), j = (y x), the most negative first. One row of shifts at a time
-    stays in the processor's cache, which all at once do not.
+    Both are given for every shift by whole pixels up to `reach` (rows, columns), j = (y x), the most negative first.
+    The loop takes one row of shifts at a time, which stays in the processor's cache; all shifts at once would not.
     """
     height, width = target.shape[-2:]
     flat, flat_seen = (rearrange(x, "b 1 h w -> b 1 (h w)") for x in (target, seen))
@@ -181,9 +182,9 @@ def refine(
     reference_seen: Float[Tensor, "b 1 h w"],
     theta: Float[Tensor, "b 2 3"],
 ) -> Float[Tensor, "b 2 3"]:
-    """Gauss-Newton steps at one level, the first ones over shifts only.
+    """Gauss-Newton steps at one level; the first steps change the shift only.
 
-    The start is kept where the steps did not lead to a smaller robust difference, or out of the picture.
+    The start is kept if the steps did not make the robust difference smaller, or led out of the picture.
     """
     place = affine.cell_centres(target.shape[-2], target.shape[-1], target)
     terms = rearrange(torch.cat([place, torch.ones_like(place[:, :1])], -1), "i k -> 1 k i")
@@ -195,8 +196,7 @@ def refine(
         moved_slope, moved_whole = gradient(moved, rearrange(shown, "b (h w) -> b 1 h w", h=target.shape[-2]))
         weight = rearrange(slope_seen * moved_whole, "b 1 h w -> b (h w)")
         gap = gap - rearrange(masked_median(gap, weight), "b -> b 1")
-        # The scale follows the fit: what does not move with the rest sticks out more and more.
-
+        # The scale follows the fit: pixels that do not move with the rest stand out more and more.
         scale = rearrange((SCALE * masked_median(gap.abs(), weight)).clamp(min=FLOOR), "b -> b 1")
         if step == 0:
             start_gap, start_weight = gap, weight
@@ -219,7 +219,7 @@ def newton_step(
     gap: Float[Tensor, "b i"],
     weight: Float[Tensor, "b i"],
 ) -> Float[Tensor, "b 2 3"]:
-    """I + D, with D (2 k) and an offset of exposure by weighted least squares of slope . (D terms) + offset = -gap.
+    """I + D. D (2 k) and an offset of exposure solve slope . (D terms) + offset = -gap by weighted least squares.
 
     `terms` are (x, y, 1), or (1) alone for a shift.
     """
@@ -228,7 +228,7 @@ def newton_step(
     weighted = jacobian * rearrange(weight, "b i -> b 1 i")
     normal = einsum(weighted, jacobian, "b j i, b k i -> b j k")
     right = -einsum(weighted, gap, "b j i, b i -> b j")
-    # Damping: a share of each diagonal entry (Marquardt), and a little of all, so that an even wall gives no step.
+    # Damping: a share of each diagonal entry (Marquardt), and a little of their mean, so an even wall gives no step.
     diagonal = torch.diagonal(normal, dim1=1, dim2=2)
     normal = normal + torch.diag_embed(1e-3 * diagonal + 1e-4 * reduce(diagonal, "b k -> b 1", "mean") + 1e-6)
     step = torch.linalg.solve(normal, rearrange(right, "b j -> b j 1"))[:, :-1, 0].clamp(-0.5, 0.5)
@@ -239,7 +239,7 @@ def newton_step(
 def gradient(
     image: Float[Tensor, "b 1 h w"], seen: Float[Tensor, "b 1 h w"]
 ) -> tuple[Float[Tensor, "b 2 h w"], Float[Tensor, "b 1 h w"]]:
-    """Central differences per unit of edge coordinates, and where they rest on known pixels only."""
+    """Central differences per unit of edge coordinates, and 1 where they use known pixels only."""
     height, width = image.shape[-2:]
     wide = functional.pad(image, (1, 1, 1, 1))
     dx = (wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]) * (width / 4)
@@ -250,5 +250,5 @@ def gradient(
 
 
 def masked_median(values: Float[Tensor, "b i"], weight: Float[Tensor, "b i"]) -> Float[Tensor, "b"]:
-    """Median of the values whose weight is not 0; 0 where there is none."""
+    """Median of the values whose weight is not 0; 0 if there are none."""
     return values.masked_fill(weight == 0, torch.nan).nanmedian(dim=-1).values.nan_to_num(0.0)

@@ -1,6 +1,7 @@
-"""What every data set looks like from outside: clips by number, drawn at random or by name.
+"""The interface of every data set, `ClipSet`: numbered clips, which are chosen by number, by name or at random.
 
-A source is plain data and can be sent to worker processes. Frames are read when a clip is loaded, never before.
+A `ClipSet` is plain data and can be sent to worker processes. It reads frames when a clip is loaded, never before.
+`draw_stretch` takes a random stretch of a random clip for training.
 """
 
 from bisect import bisect_right
@@ -18,7 +19,7 @@ Size = tuple[int, int]  # (height, width)
 
 
 class ClipSet:
-    """A numbered set of clips. Subclasses give __len__, name, frames, size and read; the rest follows from these."""
+    """A numbered set of clips. Subclasses define __len__, name, frames, size, describe and read; the rest uses them."""
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -36,7 +37,7 @@ class ClipSet:
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the source's content, as plain JSON values; the place where it lies is not part of it."""
+        """What identifies the content of the set, as plain JSON values; the path of its folder is not part of this."""
         raise NotImplementedError
 
     def read(self, i: int, size: Size, chosen: range) -> Clip:
@@ -46,7 +47,7 @@ class ClipSet:
     def load(
         self, i: int, size: Size | None = None, start: int = 0, length: int | None = None, stride: int = 1
     ) -> Clip:
-        """Every `stride`-th frame of clip i from `start` on, `length` of them or as many as there are.
+        """Every `stride`-th frame of clip i from `start` on: `length` frames (None: all), or fewer if the clip ends.
 
         masks: silhouettes of the objects where the data set knows them (1 = object), else empty.
         Raises UserError for a clip or a frame that does not exist.
@@ -69,7 +70,7 @@ class ClipSet:
     def load_random(self, i: int, rng: np.random.Generator, *, height: int, length: int, stride: int = 1) -> Clip:
         """A random stretch of clip i at this height; the width keeps the clip's aspect, as a multiple of 8.
 
-        The stretch is shorter than `length` where the clip is.
+        The stretch is shorter than `length` if the clip is too short.
         """
         size = scaled(self.size(i), height)
         span = (length - 1) * stride + 1
@@ -87,13 +88,13 @@ class ClipSet:
         return Selection(self, [i for i, name in enumerate(self.names) if name in names])
 
     def without(self, names: Sequence[str]) -> "ClipSet":
-        """All clips but these. Raises UserError for a name that no clip has, or when nothing is left."""
+        """All clips without these names. Raises UserError for a name that no clip has, or when nothing is left."""
         self.only(names)
         return Selection(self, [i for i, name in enumerate(self.names) if name not in names])
 
 
 class Selection(ClipSet):
-    """Some clips of another source, with the same relative chances."""
+    """Some clips of another set; `draw` keeps their relative chances."""
 
     def __init__(self, source: ClipSet, chosen: Sequence[int]) -> None:
         if not chosen:
@@ -129,7 +130,7 @@ class Selection(ClipSet):
 
 
 class Mixture(ClipSet):
-    """Several sources one after the other. `draw` first chooses a source by weight, then a clip of it."""
+    """Several sets of clips, numbered one after the other. `draw` first chooses a set by weight, then a clip of it."""
 
     def __init__(self, sources: Sequence[ClipSet], weights: Sequence[float]) -> None:
         if len(sources) != len(weights) or not sources or min(weights) <= 0:
@@ -141,7 +142,7 @@ class Mixture(ClipSet):
         return self.ends[-1]
 
     def find(self, i: int) -> tuple[ClipSet, int]:
-        """The source that holds clip i, and the clip's number there."""
+        """The set that holds clip i, and the clip's number there."""
         which = bisect_right(self.ends, i)
         return self.sources[which], i - (self.ends[which] - len(self.sources[which]))
 
@@ -179,16 +180,17 @@ def scaled(size: Size, height: int) -> Size:
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    """The first names of a list, for a message."""
+    """The first `most` names of a list in words, for a message."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def draw_stretch(
     source: ClipSet, rng: np.random.Generator, height: tuple[int, int], length: int, least: int, crop: Size
 ) -> Clip:
-    """The same in numbers: `height` is a range, `least` frames and the size of `crop` are what must be there.
+    """A random stretch of a random clip, at a random height and speed, sometimes mirrored or reversed; without masks.
 
-    Raises UserError when twenty draws find no such clip.
+    `height` is the range of the height in pixels, and `length` the number of frames to take. The stretch must have at
+    least `least` frames and the (height, width) of `crop`. Raises UserError when twenty draws find no such stretch.
     """
     for _ in range(20):
         which = source.draw(rng)

@@ -30,7 +30,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 
 class VideoFolder(ClipSet):
-    """Every video file and every folder of pictures in a folder; or one video file. No silhouettes."""
+    """The clips are every video file and every folder of pictures in a folder, or one video file. No silhouettes."""
 
     kind = "videos"
 
@@ -96,13 +96,13 @@ class DavisFolder(VideoFolder):
         self.annotations = annotations
 
     def annotated(self, i: int) -> list[int]:
-        """Numbers of the frames that have an annotation of their own."""
+        """Numbers of the frames that have an annotation."""
         folder = self.annotations / self.clips[i].name
         drawn = {file.stem for file in folder.glob("*.png")}
         return [t for t, file in enumerate(picture_files(self.clips[i])) if file.stem in drawn]
 
     def silhouettes(self, i: int, size: Size, chosen: range) -> Float[Tensor, "t 1 h w"]:
-        """Masks of the chosen frames; a frame without annotation takes that of the nearest annotated one."""
+        """Masks of the chosen frames; a frame without annotation takes the mask of the nearest annotated frame."""
         drawn = self.annotated(i)
         if not drawn:
             return super().silhouettes(i, size, chosen)
@@ -127,21 +127,21 @@ class YouTubeVosFolder(DavisFolder):
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, hidden entries left out. Raises UserError where there is no folder."""
+    """The files and folders in a folder, sorted, without hidden ones. Raises UserError if there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path")
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def is_clip(path: Path) -> bool:
-    """A video file, or a folder that holds pictures."""
+    """Whether the path is a video file, or a folder that holds pictures."""
     if path.is_dir():
         return any(entry.suffix.lower() in PICTURE_SUFFIXES for entry in path.iterdir())
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def opened(path: Path) -> PictureFiles | VideoSource:
-    """The headers of a clip, read once for as long as the file does not change."""
+    """The source of a clip. Its headers are read once, and again only when the file changes."""
     return _opened(path, path.stat().st_mtime_ns)
 
 
@@ -151,7 +151,7 @@ def _opened(path: Path, changed: int) -> PictureFiles | VideoSource:
 
 
 def read_pictures(source: PictureFiles | VideoSource, chosen: range) -> list[UInt8[np.ndarray, "h w 3"]]:
-    """The chosen pictures of a source; of a folder only those are opened, a video is decoded from its start."""
+    """The chosen pictures of a source. In a folder only these files are opened; a video is decoded from its start."""
     if isinstance(source, PictureFiles):
         return list(replace(source, files=source.files[chosen.start : chosen.stop : chosen.step]).pictures())
     with closing(source.pictures()) as pictures:

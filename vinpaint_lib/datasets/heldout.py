@@ -1,7 +1,7 @@
-"""Clips that are kept for evaluation: no source that is opened for training gives them out.
+"""Clips that are kept for evaluation: a data set that is opened for training leaves them out.
 
-The 50 names are the DAVIS test list that FuseFormer, E2FGVI and ProPainter publish; most numbers in print are
-measured on it. A clip is known by its name: the folder of its frames, or the stem of its video file.
+The 50 names are the DAVIS test list that FuseFormer, E2FGVI and ProPainter publish; most published numbers are
+measured on it. A clip is recognised by its name: the folder of its frames, or the stem of its video file.
 """
 
 import json
@@ -24,7 +24,7 @@ def davis_test_names() -> frozenset[str]:
 
 
 def for_training(clips: Sequence[Path], where: Path) -> list[Path]:
-    """The clips (frame folders or video files) that may be trained on; the withheld ones are named in a warning.
+    """The clips (frame folders or video files) that may be used for training; a warning names the withheld clips.
 
     Raises UserError when nothing is left.
     """
@@ -42,7 +42,7 @@ def for_training(clips: Sequence[Path], where: Path) -> list[Path]:
 
 
 def check_photographs(folder: Path) -> None:
-    """Raise UserError when a folder of photographs is in truth the frames of a DAVIS test clip."""
+    """Raise UserError when a folder of photographs in truth holds the frames of a DAVIS test clip."""
     parts = folder.resolve().parts
     inside = len(parts) > 1 and parts[-2] in DAVIS_RESOLUTIONS
     if inside and parts[-1] in davis_test_names():

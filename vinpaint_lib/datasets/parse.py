@@ -1,6 +1,6 @@
-"""Data sets: toy clips, DAVIS, YouTube-VOS, folders of videos, photographs in motion. One interface: `ClipSet`.
+"""Opens a data set by its name in words: "toy", or a kind of folder and its path, such as "davis:PATH".
 
-Sources that are opened for training leave out the published DAVIS test clips (`heldout.py`).
+Data sets that are opened for training leave out the published DAVIS test clips (`heldout.py`).
 """
 
 import re
@@ -22,11 +22,11 @@ FORMS = "toy, " + ", ".join(f"{kind}:PATH" for kind in FOLDERS)
 
 
 def parse_source(text: str, *, training: bool = False) -> ClipSet:
-    """The source named in words: "toy", "davis:PATH", "youtube-vos:PATH", "videos:PATH" or "photos:PATH".
+    """The data set that `text` names: "toy", "davis:PATH", "youtube-vos:PATH", "videos:PATH" or "photos:PATH".
 
-    Several are separated by commas and are drawn from equally often, or by weight: "videos:PATH*3,photos:PATH".
-    `training` leaves out the DAVIS test clips and warns of it. Raises UserError for words that are none of these, a
-    weight that is not above 0, and folders that are missing, empty or hold nothing but test clips.
+    Commas separate several sets. All sets are drawn from equally often, or by weight: "videos:PATH*3,photos:PATH".
+    `training` leaves out the DAVIS test clips and warns of it. Raises UserError for any other text, a weight that is
+    not above 0, and folders that are missing, empty or hold nothing but test clips.
     """
     sources, weights = [], []
     for item in text.split(","):
@@ -42,6 +42,9 @@ def parse_source(text: str, *, training: bool = False) -> ClipSet:
 
 
 def without_places(data: str) -> str:
-    """A source's words with each folder's name instead of its path: weights do not tell where they were trained."""
+    """The text for `parse_source` with folder names in place of paths.
+
+    A file of weights stores this form, so that it does not tell where it was trained.
+    """
     items = [item.strip().partition(":") for item in data.split(",")]
     return ",".join(f"{kind}{colon}{Path(path).name}" for kind, colon, path in items)

@@ -1,4 +1,4 @@
-"""Clips that are made: photographs under camera motion, with objects moving above them (`toy.py`)."""
+"""Synthetic clips: photographs under camera motion, with objects that move above them, made by `toy/`."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +15,10 @@ from vinpaint_lib.toy.scene import Scene
 from vinpaint_lib.video.clip import Clip
 from vinpaint_lib.video.sources import header_size, load_picture, picture_files
 
-LENGTH = 48  # frames; nothing limits a made clip, but a source has to say
+LENGTH = 48  # frames; a synthetic clip could have any length, but a data set must give a number
 USUAL_HEIGHT = 240  # pixels; the height for which the speeds below are meant
 SPEEDS = (0.5, 4.0)  # pixels per frame of camera and objects
-WIDEST = 16 / 9  # a photograph is shown between square and this shape, the camera moves over the rest
+WIDEST = 16 / 9  # the shape of a clip is between square and this; the camera moves over the rest of the photograph
 
 
 class SyntheticClips(ClipSet):
@@ -45,7 +45,7 @@ class SyntheticClips(ClipSet):
         return shown(scene, range(length), self.name(i))
 
     def scene(self, i: int, rng: np.random.Generator, size: Size, length: int, stride: int) -> Scene:
-        """Camera, speed and objects drawn from `rng`; larger strides are faster motion."""
+        """A scene whose camera, speed and objects are drawn from `rng`; a larger stride makes the motion faster."""
         pace = stride * size[0] / USUAL_HEIGHT
         others = [self.photo(int(k)) for k in rng.integers(len(self), size=2)]
         return toy_scene(
@@ -64,7 +64,7 @@ class SyntheticClips(ClipSet):
 
 
 class ToyClips(SyntheticClips):
-    """The photographs that scikit-image ships, in motion: needs no data at all."""
+    """The photographs that scikit-image ships, in motion: this set needs no data on disk."""
 
     kind = "toy"
 
@@ -82,7 +82,7 @@ class ToyClips(SyntheticClips):
 
 
 class PhotoMotion(SyntheticClips):
-    """A folder of photographs, each of them put in motion; objects are cut from the others."""
+    """A folder of photographs, each of which is put in motion; objects are cut from photographs of the same folder."""
 
     kind = "photos"
 
@@ -101,7 +101,7 @@ class PhotoMotion(SyntheticClips):
         return self.files[i].stem
 
     def size(self, i: int) -> Size:
-        """The photograph's own height, and a width between square and 16:9."""
+        """The height of the photograph, and a width between square and 16:9."""
         height, width = header_size(self.files[i])
         return height, round(min(max(width / height, 1.0), WIDEST) * height)
 

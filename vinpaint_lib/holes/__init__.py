@@ -1,1 +1,1 @@
-"""Where frames are missing, and what their own frame can put there."""
+"""Holes in frames: how they are made, the box around them, and how a frame continues smoothly into them."""

@@ -1,4 +1,4 @@
-"""The rectangle around a hole: what a model computes instead of the whole frame, and what a figure shows of it."""
+"""The rectangle around a hole. A model computes only this part of the frame, and a figure shows only this part."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,7 +33,8 @@ def bounding_box(
 ) -> Box | None:
     """The smallest box that holds all missing pixels of all frames and `margin` pixels more, inside the frame.
 
-    Its sides are multiples of `multiple` pixels, by which the frame's own sides must divide. None without a hole.
+    Rows and columns of its corners are multiples of `multiple`; the sides of the frame must be multiples of it, too.
+    The result is None without a hole.
     """
     missing = reduce(np.asarray(hole > 0), "... h w -> h w", "max")
     ends: list[int] = []

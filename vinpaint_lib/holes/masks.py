@@ -1,7 +1,7 @@
-"""Hole makers: where the frames are missing. 1 = hole, exactly 0 or 1.
+"""Makers of holes for training and scoring, and resizing and growing of masks. Masks are exactly 0 or 1, 1 = hole.
 
 Every maker takes (length, (height, width), rng) first and returns Float "t 1 h w" with at least one hole
-pixel; the same generator state gives the same masks. Sizes and speeds are in pixels of the clip that is asked for.
+pixel; the same generator state gives the same masks. Sizes and speeds are in pixels of the result.
 
 Sources   free-form blobs: STTN (ECCV 2020) section 4 and its released generator: box height in [H/3, H-1],
           width in [W/3, W-1], 6-8 edges, ratio 0.6-0.8, speed at most 3, acceleration (3, 0.5), half of the
@@ -29,9 +29,9 @@ ACCELERATION = (3.0, 0.5)  # largest change per frame of the speed (pixels) and 
 def stationary_blob(
     length: int, size: Size, rng: np.random.Generator, *, area: Range | None = None
 ) -> Float[Tensor, "t 1 h w"]:
-    """One free-form blob that stays where it is. `area`: allowed hole share of the frame, e.g. (0.06, 0.12).
+    """One free-form blob that stays where it is. `area`: range of its share of the frame, e.g. (0.06, 0.12).
 
-    Raises UserError for sizes below 4x4, an empty clip, or an area no blob of this size can have.
+    Raises UserError for sizes below 4x4, an empty clip, or an area that no blob in a frame of this size can have.
     """
     check(length, size)
     shape = shapes.blob(size, rng, area)
@@ -47,7 +47,7 @@ def moving_blob(
     max_speed: float = MAX_SPEED,
     acceleration: Range = ACCELERATION,
 ) -> Float[Tensor, "t 1 h w"]:
-    """One free-form blob of fixed shape on a smooth random walk that bounces at the borders. `area` as above."""
+    """One free-form blob of fixed shape on a random walk that bounces at the borders. `area`: see `stationary_blob`."""
     check(length, size)
     shape = shapes.blob(size, rng, area)
     path = shapes.bouncing_path(length, shapes.room(shape, size), rng, max_speed, acceleration)
@@ -64,9 +64,10 @@ def rectangle(
     area: Range | None = None,
     max_speed: float = MAX_SPEED,
 ) -> Float[Tensor, "t 1 h w"]:
-    """A still or moving box. `sides`: range of its height and width as shares of the frame's, or `area` of the whole.
+    """A still or moving rectangle. `sides`: range of its height and width, as shares of the frame's height and width.
 
-    Raises UserError when no box of whole pixels has such an area.
+    `area`: range of its share of the frame; if it is given, `sides` sets the aspect only. Raises UserError when no
+    rectangle of whole pixels has such an area.
     """
     check(length, size)
     height, width = size
@@ -97,8 +98,8 @@ def silhouettes(
 ) -> Float[Tensor, "t 1 h w"]:
     """The object masks of another clip as holes, resized to `size`, played back and forth when they are too short.
 
-    `scale` draws one factor for the whole clip; `move` adds a bouncing walk. A scaled or moved object keeps its own
-    motion, and is made smaller where it would not fit. Single frames may be empty, as in the source.
+    `scale` is the range of one factor for the whole clip; `move` adds a bouncing walk. A scaled or moved object still
+    moves as in the other clip, and is made smaller if it would not fit. A frame that is empty there may be empty here.
     Raises UserError when the whole result would be empty and `allow_empty` is not set.
     """
     check(length, size)
@@ -118,10 +119,10 @@ def silhouettes(
 def watermark(
     length: int, size: Size, rng: np.random.Generator, *, text: str | None = None, hop: int | None = None
 ) -> Float[Tensor, "t 1 h w"]:
-    """Letters with a frame or a ring, as a station logo. `hop`: it takes a new place every so many frames.
+    """Letters, bare or in a rectangle or an oval, like the logo of a station.
 
-    `text` (plain ASCII) is drawn at random when not given. Raises UserError for text that no font here can draw, and
-    for a hop below 1.
+    The logo takes a new place every `hop` frames (None: never). `text` (plain ASCII) is random when not given. Raises
+    UserError for text that no font here can draw, and for a hop below 1.
     """
     check(length, size)
     if hop is not None and hop < 1:
@@ -140,8 +141,8 @@ def border(
 ) -> Float[Tensor, "t 1 h w"]:
     """Bars at the frame's edge, as when a video is extended to another shape (retargeting).
 
-    `share`: range of one bar's thickness over the frame's side, below 0.5. `sides`: "horizontal" (left and right),
-    "vertical" (top and bottom), "all" or "random".
+    `share`: range of a bar's thickness as a share of the frame's side, below 0.5. `sides`: "horizontal" (left and
+    right), "vertical" (top and bottom), "all" or "random".
     """
     check(length, size)
     kinds = ("horizontal", "vertical", "all")
@@ -157,7 +158,7 @@ def border(
 
 
 def dilate(mask: Float[Tensor, "*n h w"], radius: int) -> Float[Tensor, "*n h w"]:
-    """Grow holes by `radius` passes of the 3x3 cross, so to city-block distance `radius`.
+    """Grow holes by `radius` passes of the 3x3 cross, that is, by all pixels within city-block distance `radius`.
 
     The STTN family and CPNet evaluate with radius 4 [code].
     """
@@ -170,7 +171,7 @@ def dilate(mask: Float[Tensor, "*n h w"], radius: int) -> Float[Tensor, "*n h w"
 
 
 def resize(masks: Float[Tensor, "t 1 a b"], size: Size) -> Float[Tensor, "t 1 h w"]:
-    """Nearest-neighbour resizing, as the official evaluators do: what comes out is again exactly 0 or 1."""
+    """Nearest-neighbour resizing, as the official evaluators do it: the result is again exactly 0 or 1."""
     height, width = size
     pictures = to_pictures(masks)
     return to_masks(np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) for p in pictures]))
@@ -191,9 +192,9 @@ def to_pictures(masks: Float[Tensor, "t 1 h w"]) -> UInt8[np.ndarray, "t h w"]:
 
 
 def shrink_mask(mask: Float[Tensor, "b 1 h w"], factor: int, how: str = "max") -> Float[Tensor, "b 1 hs ws"]:
-    """The mask at 1/factor: "max" calls a cell hole if any of its pixels is, "nearest" looks at one pixel.
+    """The mask at 1/factor: with "max" a cell is hole if any of its pixels is hole; with "nearest" one pixel decides.
 
-    The note does not say which; "max" lets nothing of the hole leak into the known features (our choice).
+    TGF-Net does not say which. Our choice is "max", since nothing of the hole then leaks into the known features.
     """
     if how == "max":
         return reduce(mask, "b 1 (h fh) (w fw) -> b 1 h w", "max", fh=factor, fw=factor)

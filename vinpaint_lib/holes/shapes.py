@@ -1,8 +1,9 @@
-"""Shapes of holes and objects, and the paths they move along. Seeded by the generator that is passed in.
+"""Shapes of holes and objects, and the paths they move along. All random numbers come from the generator `rng`.
 
-A shape is a UInt8 "a b" picture, 1 = inside, cut to its own box. A path is an Int "t 2" array of (y, x) corners.
+A shape is a UInt8 "a b" picture of the box around it, 1 = inside. A path is an Int "t 2" array: the (y, x) of the box's
+upper left corner in each frame.
 
-Source    free-form outline and walk: the released generator of STTN (ECCV 2020), values in `masks.py`.
+Source    free-form outline and walk: the released generator of STTN (ECCV 2020), with the values in `masks.py`.
 """
 
 import math
@@ -21,9 +22,10 @@ TRIES = 200
 
 
 def blob(size: Size, rng: np.random.Generator, area: Range | None = None) -> UInt8[np.ndarray, "a b"]:
-    """A free-form shape in a box of height [H/3, H-1] and width [W/3, W-1]; scaled when an `area` is given.
+    """A free-form shape in a box of height [H/3, H-1] and width [W/3, W-1].
 
-    Raises UserError when no blob of this area fits.
+    If `area` is given, the shape is scaled to a share of the frame in this range. Raises UserError when no blob of this
+    area fits.
     """
     height, width = size
     if area is not None and not 0 < area[0] <= area[1] <= 1:
@@ -44,7 +46,11 @@ def blob(size: Size, rng: np.random.Generator, area: Range | None = None) -> UIn
 def bezier_outline(
     rng: np.random.Generator, edges: tuple[int, int] = (6, 8), ratio: Range = (0.6, 0.8)
 ) -> Float[np.ndarray, "p 2"]:
-    """A closed chain of cubic Bezier curves in the unit box: points of a circle, each moved in or out up to `ratio`."""
+    """A closed chain of cubic Bezier curves in the unit box; `edges` is the range of their number.
+
+    The points lie on a circle, and each one is moved in or out by up to a share of the radius. `ratio` is the range of
+    this share.
+    """
     count = int(rng.integers(edges[0], edges[1] + 1))
     spread = rng.uniform(*ratio)
     angles = np.arange(3 * count) * (2 * math.pi / (3 * count))
@@ -58,14 +64,14 @@ def bezier_outline(
 
 
 def raster(outline: Float[np.ndarray, "p 2"], height: int, width: int) -> UInt8[np.ndarray, "a b"]:
-    """Fill an outline given in the unit box so that it touches all four sides of a `height` x `width` picture."""
+    """Fill an outline of the unit box, stretched to touch all four sides of a `height` x `width` picture."""
     picture = np.zeros((height, width), np.uint8)
     corners = np.round(outline * (width - 1, height - 1)).astype(np.int32)
     return np.asarray(cv2.fillPoly(picture, [corners], 1))
 
 
 def lettering(word: str, size: Size, rng: np.random.Generator) -> UInt8[np.ndarray, "a b"]:
-    """`word` bare, in a frame or in an oval; at most 60 % of the frame's width and 40 % of its height."""
+    """`word` bare, in a rectangle or in an oval; at most 60 % of the frame's width and 40 % of its height."""
     height, width = size
     fonts = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX)
     font, stroke = fonts[rng.integers(3)], 4
@@ -80,13 +86,13 @@ def lettering(word: str, size: Size, rng: np.random.Generator) -> UInt8[np.ndarr
         cv2.ellipse(canvas, (long // 2, high // 2), (long // 2 - stroke, high // 2 - stroke), 0, 0, 360, 1, stroke)
     shrink = min(rng.uniform(0.25, 0.6) * width / long, 0.4 * height / high)
     small = (max(1, round(long * shrink)), max(1, round(high * shrink)))
-    # A stroke thinner than a pixel must not vanish: every pixel it touches by a quarter is hole.
+    # A stroke thinner than a pixel must not vanish: a pixel is hole if the stroke covers a quarter of it.
     mark = (cv2.resize(canvas.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0.25).astype(np.uint8)
     return mark if mark.any() else np.ones_like(mark)
 
 
 def fits(shape: UInt8[np.ndarray, "a b"], size: Size, area: Range | None) -> bool:
-    """The shape's box is within the frame, and its share of the frame is in the range `area`."""
+    """Whether the box fits into the frame, and the shape's share of the frame is in the range `area`."""
     inside = shape.shape[0] <= size[0] and shape.shape[1] <= size[1]
     share = float(shape.sum()) / (size[0] * size[1])
     return inside and (area is None or area[0] <= share <= area[1])
@@ -105,10 +111,10 @@ def still_path(length: int, free: Size, rng: np.random.Generator) -> Int[np.ndar
 def bouncing_path(
     length: int, free: Size, rng: np.random.Generator, max_speed: float, acceleration: Range = (0.0, 0.0)
 ) -> Int[np.ndarray, "t 2"]:
-    """A random walk within 0 .. `free` that is reflected at both ends, in pixels per frame.
+    """A random walk within 0 .. `free` that is reflected at both ends. Speeds are in pixels per frame.
 
-    Speed stays in [max_speed / 3, max_speed], so that a moving shape does move; between frames it changes by up to
-    acceleration[0] pixels and the direction by up to acceleration[1] radians.
+    The speed stays in [max_speed / 3, max_speed], so that a moving shape does move. Between frames the speed changes by
+    up to acceleration[0] pixels, and the direction by up to acceleration[1] radians.
     """
     place = rng.integers(0, np.add(free, 1)).astype(float)
     speed, angle = rng.uniform(max_speed / 3, max_speed), rng.uniform(0, 2 * math.pi)
@@ -124,15 +130,15 @@ def bouncing_path(
 
 
 def reflect(place: Float[np.ndarray, " n"], end: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
-    """Fold positions back into 0 .. end, as a ball between two walls; and which of them now move the other way."""
-    # With no room at all the period is zero; any period does, as the clip afterwards leaves only 0.
+    """Fold positions back into 0 .. end, like a ball between two walls; and whether each now moves the other way."""
+    # Without any room the period would be zero. Any other period will do, since np.clip then leaves only 0.
     phase = np.mod(place, np.where(end > 0, 2 * end, 1.0))
     turned = phase > end
     return np.clip(np.where(turned, 2 * end - phase, phase), 0, end), turned
 
 
 def back_and_forth(length: int, count: int) -> Int[np.ndarray, " t"]:
-    """Indices 0, 1, .., count-1, count-2, .., 1, 0, 1, ..: a clip played there and back, without repeated ends."""
+    """Indices 0, 1, .., count-1, count-2, .., 1, 0, 1, ..: a clip played back and forth, without repeated ends."""
     if count < 1:
         raise UserError("there is no frame to play back and forth; give at least one")
     phase = np.arange(length) % max(2 * count - 2, 1)
@@ -140,7 +146,7 @@ def back_and_forth(length: int, count: int) -> Int[np.ndarray, " t"]:
 
 
 def bars(side: int, share: Range, rng: np.random.Generator) -> tuple[int, int]:
-    """Thickness in pixels of the bars at both ends of a side; at least one pixel each, at least one is left between."""
+    """Thickness in pixels of the bars at both ends of a side. Each bar and the gap between have at least one pixel."""
     first, last = (max(1, round(side * rng.uniform(*share))) for _ in range(2))
     return min(first, (side - 1) // 2), min(last, (side - 1) // 2)
 
@@ -148,7 +154,7 @@ def bars(side: int, share: Range, rng: np.random.Generator) -> tuple[int, int]:
 def carry(
     pictures: UInt8[np.ndarray, "t h w"], rng: np.random.Generator, factor: float, move: bool, max_speed: float
 ) -> UInt8[np.ndarray, "t h w"]:
-    """Scale a sequence of silhouettes by one factor and move it as a whole: at random, or around its old centre."""
+    """Scale silhouettes by one factor and place all frames together: on a random walk (`move`) or at the old centre."""
     rows, columns = (np.flatnonzero(pictures.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     length, height, width = pictures.shape
@@ -169,7 +175,7 @@ def carry(
 def paste(
     shape: UInt8[np.ndarray, "a b"] | UInt8[np.ndarray, "t a b"], size: Size, path: Int[np.ndarray, "t 2"]
 ) -> UInt8[np.ndarray, "t h w"]:
-    """Frames of `size` with the shape (one, or one a frame) at the path's corners."""
+    """Frames of `size` with the shape (one for all frames, or one for each frame) at the corners of the path."""
     frames = np.zeros((len(path), *size), np.uint8)
     moving = shape if shape.ndim == 3 else repeat(shape, "a b -> t a b", t=len(path))
     for frame, picture, (y, x) in zip(frames, moving, path, strict=True):

@@ -1,4 +1,10 @@
-"""TODO header of vinpaint_lib.holes.smooth."""
+"""Four ways to continue the known pixels of a frame smoothly into its holes.
+
+telea      for colours: OpenCV's fast marching (Telea 2004)
+complete   for flow and colours: a membrane, which solves Laplace's equation with the known pixels as boundary
+push_pull  in torch, with gradients: means over larger and larger blocks (our small VINet)
+spread     in torch, with gradients: the same idea with other rules for odd sizes (our Align-and-Attend)
+"""
 
 import cv2
 import numpy as np
@@ -7,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-RADIUS = 8  # pixels around a missing one that Telea's method weighs
-COARSE = 4  # the membrane in holes is solved on a grid this much coarser: it is smooth, and 16 times cheaper
+RADIUS = 8  # pixels; Telea's method weighs the known pixels within this distance of a missing pixel
+COARSE = 4  # the membrane is solved on a grid coarser by this factor: it is smooth anyway, and this is 16 times cheaper
 
 
 def telea(frame: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -24,11 +30,11 @@ def telea(frame: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def complete(flow: np.ndarray, unknown: np.ndarray, coarse: int = COARSE) -> np.ndarray:
-    """Flow (h w 2) with its `unknown` pixels (h w, bool) replaced by a membrane through the known ones.
+    """Flow (h w 2) with its `unknown` pixels (h w, bool) replaced by a membrane through the known pixels.
 
     The membrane solves Laplace's equation inside the unknown region with the known flow as boundary,
-    so an affine motion of the surroundings continues through the hole. With nothing known it is zero. It is solved on
-    a grid `coarse` times coarser.
+    so an affine motion of the surroundings continues through the hole. If no pixel is known, the result is zero. The
+    equation is solved on a grid `coarse` times coarser. Colours or grey (h w c) work in place of flow.
     """
     if not unknown.any():
         return flow
@@ -47,7 +53,7 @@ def complete(flow: np.ndarray, unknown: np.ndarray, coarse: int = COARSE) -> np.
 
 
 def solve_membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Laplace's equation for `values` (h w c) on the `unknown` cells (h w, bool), the others held fixed."""
+    """`values` (h w c) whose `unknown` cells (h w, bool) solve Laplace's equation, with all other cells held fixed."""
     count = int(unknown.sum())
     if count == 0:
         return values
@@ -78,9 +84,10 @@ def solve_membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 
 
 def push_pull(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
-    """Known pixels, continued smoothly: each unknown one takes the mean of a neighbourhood as wide as it must be.
+    """The known pixels, continued smoothly: an unknown pixel takes the mean of a neighbourhood as wide as necessary.
 
-    Means over ever larger blocks are made (push) and fill what finer ones leave open (pull). With nothing known: 0.
+    Means over larger and larger blocks are made (push), and fill the gaps of the finer levels (pull). The result is 0
+    if no pixel is known.
     """
     height, width = picture.shape[-2:]
     seen = picture * known
@@ -94,10 +101,10 @@ def push_pull(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]
 
 
 def spread(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
-    """The picture with what is not `known` continued smoothly from around; 0 where nothing is known at all.
+    """The picture, with its `known` pixels continued smoothly into all other pixels; 0 if no pixel is known.
 
-    Halved down to one pixel, each halving the mean of what is known; then gaps take what the next coarser picture has
-    there.
+    The picture is halved until one pixel is left, and each halving takes the mean of the known pixels. Then gaps take
+    the values of the next coarser picture.
     """
     if max(picture.shape[-2:]) == 1:
         return picture * known

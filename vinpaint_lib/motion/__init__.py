@@ -1,1 +1,1 @@
-"""Where a pixel lies in other frames."""
+"""Motion between frames: where a pixel of one frame lies in other frames."""

@@ -1,15 +1,16 @@
-"""The camera's motion between two frames as a homography, from corners that both show.
+"""The camera's motion between two frames as a homography, from corners that both frames show.
 
-Corners are tracked (Lucas-Kanade) there and back; RANSAC keeps the largest group that moves as one plane. A fit
-to dense flow serves where there are too few corners: flow is smooth where nothing can be matched, which pulls the
-estimate, and in a chain of 24 such steps the pull adds up (3.0 of 255 mean residual on a held-back clip, 1.8 here).
+Corners are tracked (Lucas-Kanade) there and back; RANSAC keeps the largest group that moves as one plane. `links.py`
+fits the homography to dense flow only if there are too few corners. Flow is smooth where nothing can be matched, and
+this pulls the estimate. In a chain of 24 such steps the errors add up: the mean residual on a held-back clip was 3.0 of
+255 with flow, and is 1.8 with corners.
 """
 
 import cv2
 import numpy as np
 
 CORNERS = 400
-RETURN = 0.5  # pixels; a corner that does not come back to where it started is dropped
+RETURN = 0.5  # pixels; a corner that does not come back to its start within this distance is dropped
 INLIER = 1.0  # pixels; RANSAC threshold
 GUARD = 6  # pixels around a hole in which nothing is tracked: windows there still touch the hole
 WINDOW = (15, 15)
@@ -22,9 +23,9 @@ def homography(
     dst_hole: np.ndarray,
     start: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Homography (3 3) that carries pixels of `src` to `dst` (h w, uint8); None where too few corners agree.
+    """Homography (3 3) that carries pixels of `src` to `dst` (h w, uint8); None if too few corners agree.
 
-    Holes (h w, bool) are not looked at. `start` is a first estimate, for frames far apart.
+    Corners in the holes (h w, bool) are not used. `start` is a first estimate, for frames far apart.
     """
     near = cv2.dilate(src_hole.astype(np.uint8), np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8))
     found = cv2.goodFeaturesToTrack(src, CORNERS, 0.005, 6, mask=255 * (1 - near))
@@ -49,5 +50,5 @@ def fit(src: np.ndarray, dst: np.ndarray, inlier: float) -> np.ndarray | None:
         return None
     matrix, inliers = cv2.findHomography(src, dst, cv2.RANSAC, inlier, maxIters=500, confidence=0.995)
     usable = matrix is not None and inliers.sum() >= 8 and np.isfinite(matrix).all()
-    # A frame is not turned inside out from one moment to the next: such a fit is a chance agreement.
+    # The camera does not mirror or squash a frame from one moment to the next: such a fit is a chance agreement.
     return matrix if usable and np.linalg.det(matrix / matrix[2, 2]) > 0.1 else None

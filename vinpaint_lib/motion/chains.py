@@ -1,10 +1,11 @@
-"""Chains of links: where the pixels of a frame lie in the frames before and behind it, and which of those shows them.
+"""Chains of links: where the pixels of a frame lie in earlier and later frames, and which of these frames shows them.
 
 A *walk* follows the target's pixels through the links of `links.py`, by flow or by homography, into the past or the
-future. A *pick* takes, pixel by pixel, the first frame on the way that was not missing there.
+future. The first *pick* of a walk takes, for each pixel, the first frame on the way that was not missing there. A
+second pick takes a frame farther away. TGF-Net (sec. B, E) uses every pick as one aligned reference.
 
-Trust  1 = seen close by without contradiction, falling with the disagreement along the walk and with the distance
-       in time, at least 0.2; 0 = nothing.
+Trust  1 = a near frame shows the pixel, and nothing contradicts the walk. The trust falls with the disagreement along
+       the walk and with the distance in time, but not below 0.2; 0 = no frame shows the pixel.
 """
 
 from collections.abc import Iterator
@@ -20,11 +21,11 @@ from vinpaint_lib.motion import warp
 from vinpaint_lib.motion.links import FAR, Links
 
 FADE = 0.03  # loss of trust per frame of distance, in units of the exponent
-LATER = 4  # the second pick of a walk lies at least so many frames behind the first
+LATER = 4  # the second pick of a walk is at least this many frames farther from the target than the first
 
 
 class Walk(NamedTuple):
-    """One way through time: `by` flow or homography, `direction` -1 past or +1 future."""
+    """One way through time: `by` is "flow" or "homography"; `direction` is -1 (past) or +1 (future)."""
 
     by: str
     direction: int
@@ -35,7 +36,10 @@ class Walk(NamedTuple):
 
 
 class EarlierOutput(NamedTuple):
-    """What earlier outputs of the model show along one walk: `picture` (h w 3), `age` (h w), 0 where nothing."""
+    """What earlier outputs of the model show along one walk: `picture` (h w 3), `age` (h w); 0 where they show nothing.
+
+    `age` is the distance in frames from the target.
+    """
 
     picture: np.ndarray
     age: np.ndarray
@@ -52,10 +56,11 @@ WALKS = walks(("flow", "homography"))
 def chain(
     links: Links, walk: Walk, target: int, box: Box, reach: int, known: set[int]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Follow the pixels of `box`: yields (frame index, x, y, doubt), each (h w) float32.
+    """Follow the pixels of `box` for up to `reach` frames: yields (frame index, x, y, doubt), each (h w) float32.
 
-    `doubt` sums what speaks against the way: for a flow, by how many pixels each step failed to come back by
-    the opposite flow; for a homography, a quarter of its distance from the flow there (a moving object, parallax).
+    The walk ends before a frame that is not in `known`, and where a link is missing. `doubt` adds up what speaks
+    against the positions. By flow, each step adds the distance in pixels by which the opposite flow misses the step's
+    start. By homography, each step adds a quarter of its distance from the flow there (a moving object, parallax).
     """
     y, x = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
     start_x, start_y = x, y
@@ -81,9 +86,9 @@ def chain(
 
 
 def longer(links: Links, direction: int, target: int, totals: list[np.ndarray]) -> np.ndarray:
-    """Homography from the target to the next frame of a walk, given those to the frames before (`totals[d]`).
+    """Homography from the target to the next frame of a walk; `totals[d]` are the homographies to the frames before.
 
-    By one far link where there is one, since its error counts once for many frames; else one frame further.
+    The last step is one far link where there is one, since its error counts once for many frames. Else it is one frame.
     """
     distance = len(totals)
     low = target + distance - FAR if direction > 0 else target - distance
@@ -95,10 +100,11 @@ def longer(links: Links, direction: int, target: int, totals: list[np.ndarray]) 
 
 
 class View(NamedTuple):
-    """A frame as walks read it: `colour` (h w 3), `hidden` (h w uint8), 255 where the frame was not given, and
-    `still_open` (h w uint8), 255 where it shows nothing yet; None where no output was written back.
+    """A frame as walks read it: its colours, and two masks.
 
-    The two masks carry one pixel of margin, so that cubic interpolation does not reach into a hole.
+    `colour` (h w 3). `hidden` (h w uint8): 255 where the pixel was not given. `still_open` (h w uint8): 255 where the
+    frame has neither a given pixel nor an output yet; None if no output was written back. Both masks are grown by one
+    pixel, so that cubic interpolation does not reach into a hole.
     """
 
     colour: np.ndarray
@@ -113,7 +119,7 @@ class Views:
         self.known: dict[tuple[int, bool], View] = {}  # (index in the clip, written back or not) -> view
 
     def of(self, window: Window, n: int) -> View:
-        """The view of the window's frame `n`; made once, and once more when an output was written back."""
+        """The view of the window's frame `n`. It is made once, and once more after an output was written back."""
         key = (window.indices[n], bool(window.filled[n].any()))
         if key not in self.known:
             self.known = {old: view for old, view in self.known.items() if old[0] >= window.indices[0]}
@@ -122,10 +128,11 @@ class Views:
 
 
 class Search(NamedTuple):
-    """What is looked for: the pixels of `box` in frame `target` (an index of the clip), in the frames of `window`.
+    """A search in the frames of `window` for the pixels of `box` in frame `target` (an index of the clip).
 
-    `picks` frames are taken for every pixel of a walk. `feedback` says how outputs that were written back count:
-    "unseen", only where no given pixel was met, and apart from those; "all", like given pixels; "off", never.
+    Each walk takes `picks` frames for every pixel. `feedback` says how outputs that were written back count. With
+    "unseen" they count only where the walk finds no given pixel, and the result keeps them apart (`EarlierOutput`).
+    With "all" they count like given pixels, and with "off" never.
     """
 
     window: Window
@@ -138,9 +145,10 @@ class Search(NamedTuple):
 def collect(
     search: Search, steps: Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]], views: Views
 ) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], EarlierOutput]:
-    """Along the steps of one walk (`chain`), the first and later frames that show each pixel of the search.
+    """Go along the `steps` of one walk (`chain`), and take each pixel of the search from the first frames that show it.
 
-    Gives (rgb (h w 3), trust (h w), age (h w)) for every pick, and what earlier outputs show.
+    Returns (rgb (h w 3), trust (h w), age (h w)) for every pick, and what earlier outputs show. `age` is the distance
+    in frames from the target; 0 where no frame shows the pixel.
     """
     window, target, box, picks, feedback = search
     place = {index: n for n, index in enumerate(window.indices)}
@@ -172,9 +180,9 @@ def collect(
 def seen_at(
     view: View, x: np.ndarray, y: np.ndarray, feedback: str = "off"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The frame's colours; and at positions x y, whether it shows a given pixel, and whether only an earlier output.
+    """The frame's colours; for positions x y, whether it shows a given pixel, and whether it shows only an output.
 
-    `feedback` as in `Search`.
+    `feedback`: see `Search`.
     """
     # Masks are 255 at a hole and one pixel around it; 8 forgives the rounding of positions.
     outside = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": 255}

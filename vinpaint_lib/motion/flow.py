@@ -1,7 +1,7 @@
-"""Optical flow between two frames, and what to do with it where a frame has holes.
+"""Optical flow between two frames, and the tests for occlusions and motion boundaries (Sundaram et al. 2010).
 
-Estimator  DIS (Kroeger et al. 2016) from OpenCV. It stands in for FlowNet2, which the papers used and
-           which needs compiled operators; every table that rests on it names it.
+Estimator  DIS (Kroeger et al. 2016) from OpenCV. It replaces FlowNet2, which the papers use and which
+           needs compiled operators. Every table that depends on the estimator names it.
 Units      pixels, channel 0 = x; flow(src -> dst) at x says where the content of src(x) lies in dst.
 """
 

@@ -1,8 +1,8 @@
-"""Motion between neighbouring frames, estimated once and kept while the window needs it.
+"""Links: the motion between neighbouring frames, estimated once and kept while the window needs it.
 
-A `Link` joins frame i and frame i + 1: one homography, the camera's motion, and dense flow both ways, continued
-through the holes as the camera's motion plus a smooth rest. Longer ways are chains of links (`gather.py`); for the
-camera there is also one step over `FAR` frames, since in a chain of many small steps the errors add up.
+A `Link` joins frame i and frame i + 1. It has one homography, which is the camera's motion, and dense flow in both
+directions. In the holes the flow is the camera's motion plus a smooth rest. `chains.py` joins links to longer ways.
+For the camera there is also one step over `FAR` frames, since errors add up in a chain of many small steps.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from torch import Tensor
 from vinpaint_lib.holes.smooth import complete
 from vinpaint_lib.motion import camera, flow, warp
 
-GUARD = 6  # pixels around a hole whose flow is not believed: DIS patches there still touch the hole
-STRIDE = 8  # every 8th pixel votes, where the homography has to come from flow
-INLIER = 2.0  # pixels; RANSAC threshold for those votes
+GUARD = 6  # pixels around a hole whose flow is not trusted: DIS patches there still touch the hole
+STRIDE = 8  # every 8th pixel votes, if the homography has to come from flow
+INLIER = 2.0  # pixels; RANSAC threshold for these votes
 FAR = 8  # frames
 
 
@@ -34,10 +34,10 @@ class Link:
 
 @dataclass
 class Links:
-    """All links inside of the current window; older ones are dropped, so memory follows the window.
+    """All links inside of the current window. Older links are dropped, so the memory depends on the window only.
 
-    `far` holds homographies from frame i to i + FAR. `guided`: flow in holes follows the camera's motion; without,
-    it is a plain membrane (the classical baseline).
+    `far` holds homographies from frame i to i + FAR. With `guided`, flow in holes follows the camera's motion; without
+    it, flow in holes is a plain membrane (the baseline "flow").
     """
 
     guided: bool = True
@@ -48,9 +48,9 @@ class Links:
     def update(
         self, indices: tuple[int, ...], frames: Float[Tensor, "n 3 h w"], holes: Float[Tensor, "n 1 h w"]
     ) -> None:
-        """Add the missing links between neighbouring `indices`, forget what lies before them.
+        """Add the missing links between neighbouring frames of `indices`, and drop all links of earlier frames.
 
-        `holes` are the holes as given (1 = not known from the input), also where an output was written back:
+        `holes` are the holes of the input (1 = not known from the input), even where an output was written back, since
         motion is measured on real pixels only.
         """
         wanted = [i for i in indices[:-1] if i + 1 in indices]
@@ -102,7 +102,7 @@ def measure(
 def raw_flow(
     src: np.ndarray, dst: np.ndarray, src_hole: np.ndarray, dst_hole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """DIS flow (h w 2) from `src` to `dst`, and where it is not to be believed (h w, bool)."""
+    """DIS flow (h w 2) from `src` to `dst`, and where it cannot be trusted (h w, bool)."""
     raw = flow.dis_grey(src, dst)
     height, width = src.shape
     kernel = np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8)
@@ -114,7 +114,10 @@ def raw_flow(
 
 
 def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Flow (h w 2) in unknown pixels as the homography's motion plus a membrane of what differs from it around."""
+    """Flow (h w 2) whose unknown pixels have the motion of the homography plus a membrane.
+
+    The membrane continues the difference between the known flow around and the homography.
+    """
     height, width = unknown.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     camera_flow = np.stack(warp.project_arrays(matrix, x, y), -1) - np.stack([x, y], -1)
@@ -122,7 +125,7 @@ def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) ->
 
 
 def from_flow(raw: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Homography (3 3) fitted to flow where it is known; identity when too few pixels vote."""
+    """Homography (3 3) fitted to the known flow; the identity if too few pixels vote."""
     height, width = unknown.shape
     y, x = np.mgrid[0:height:STRIDE, 0:width:STRIDE].astype(np.float32)
     voters = ~unknown[::STRIDE, ::STRIDE]

@@ -1,8 +1,8 @@
-"""Backward warps: by flow, by an affine map, by a homography. One convention for all.
+"""Backward warps with one convention for all: by flow, by an affine map, by a homography.
 
 out(x) = src(x + flow(x)); flow in pixels, channel 0 = x, channel 1 = y; align_corners=True, so that
 -1 and +1 are the centres of the first and last pixel and the identity map gives the input back.
-Outside of the source the result is 0, which `by_flow` of a plane of ones turns into a visibility.
+Outside of the source the result is 0. So `by_flow` of a plane of ones gives a visibility.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ def by_homography(
 def project(
     matrix: Float[Tensor, "b 3 3"], points: Float[Tensor, "2 h w"] | Float[Tensor, "b 2 h w"]
 ) -> Float[Tensor, "b 2 h w"]:
-    """Positions (x, y) of points under homographies in pixels; the same points for all matrices, or some for each."""
+    """Positions (x, y) of points under homographies in pixels; all matrices share the points, or each one has some."""
     homogeneous = torch.cat([points, torch.ones_like(points[..., :1, :, :])], dim=-3)
     pattern = "b i j, j h w -> b i h w" if points.ndim == 3 else "b i j, b j h w -> b i h w"
     found = einsum(matrix, homogeneous, pattern)
@@ -57,20 +57,20 @@ def project(
 
 
 def project_arrays(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same for arrays x and y (float32) and one homography (3 3); what lies behind the camera goes far away."""
+    """`project` for arrays x and y (float32) and one homography (3 3); points behind the camera go far away."""
     m = (matrix / matrix[2, 2]).astype(np.float32)
     depth = np.maximum(m[2, 0] * x + m[2, 1] * y + 1, 1e-3)
     return (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
 
 
 def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:
-    """out(x) = image(theta x) with theta in normalised [-1, 1] coordinates, as `affine_grid` has it."""
+    """out(x) = image(theta x) with theta in normalised [-1, 1] coordinates, as in torch's `affine_grid`."""
     grid = functional.affine_grid(theta, list(image.shape), align_corners=True)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def affine_to_pixels(theta: Float[Tensor, "b 2 3"], height: int, width: int) -> Float[Tensor, "b 3 3"]:
-    """The same affine map as a 3x3 matrix between pixel coordinates."""
+    """An affine map in normalised [-1, 1] coordinates as a 3x3 matrix between pixel coordinates."""
     to_unit = torch.tensor(
         [[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]],
         dtype=theta.dtype,

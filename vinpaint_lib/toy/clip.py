@@ -1,7 +1,7 @@
 """Toy clips: a photograph under camera motion, objects moving above it, and the exact motion of every pixel.
 
-They are the library's default clips, need no download, and are the only ones with a known answer. The same maker
-puts any photograph in motion for training (`photo=`), as CPNet and Align-and-Attend train on still pictures.
+They are the library's default clips, need no download, and are the only clips with a known answer. The same code puts
+any photograph in motion for training (`Material.photo`), since CPNet and Align-and-Attend train on still pictures.
 """
 
 import math
@@ -23,16 +23,16 @@ from vinpaint_lib.toy.scene import Scene
 from vinpaint_lib.toy.staging import Camera
 from vinpaint_lib.video.clip import Clip
 
-# Colour photographs that lie inside of scikit-image's own package: no download.
+# Colour photographs that the package of scikit-image contains, so nothing is downloaded.
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "motorcycle", "hubble")
 
 
 class ToyClip(NamedTuple):
-    """A clip with everything known about it.
+    """A clip and everything that is known about it.
 
     clip: frames are the truth, masks are empty. forward, backward "t-1 2 h w": flow t -> t+1 and t+1 -> t in pixels.
-    visible_forward, visible_backward "t-1 1 h w": 1 where the pixel is seen in the other frame, unmixed with an edge.
-    homographies "t-1 3 3": the background's motion t -> t+1 between pixel positions. silhouettes "t 1 h w": objects.
+    visible_forward, visible_backward "t-1 1 h w": 1 where the other frame shows the pixel, not mixed with an edge.
+    homographies "t-1 3 3": the background's motion t -> t+1 between pixel positions. silhouettes "t 1 h w": 1 = object.
     """
 
     clip: Clip
@@ -52,9 +52,9 @@ class Shot:
     size          (height, width) of a frame in pixels
     camera        "affine" (shift, turn, zoom, shear), "homography" (perspective as well) or "still"
     objects       how many cut-outs move above the picture
-    seed          same seed, same clip; the camera's way does not depend on the objects
+    seed          the same seed gives the same clip; the camera's path does not depend on the objects
     speed         root mean square shift of the camera, pixels per frame
-    object_speed  the same of each object
+    object_speed  root mean square shift of each object, pixels per frame
     drift         largest change of brightness, e.g. 0.1
     """
 
@@ -70,11 +70,11 @@ class Shot:
 
 @dataclass(frozen=True)
 class Material:
-    """Pictures (uint8 RGB) in place of the bundled ones.
+    """Pictures (uint8 RGB) in place of the bundled photographs.
 
     photo          the background
     object_shapes  silhouettes of other clips (1 = object), which the cut-outs take in turn; None: free-form blobs
-    textures       what the cut-outs are filled from; None: the bundled photographs
+    textures       pictures that fill the cut-outs; None: the bundled photographs
     """
 
     photo: UInt8[np.ndarray, "a b 3"] | None = None
@@ -83,9 +83,9 @@ class Material:
 
 
 def toy_clip(name: str = "astronaut", shot: Shot = Shot(), material: Material = Material()) -> ToyClip:
-    """A photograph in motion, with everything known about it.
+    """A photograph in motion, and everything that is known about it.
 
-    `name` is one of PHOTOS; where `material` has a photo of its own, it is just the clip's name. Raises UserError for
+    `name` is one of PHOTOS; if `material` has a photo, `name` is only the name of the clip. Raises UserError for
     an unknown name or camera, an empty clip or a size below 8x8.
     """
     scene = toy_scene(name, shot, material)
@@ -95,7 +95,10 @@ def toy_clip(name: str = "astronaut", shot: Shot = Shot(), material: Material = 
 
 
 def toy_scene(name: str = "astronaut", shot: Shot = Shot(), material: Material = Material()) -> Scene:
-    """The scene behind `toy_clip`, without its drift: frames alone cost a third of frames, flow and visibility."""
+    """The scene behind `toy_clip`, without the drift of brightness.
+
+    Frames alone cost a third of the time that `toy_clip` needs for frames, flow and visibility.
+    """
     length, size, seed = shot.length, shot.size, shot.seed
     if length < 1 or min(size) < 8:
         raise UserError(f"cannot make {length} frames of {size[1]}x{size[0]}; use 1 frame and 8x8 or more")
@@ -121,7 +124,7 @@ def photograph(name: str) -> UInt8[np.ndarray, "a b 3"]:
         raise UserError(f"no bundled photograph is called {name!r}; choose one of {', '.join(PHOTOS)}")
     makers = {"motorcycle": lambda: skimage.data.stereo_motorcycle()[0], "hubble": skimage.data.hubble_deep_field}
     picture = makers[name]() if name in makers else getattr(skimage.data, name)()
-    picture.flags.writeable = False  # it is shared by all clips
+    picture.flags.writeable = False  # all clips share it
     return picture
 
 

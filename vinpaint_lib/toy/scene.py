@@ -1,7 +1,7 @@
 """Renderer of layered scenes: flat textures seen by a moving camera, with the motion known exactly.
 
-A scene is a background layer and object layers above it. Every layer has one 3x3 matrix a frame that maps frame
-pixels (x, y, 1) to its texture's pixels: frame t of a layer is texture(matrix_t x). So the motion of a layer from
+A scene is a background layer and object layers above it. Every layer has one 3x3 matrix for each frame, which maps
+frame pixels (x, y, 1) to texture pixels: frame t of a layer is texture(matrix_t x). So the motion of a layer from
 frame t to u is inverse(matrix_u) matrix_t, and nothing has to be estimated.
 """
 
@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-PURE = 0.998  # weight from which a pixel shows one layer alone; a soft edge shows two and belongs to neither
+PURE = 0.998  # weight from which a pixel shows one layer alone; a soft edge shows two layers and belongs to neither
 Box = tuple[slice, slice]
 
 
@@ -35,7 +35,10 @@ class Layer:
 
 
 class ExactMotion(NamedTuple):
-    """Exact motion between neighbours: forward t -> t+1, backward t+1 -> t; visible: 1 where the other sees it."""
+    """Exact flow between neighbouring frames in pixels: forward t -> t+1, backward t+1 -> t.
+
+    visible_forward, visible_backward: 1 where the other frame shows the pixel, not mixed with an edge.
+    """
 
     forward: Float[Tensor, "p 2 h w"]
     backward: Float[Tensor, "p 2 h w"]
@@ -69,7 +72,7 @@ class Scene:
         return rearrange(torch.from_numpy(pictures), "t h w c -> t c h w").contiguous().float().div_(255)
 
     def weights(self, t: int) -> Float[np.ndarray, "k h w"]:
-        """How much of each pixel shows each layer at time t; the layers sum to 1."""
+        """The share of each pixel that shows each layer at time t; the shares of all layers sum to 1."""
         shown = np.zeros((len(self.layers), *self.size), np.float32)
         shown[0] = 1
         for k, layer in enumerate(self.layers[1:], start=1):
@@ -104,7 +107,7 @@ class Scene:
         return ExactMotion(*torch.from_numpy(flow), *torch.from_numpy(visible))
 
     def between(self, t: int, u: int) -> tuple[Float[Tensor, "2 h w"], Float[Tensor, "1 h w"]]:
-        """Exact flow from frame t to any frame u in pixels, and 1 where u shows the pixel, unmixed with an edge."""
+        """Exact flow from frame t to any frame u in pixels, and 1 where u shows the pixel, not mixed with an edge."""
         flow, visible = self._move(t, u, self.weights(t), self.weights(u))
         return torch.from_numpy(flow), rearrange(torch.from_numpy(visible), "h w -> 1 h w")
 
@@ -115,7 +118,7 @@ class Scene:
     def _move(
         self, t: int, u: int, here: Float[np.ndarray, "k h w"], there: Float[np.ndarray, "k h w"]
     ) -> tuple[Float[np.ndarray, "2 h w"], Float[np.ndarray, "h w"]]:
-        """Flow from frame t to u, and where the pixel of t is seen in u; `here`, `there`: the weights of both."""
+        """Flow from frame t to u, and where u shows the pixel of t; `here` and `there` are the weights of t and u."""
         flow = np.zeros((2, *self.size), np.float32)
         visible = np.zeros(self.size, np.float32)
         best = np.zeros(self.size, np.float32)
@@ -149,7 +152,7 @@ class Scene:
         return slice(top, bottom), slice(left, right)
 
     def _cover(self, layer: Layer, t: int, where: Box) -> Float[np.ndarray, "a b"]:
-        """The layer's own opacity in the part `where` of frame t."""
+        """The opacity of this layer alone in the part `where` of frame t."""
         shape = layer.shape_at(t)
         if shape is None:
             return np.ones((where[0].stop - where[0].start, where[1].stop - where[1].start), np.float32)

@@ -1,4 +1,4 @@
-"""What a toy scene is staged from: the way of the camera, the background, the objects and their ways.
+"""The parts of a toy scene: the path of the camera, the background, the objects and their paths.
 
 All motion is a slow swing (a sine wave of random period and phase) in each parameter: smooth, bounded for any length,
 and with a known pace. World coordinates are pixels of the frame, with the origin in the middle of the camera's view.
@@ -18,15 +18,15 @@ from vinpaint_lib.holes import masks, shapes
 from vinpaint_lib.toy.scene import Layer
 
 Camera = Literal["affine", "homography", "still"]
-PERIODS = (30.0, 80.0)  # frames; one swing of the camera or of an object
-ENLARGE = 1.5  # a photograph is enlarged this far at most, then continued by reflection
+PERIODS = (30.0, 80.0)  # frames; duration of one swing of the camera or of an object
+ENLARGE = 1.5  # a photograph is enlarged at most by this factor, and continued by reflection if that is too small
 OBJECT_AREA = (0.02, 0.1)  # share of the frame
 
 
 def camera_path(
     camera: Camera, length: int, size: tuple[int, int], speed: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "t 3 3"]:
-    """Maps from frame pixels to world pixels (origin: the middle of the view), a slow swing in every parameter.
+    """Maps from frame pixels to world pixels (origin: the middle of the view), with a slow swing in every parameter.
 
     Turn, zoom, shear and perspective move the frame's corners by a fraction of `speed` each.
     """
@@ -59,7 +59,7 @@ def swings(
 def background(
     photo: UInt8[np.ndarray, "a b 3"], way: Float[np.ndarray, "t 3 3"], size: tuple[int, int], rng: np.random.Generator
 ) -> Layer:
-    """The photograph, resized and placed so that the whole way of the camera stays inside where its size allows."""
+    """The photograph, resized and placed so that the camera's path stays inside it, as far as its size allows."""
     height, width = size
     corners = np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]], float)
     seen = way @ corners
@@ -67,7 +67,7 @@ def background(
     need = np.ceil(high - low) + 4  # two pixels more on each side for bicubic sampling
     have = np.array([photo.shape[1], photo.shape[0]])
     cover = float((need / have).max())
-    # A large photograph is shown between as a whole and at twice that size, never above its own resolution.
+    # A large photograph is shown as a whole, or at up to twice that size, but never above its full resolution.
     factor = min(cover * float(rng.uniform(1.0, max(1.0, min(2.0, 1 / cover)))), ENLARGE)
     texture = enlarge(photo, factor)
     spare = np.array([texture.shape[1], texture.shape[0]]) - need
@@ -83,7 +83,10 @@ def moving_object(
     speed: float,
     rng: np.random.Generator,
 ) -> Layer:
-    """A cut-out that swings about a place of its own; the camera either follows it or passes by."""
+    """A cut-out that swings about a fixed place or about the path of its silhouette.
+
+    The camera either follows it or passes by. An object without a silhouette is a free-form blob at a random place.
+    """
     length, (height, width) = len(way), size
     if silhouette is None:
         shape = shapes.blob(size, rng, OBJECT_AREA)
@@ -100,7 +103,7 @@ def moving_object(
     placed[:, 2, 2] = 1
     placed = placed @ shift(-(wide - 1) / 2, -(tall - 1) / 2)
     camera = np.linalg.inv(way[length // 2]) @ way if rng.random() < 0.5 else np.eye(3)
-    # A soft edge of about a pixel, as a lens makes it.
+    # A lens makes a soft edge of about a pixel.
     alpha = np.stack([cv2.GaussianBlur(p.astype(np.float32), (3, 3), 0) for p in pictures])
     return Layer(patch(texture, tall, wide, rng), np.linalg.inv(placed) @ camera, alpha)
 
@@ -108,9 +111,9 @@ def moving_object(
 def follow(
     silhouettes: Float[Tensor, "t 1 h w"],
 ) -> tuple[UInt8[np.ndarray, "t a b"], Float[np.ndarray, "t 2"]]:
-    """Silhouettes held in the middle of a picture of their own, and the smooth path (x, y) that the middle takes.
+    """Silhouettes in the middle of a small picture, and the smooth path (x, y) of this middle through the frame.
 
-    So an object's texture travels with it. The picture is as small as the silhouettes allow.
+    So the texture of an object travels with the object. The picture is as small as the silhouettes allow.
     """
     pictures = masks.to_pictures(silhouettes)
     known = [t for t, picture in enumerate(pictures) if picture.any()]
@@ -119,7 +122,7 @@ def follow(
     centres = np.stack([np.argwhere(pictures[t])[:, ::-1].mean(axis=0) for t in known])
     path = np.stack([np.interp(np.arange(len(pictures)), known, side) for side in centres.T])
     path = np.stack([cv2.GaussianBlur(side[None], (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)[0] for side in path])
-    # Half the picture's side: the farthest that any silhouette reaches from its place on the path.
+    # Half of the picture's side is the longest way from a place on the path to the edge of its silhouette.
     reach = np.stack([np.abs(np.argwhere(pictures[t])[:, ::-1] - path[:, t]).max(axis=0) for t in known])
     half = np.ceil(reach.max(axis=0)).astype(int) + 2
     wide, tall = (2 * half + 1).tolist()
@@ -133,7 +136,7 @@ def follow(
 def patch(
     texture: UInt8[np.ndarray, "a b 3"], tall: int, wide: int, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "tall wide 3"]:
-    """A random piece of the texture at its own resolution, enlarged first where it is too small."""
+    """A random piece of the texture at full resolution; a texture that is too small is enlarged first."""
     large = enlarge(texture, max(1.0, tall / texture.shape[0], wide / texture.shape[1]))
     top, left = (int(rng.integers(0, have - want + 1)) for have, want in zip(large.shape, (tall, wide), strict=False))
     return large[top : top + tall, left : left + wide]

@@ -1,4 +1,4 @@
-"""A clip on disk becomes a Clip, and a Clip a clip on disk."""
+"""Clips on disk: reading frames and masks into a `Clip` or a `ClipStream`, checking masks, writing frames."""
 
 from vinpaint_lib.video.clip import Clip, ClipStream, open_clip, read_clip
 from vinpaint_lib.video.mask_reader import lint_masks

@@ -1,7 +1,7 @@
 """Clips: frames and masks read from a video, a folder of pictures or one picture.
 
-`Clip` holds everything in memory; `ClipStream` decodes while it is walked, so that a clip may be longer than
-memory. Frames are RGB in [0, 1]; masks are exactly 0 or 1, 1 = hole. Writers are in `writing.py`.
+`Clip` holds all frames in memory. `ClipStream` decodes one frame after another during a loop, so a clip may be larger
+than the memory. Frames are RGB in [0, 1]; masks are exactly 0 or 1, 1 = hole. Writers are in `writing.py`.
 """
 
 from collections.abc import Generator, Iterator
@@ -33,9 +33,9 @@ __all__ = [
 class Clip:
     """A clip in memory.
 
-    frames in [0, 1]; masks 0 or 1, 1 = hole; fps frames a second; audio the file whose sound belongs to the clip;
-    names the picture files it came from (a folder); times the seconds of each frame where they are not k / fps;
-    pixel_aspect width : height of a pixel.
+    frames: RGB in [0, 1]. masks: 0 or 1, 1 = hole. fps: frames per second. audio: the file whose sound belongs to the
+    clip. names: the picture files, if the clip came from a folder. times: seconds of each frame, if not k / fps.
+    pixel_aspect: width : height of a pixel.
     """
 
     frames: Float[Tensor, "t 3 h w"]
@@ -66,10 +66,10 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class ClipStream:
-    """A clip on disk. Each walk decodes anew and holds one frame at a time (plus the decoder's own few).
+    """A clip on disk. Each loop over it decodes the clip again, and holds one frame at a time and a few in the decoder.
 
-    Same attributes as `Clip` but for frames and masks; `notes` are sentences about the input that its user
-    should read (uneven frame times, what is odd about the mask).
+    It has the attributes of `Clip`, except frames and masks. `notes` are sentences about the input that the user
+    should read (uneven frame times, oddities of the mask).
     """
 
     source: PictureFiles | VideoSource
@@ -97,12 +97,12 @@ class ClipStream:
 
     @property
     def times(self) -> tuple[Fraction, ...] | None:
-        """Seconds of each frame after the first, where they are not k / fps."""
+        """Seconds from the first frame to each frame, if they are not k / fps."""
         return self.source.times and self.source.times[: self.length]
 
     @property
     def pixel_aspect(self) -> Fraction:
-        """Width : height of a pixel; 1 after resizing, where the new size says what is wanted."""
+        """Width : height of a pixel; 1 after resizing, since the user then chose the shape of the picture."""
         return self.source.pixel_aspect if self.size == self.source.size else Fraction(1)
 
     def __len__(self) -> int:
@@ -110,7 +110,7 @@ class ClipStream:
 
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]]]:
         with closing(self.source.pictures()) as pictures, closing(self._masks()) as masks:
-            # A limited walk stops early; a full one runs the source to its end, where it checks its own length.
+            # A limited loop stops early. A full loop reaches the end of the source, where the source checks its length.
             chosen = pictures if self.length == self.source.length else islice(pictures, self.length)
             for picture, mask in zip(chosen, masks, strict=False):
                 yield to_frame(picture, self.size), mask
@@ -123,7 +123,7 @@ class ClipStream:
             yield torch.zeros(1, *self.size)
 
     def load(self, limit: int | None = None, size: tuple[int, int] | None = None) -> Clip:
-        """The clip in memory; `limit` keeps the first frames, `size` (height, width) resizes."""
+        """The clip in memory. `limit`: keep only so many first frames. `size`: resize to this (height, width)."""
         stream = self if limit is None and size is None else self._narrowed(limit, size)
         length = len(stream)
         frames, masks = torch.empty(length, 3, *stream.size), torch.empty(length, 1, *stream.size)
@@ -152,10 +152,10 @@ def open_clip(
 ) -> ClipStream:
     """Opens a video, a folder of pictures or one picture, with its mask (video, folder, or one picture for all).
 
-    size (height, width) resizes frames (area average) and masks (nearest); limit keeps the first frames;
-    invert swaps hole and known; dilate grows holes by a disc of that radius in pixels of the result; fps is
-    the rate of a folder (24 if not given). Without a mask there is no hole. Masks are walked once here: their
-    oddities are in `notes`.
+    size (height, width) resizes frames (area average) and masks (nearest). limit keeps only the first frames.
+    invert swaps hole and known. dilate grows holes by a disc of this radius, in pixels of the result. fps is
+    the rate of a folder (24 if not given). Without a mask there is no hole. All masks are read once here, and
+    `notes` of the result lists their oddities.
 
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """

@@ -1,9 +1,10 @@
-"""Pictures and sound into one open container: H.264 in the form that every player shows with the right colours.
+"""Encodes pictures and sound into one open container: H.264 in a form that every player shows in the right colours.
 
-Colour    yuv420p, limited range, BT.709 matrix, and tagged so: untagged files are guessed at by their size.
-Odd size  yuv420p has one colour sample for 2x2 pixels and H.264 can crop only by whole samples; so the last
-          row or column is repeated, and the container's comment keeps the size of the content, by which
-          `sources.py` cuts it back. A player shows one repeated line, and nothing is lost.
+Colour    yuv420p, limited range, BT.709 matrix. Tags in the file say so, since players guess the colours of an
+          untagged file from its size.
+Odd size  yuv420p has one colour sample for 2x2 pixels, and H.264 can crop only by whole samples. So the last
+          row or column is repeated, and the container's comment keeps the size of the content. `sources.py`
+          reads the comment and cuts the repeated line off. A player shows this line, and nothing is lost.
 """
 
 import re
@@ -23,9 +24,10 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.soundtrack import Soundtrack
 
 BT709, LIMITED = 1, 1  # code points of ITU-T H.273
-# FFmpeg's default conversion rounds down: 1.3 of 255 levels darker each way. These flags leave 0.02.
+# FFmpeg's default conversion rounds down: each conversion, to YUV or back, makes a picture 1.3 of 255 levels darker.
+# With these flags the loss is 0.02.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-FINEST_TICK = 90_000  # a second, for times whose common denominator is out of hand
+FINEST_TICK = 90_000  # ticks per second, if the common denominator of the times is too small or too large
 
 
 def encode(
@@ -37,7 +39,7 @@ def encode(
     pixel_aspect: Fraction,
     crf: int,
 ) -> None:
-    """Walks `pictures` once and writes each with the sound that belongs before it. UserError if there are none."""
+    """Writes each picture with the sound that belongs before it; takes `pictures` once. UserError if there are none."""
     first = next(pictures, None)
     if first is None:
         raise UserError(f"{output.name}: there are no frames to write; check the input's length and --limit")
@@ -70,7 +72,7 @@ def encode(
 
 
 def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:
-    """The unit of time in which all frames fall on whole numbers, as far as that is reasonable."""
+    """The unit of time, in seconds, in which all frames have whole numbers as times, as far as that is reasonable."""
     if times is None:
         return 1 / fps
     common = lcm(*(time.denominator for time in times))
@@ -78,7 +80,7 @@ def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:
 
 
 def to_yuv(picture: UInt8[np.ndarray, "h w 3"]) -> av.VideoFrame:
-    """yuv420p of even size in limited BT.709."""
+    """The picture as yuv420p of even size, in BT.709 with limited range."""
     height, width = picture.shape[:2]
     if height % 2 or width % 2:
         picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -95,7 +97,7 @@ def to_yuv(picture: UInt8[np.ndarray, "h w 3"]) -> av.VideoFrame:
 
 
 def content_size(comment: str, coded: tuple[int, int]) -> tuple[int, int] | None:
-    """(height, width) of the content from a comment that `encode` left, if it speaks of pictures of `coded` size."""
+    """(height, width) of the content, read from the comment of `encode`; None if it is not about `coded` size."""
     found = re.search(r"content (\d+)x(\d+) of (\d+)x(\d+)", comment)
     if not found:
         return None

@@ -1,9 +1,9 @@
-"""Masks as people have them: a video, a folder, or one picture for all frames; and a lint that says what is odd.
+"""Reads masks from a video, a folder, or one picture for all frames; and a lint that says what is odd about them.
 
-Whatever the form, the result is exactly 0 or 1, 1 = hole. Grey counts from half its range up, so that the
-noise of JPEG and of video compression, and soft edges, do not become hole. Where the largest value of a
-lossless mask is 1, 1 is hole. An indexed picture counts every index but 0. An alpha channel that is not the
-same everywhere is the mask itself: opaque = painted = hole. What is clearly coloured is a label: hole.
+In every form the result is exactly 0 or 1, 1 = hole. Grey is hole from half of its range up, so that the
+noise of JPEG and of video compression, and soft edges, do not become hole. If the largest value of a
+lossless mask is 1, then 1 is hole. In an indexed picture every index but 0 is hole. An alpha channel that is not
+the same everywhere is the mask: opaque = painted = hole. A pixel with a clear colour is a label, and so it is hole.
 """
 
 from collections.abc import Generator
@@ -33,14 +33,14 @@ from vinpaint_lib.video.sources import (
 
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 HALF = 128
-COLOURED = 64  # between channels; compression leaves less on grey
+COLOURED = 64  # smallest difference between channels of a coloured pixel; compression leaves less on grey
 # 854x480 and 432x240 are the same shape to everyone who works with DAVIS: their ratios differ by 1.2 %.
 ASPECT_TOLERANCE = 0.02
-SOFT_SHARE = 0.2  # soft edges of a silhouette stay well below; a mask written in half grey comes near 1
+SOFT_SHARE = 0.2  # the soft edges of a silhouette stay well below this share; a mask in half grey comes near 1
 
 
 class Plane(NamedTuple):
-    """One mask picture on the scale 0 to 255: `value` from grey, colour or index, `alpha` if the file has one."""
+    """One mask picture, 0 to 255: `value` from grey, colour or index, `alpha` if the file has an alpha channel."""
 
     value: UInt8[np.ndarray, "h w"]
     alpha: UInt8[np.ndarray, "h w"] | None
@@ -48,7 +48,7 @@ class Plane(NamedTuple):
 
 @dataclass(frozen=True)
 class MaskReader:
-    """The masks of a clip, walked lazily, at `size`; `notes` is the lint's report in sentences."""
+    """The masks of a clip at `size`, read one after another; `notes` is the lint's report in sentences."""
 
     source: PictureFiles | VideoSource
     length: int
@@ -64,7 +64,7 @@ class MaskReader:
         return replace(self, size=size)
 
     def masks(self) -> Generator[Float[Tensor, "1 h w"], None, None]:
-        """Exactly 0 or 1, 1 = hole; one picture is repeated for all frames."""
+        """Masks, exactly 0 or 1, 1 = hole; a single picture is repeated for all frames."""
         with closing(planes(self.source)) as walk:
             if self.source.length == 1:
                 only = self._mask(next(walk))
@@ -96,11 +96,11 @@ def open_masks(
 ) -> MaskReader:
     """Opens and lints the masks of a clip of `length` frames and (height, width) `size`.
 
-    All masks (the first `limit`) are walked once, for the scale of their values and for the lint. invert swaps
-    hole and known, then holes grow by a disc of radius `dilate` pixels.
+    All masks (or the first `limit`) are read once, to find the scale of their values and for the lint. invert swaps
+    hole and known; then holes grow by a disc of radius `dilate` pixels.
 
-    Raises UserError: what `open_source` raises; a count that is not one and not the clip's; a shape that does
-    not agree with the frames'; a negative `dilate`.
+    Raises UserError as `open_source` does, and for a number of masks that is neither 1 nor the number of frames, for
+    masks whose shape does not fit the frames, and for a negative `dilate`.
     """
     if dilate < 0:
         raise UserError(f"a dilation of {dilate} pixels would shrink the hole; give 0 or more")
@@ -115,10 +115,10 @@ def open_masks(
 
 
 def lint_masks(path: str | Path, *, length: int, size: tuple[int, int], invert: bool = False) -> list[str]:
-    """What is odd about masks for a clip of `length` frames of (height, width) `size`, in sentences; [] if nothing.
+    """Sentences on what is odd about masks for a clip of `length` frames of (height, width) `size`; [] if all is well.
 
-    Reports half-grey values, wrong polarity, size or count mismatch, empty frames, and what makes the masks
-    unusable (then as the only sentence).
+    The lint reports half-grey values, wrong polarity, a size or count that does not match, and empty frames. If the
+    masks cannot be used at all, the only sentence says why.
     """
     try:
         return list(open_masks(path, length=length, size=size, invert=invert).notes)
@@ -127,7 +127,7 @@ def lint_masks(path: str | Path, *, length: int, size: tuple[int, int], invert: 
 
 
 def planes(source: PictureFiles | VideoSource) -> Generator[Plane, None, None]:
-    """The mask pictures of a source, undecided."""
+    """The mask pictures of a source, before it is decided which values are hole."""
     if isinstance(source, PictureFiles):
         yield from (picture_plane(load_picture(file)) for file in source.files)
     else:
@@ -136,12 +136,12 @@ def planes(source: PictureFiles | VideoSource) -> Generator[Plane, None, None]:
 
 
 def picture_plane(picture: Image.Image) -> Plane:
-    """Brings any usual kind of picture to 0 .. 255."""
+    """A picture of any usual kind as values 0 .. 255."""
     if picture.mode == "P" and not greys_from_white(picture):
         return Plane((np.asarray(picture) != 0).astype(np.uint8) * 255, None)
     if picture.mode.startswith(DEEP_GREY):
         grey = np.asarray(picture)
-        # 0/1 and 0/255 are also saved with 16 bits.
+        # Some files with the values 0/1 or 0/255 are saved with 16 bits.
         small = np.issubdtype(grey.dtype, np.integer) and grey.max(initial=0) <= 255
         return Plane(grey.clip(0).astype(np.uint8) if small else eight_bit(grey), None)
     if picture.mode in ("1", "L"):
@@ -153,13 +153,13 @@ def picture_plane(picture: Image.Image) -> Plane:
 
 
 def painted(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
-    """Grey as it is; 255 where the channels differ clearly, as in the colours of DAVIS, which are as dark as 64."""
+    """Grey as it is; 255 for a pixel whose channels differ clearly, since label colours of DAVIS are as dark as 64."""
     low, high = picture.min(axis=-1), picture.max(axis=-1)
     return np.where(high - low >= COLOURED, np.uint8(255), high)
 
 
 def greys_from_white(picture: Image.Image) -> bool:
-    """Whether an indexed picture is black and white with white first, as some editors sort their palette."""
+    """Whether an indexed picture uses grey only and its palette begins with white, as some editors sort it."""
     palette = np.asarray(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
     if len(palette) == 0 or palette[0].min() < HALF:
         return False
@@ -168,7 +168,7 @@ def greys_from_white(picture: Image.Image) -> bool:
 
 
 def counted(plane: Plane, use_alpha: bool) -> UInt8[np.ndarray, "h w"]:
-    """The values that decide."""
+    """The values that decide what is hole: alpha if `use_alpha` says so and the file has it, else `value`."""
     return plane.alpha if use_alpha and plane.alpha is not None else plane.value
 
 
@@ -179,7 +179,7 @@ def disc(radius: int) -> UInt8[np.ndarray, "k k"]:
 
 
 def check_shape(source: PictureFiles | VideoSource, size: tuple[int, int]) -> list[str]:
-    """A sentence where masks will be resized; UserError where their shape does not fit."""
+    """A sentence if the masks will be resized. Raises UserError if their shape does not fit the frames."""
     if source.size == size:
         return []
     ratio = (source.size[1] * size[0]) / (source.size[0] * size[1])
@@ -192,7 +192,7 @@ def check_shape(source: PictureFiles | VideoSource, size: tuple[int, int]) -> li
 
 
 def inspected(reader: MaskReader, notes: list[str]) -> MaskReader:
-    """Walks all masks once: finds what their values mean, and writes the lint's sentences."""
+    """Reads all masks once: finds which of their values mean hole, and writes the lint's sentences."""
     used = 1 if reader.source.length == 1 else reader.length
     values, alphas, has_alpha = [], [], False
     with closing(planes(reader.source)) as walk:
@@ -217,14 +217,18 @@ def histogram(plane: UInt8[np.ndarray, "h w"]) -> np.ndarray:
 
 
 def is_lossless(source: PictureFiles | VideoSource) -> bool:
-    """Whether a stored 1 can be meant: compression with loss leaves such values by itself."""
+    """Whether the masks are stored without loss. Only then a value of 1 is meant and no trace of compression."""
     if isinstance(source, VideoSource):
         return source.lossless
     return all(file.suffix.lower() not in LOSSY_SUFFIXES for file in source.files)
 
 
 def lint_values(path: Path, total: np.ndarray, threshold: int) -> list[str]:
-    """Half grey: values from 64 to 191, as a share of what is painted (the smaller of dark and light)."""
+    """A sentence if too many values are half grey (64 to 191).
+
+    Their number is compared with the number of painted pixels, which is the smaller of two counts: values from 64 up,
+    and values below 192.
+    """
     soft, painted = total[64:192].sum(), min(total[64:].sum(), total[:192].sum())
     if threshold == 1 or painted == 0 or soft / painted < SOFT_SHARE:
         return []
@@ -235,7 +239,7 @@ def lint_values(path: Path, total: np.ndarray, threshold: int) -> list[str]:
 
 
 def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
-    """Polarity and empty frames, from the share of each mask that is hole."""
+    """Sentences on wrong polarity and empty masks, from the share of each mask that is hole."""
     path = reader.source.path
     if shares.max() == 0:
         if reader.invert:
@@ -255,7 +259,7 @@ def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
 
 
 def ranges(indices: np.ndarray, most: int = 8) -> str:
-    """0, 3-5, 9: runs of frame numbers, the first `most` of them."""
+    """Frame numbers as runs, for example 0, 3-5, 9; only the first `most` runs."""
     runs = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
     words = [f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
     return ", ".join(words[:most]) + (", ..." if len(words) > most else "")

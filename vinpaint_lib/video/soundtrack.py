@@ -1,4 +1,4 @@
-"""Sound from an input file into an output video: copied where MP4 can hold it, else made AAC."""
+"""Brings the sound of an input file into an output video: copied where MP4 can hold it, else encoded as AAC."""
 
 import warnings
 from collections.abc import Generator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import av
 
-# What MP4 holds and ordinary players play. Matroska holds more, but one rule keeps the outputs alike.
+# Codecs that MP4 holds and ordinary players play. Matroska holds more, but one rule keeps all outputs alike.
 COPIED = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
@@ -27,7 +27,7 @@ class Sound(NamedTuple):
 class Soundtrack:
     """All sound streams of `path`, added to the open `output`, and fed to it in step with the pictures.
 
-    Second 0 is the first picture of `path`; a file without pictures counts from the clock's own 0.
+    Second 0 is the first picture of `path`. In a file without pictures, second 0 is the zero of the file's clock.
     """
 
     def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
@@ -58,7 +58,7 @@ class Soundtrack:
             self.ahead = None
 
     def finish(self) -> None:
-        """Writes what the encoders still hold."""
+        """Writes the packets that the encoders still hold."""
         for track in self.tracks:
             if not track.copied:
                 self.output.mux(track.output.encode(None))
@@ -75,7 +75,7 @@ class Soundtrack:
                 if seconds >= -PREROLL:
                     yield Sound(seconds, tracks[packet.stream.index], packet)
         except av.error.FFmpegError as error:
-            # The pictures are worth keeping even where the sound is broken; that it ends early is said.
+            # The pictures are worth keeping even if the sound is broken. A warning says that the sound ends early.
             warnings.warn(
                 f"{self.path}: the sound is damaged after {float(seconds):.1f} s ({error.strerror})", stacklevel=2
             )
@@ -93,11 +93,11 @@ class Track:
             self.output = output.add_stream_from_template(stream)
         else:
             rate = stream.rate if stream.rate in AAC_RATES else 48000
-            # Uncompressed sound often counts its channels without naming them.
+            # Uncompressed sound often has a number of channels but no names for them.
             self.output = output.add_stream("aac", rate=rate, layout=AAC_LAYOUTS.get(stream.channels, "stereo"))
 
     def converted(self, sound: Sound) -> list[av.Packet]:
-        """What goes into the output for a packet."""
+        """The packets of the output for one packet of the input."""
         packet, begin = sound.packet, round(sound.seconds / self.tick)
         if not self.copied:
             return self._encoded(packet, begin)

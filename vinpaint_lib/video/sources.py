@@ -1,8 +1,8 @@
-"""Pictures and videos as a run of 8-bit pictures, one at a time: what is in the file, before any tensor.
+"""Sources of pictures: a video, a folder of pictures or one picture as 8-bit arrays, one at a time.
 
-A source knows its length, size and rate from the headers and the packets' times; pictures are decoded only
-while it is walked, and it may be walked again. Colours follow the tags of the video; rotation marks of
-phones and EXIF turns are applied.
+A source knows its length, size and rate from the headers and the packets' times. It decodes pictures only
+during a loop over them, and a second loop decodes them again. Colours follow the tags of the video. A rotation
+that a phone or an EXIF tag marks is applied.
 """
 
 import re
@@ -23,10 +23,12 @@ from vinpaint_lib.video.encoding import EXACT, content_size
 from vinpaint_lib.video.timing import FALLBACK_FPS, Timing, check_whole, read_timing
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-DEEP_GREY = ("I", "F")  # Pillow's modes of 16 and 32 bits and float, which it does not scale by itself
+DEEP_GREY = ("I", "F")  # Pillow's modes for grey of 16 bits, 32 bits and float, which Pillow does not scale to 8 bits
 EXIF_ORIENTATION = 0x0112
 NO_VIDEOS = ("tty",)  # FFmpeg draws any text file as a terminal
-UNTAGGED, HD_LINES = 2, 720  # of the colour matrix: code point of ITU-T H.273, and where players change their guess
+# The colour matrix of a video: the code point of ITU-T H.273 for "unspecified", and the height from which players guess
+# BT.709 instead of BT.601.
+UNTAGGED, HD_LINES = 2, 720
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class PictureFiles:
         return tuple(file.name for file in self.files)
 
     def pictures(self) -> Generator[np.ndarray, None, None]:
-        """uint8 arrays (h, w, 3), RGB; transparency is dropped. UserError for an unreadable file."""
+        """uint8 arrays (h, w, 3), RGB; transparency is dropped. Raises UserError for an unreadable file."""
         for file in self.files:
             picture = load_picture(file)
             if picture.mode.startswith(DEEP_GREY):
@@ -66,7 +68,7 @@ class VideoSource:
 
     path: Path
     timing: Timing
-    coded: tuple[int, int]  # as stored; `content` of it is cut out, then turned to `size`
+    coded: tuple[int, int]  # as stored; `content` is cut out of it and then turned, which gives `size`
     content: tuple[int, int]
     size: tuple[int, int]
     audio: Path | None
@@ -90,7 +92,7 @@ class VideoSource:
         return self.timing.times
 
     def pictures(self, form: str = "rgb24") -> Generator[np.ndarray, None, None]:
-        """uint8 arrays (h, w, 3), RGB, or (h, w, 4) for form "rgba". UserError where the file is damaged."""
+        """uint8 arrays (h, w, 3), RGB, or (h, w, 4) for form "rgba". Raises UserError if the file is damaged."""
         count = 0
         try:
             with av.open(str(self.path)) as container:
@@ -119,8 +121,8 @@ class VideoSource:
 def open_source(path: str | Path) -> PictureFiles | VideoSource:
     """The source behind a path: a folder of pictures, one picture, or a video file (anything else).
 
-    Raises UserError: missing path, folder without pictures or with pictures of two sizes, unreadable picture,
-    a file that is no video, a video without frames.
+    Raises UserError for a missing path, a folder without pictures or with pictures of two sizes, an unreadable picture,
+    a file that is no video, and a video without frames.
     """
     path = Path(path)
     if not path.exists():
@@ -133,12 +135,12 @@ def open_source(path: str | Path) -> PictureFiles | VideoSource:
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sorts frame2 before frame10; equal numbers ("1", "01") fall back on the name itself."""
+    """A key that sorts frame2 before frame10. If only the spelling of numbers differs ("1", "01"), the text decides."""
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"([0-9]+)", name)], name
 
 
 def picture_files(folder: Path) -> tuple[Path, ...]:
-    """Pictures of a folder in natural order; hidden files and other suffixes are passed over."""
+    """Pictures of a folder in natural order, without hidden files and other suffixes. UserError if there are none."""
     visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     files = [entry for entry in visible if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
     if not files:
@@ -149,7 +151,7 @@ def picture_files(folder: Path) -> tuple[Path, ...]:
 
 
 def open_pictures(path: Path, files: tuple[Path, ...]) -> PictureFiles:
-    """Reads the headers of all pictures: a wrong one is found before a long run, not in its middle."""
+    """Reads the headers of all pictures, so that a wrong picture is found before a long run and not in its middle."""
     sizes = [header_size(file) for file in files]
     for file, size in zip(files, sizes, strict=True):
         if size != sizes[0]:
@@ -166,7 +168,7 @@ def spelled(size: tuple[int, int]) -> str:
 
 
 def header_size(file: Path) -> tuple[int, int]:
-    """(height, width) as shown, from the header alone."""
+    """(height, width) of a picture as it is shown, from its header alone. UserError if it cannot be read."""
     try:
         with Image.open(file) as picture:
             width, height = picture.size
@@ -176,7 +178,7 @@ def header_size(file: Path) -> tuple[int, int]:
 
 
 def load_picture(file: Path) -> Image.Image:
-    """The decoded picture, turned as its EXIF tag says. UserError if it is broken or cut short."""
+    """The decoded picture, turned as its EXIF tag says. Raises UserError if the file is broken or cut short."""
     try:
         with Image.open(file) as picture:
             picture.load()
@@ -193,7 +195,7 @@ def eight_bit(array: np.ndarray) -> np.ndarray:
 
 
 def open_video(path: Path) -> VideoSource:
-    """Headers, one decoded frame (size and rotation), and the times of all packets."""
+    """Reads the headers of a video, one decoded frame (for size and rotation), and the times of all packets."""
     check_whole(path)
     try:
         with av.open(str(path)) as container:
@@ -235,7 +237,7 @@ def open_video(path: Path) -> VideoSource:
 
 
 def to_rgb(frame: av.VideoFrame, size: tuple[int, int], form: str) -> np.ndarray:
-    """uint8 (h, w, 3 or 4) by the colour tags of the frame; one without is read as players read it, by its height."""
+    """uint8 (h, w, 3 or 4) by the colour tags of the frame. Without tags the height decides, as in players."""
     untagged = frame.colorspace == UNTAGGED and not frame.format.is_rgb
     matrix = (Colorspace.ITU709 if size[0] >= HD_LINES else Colorspace.ITU601) if untagged else None
     return frame.reformat(
@@ -250,7 +252,7 @@ def turn_of(frame: av.VideoFrame) -> tuple[int, bool]:
         return 0, False
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     mirrored = a * d - b * c < 0
-    # (a, b) is where the x axis of the stored frame points, with y downwards; mirroring it first turns it round.
+    # The x axis of the stored frame points to (a, b), with y downwards. Mirroring the frame reverses this axis.
     a, b = (-a, -b) if mirrored else (a, b)
     return (0 if a > abs(b) else 2 if -a > abs(b) else 3 if b > 0 else 1), mirrored
 

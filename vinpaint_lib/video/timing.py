@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, read from its packets without decoding them; and whether any are missing."""
+"""The times at which a video shows its frames, read from packets without decoding; and whether frames are missing."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,18 +9,21 @@ import av
 from vinpaint_lib.errors import UserError
 
 FALLBACK_FPS = Fraction(24)
-# Rates that containers with coarse clocks round away from (Matroska counts milliseconds).
+# Usual rates. Some containers have a coarse clock (Matroska counts milliseconds), so their times are rounded.
 USUAL_RATES = (
     *(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 120)),
     *(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)),
 )
-# Announced durations are rounded and may count a last packet differently; a cut file misses more than this.
+# The duration in a header is rounded and may count the last packet differently; a file cut short misses more than this.
 MISSING_SHARE, MISSING_SECONDS = 0.05, 0.5
 
 
 @dataclass(frozen=True)
 class Timing:
-    """fps and length; times in seconds from the first frame, None where k / fps says it all; sentences on both."""
+    """Frames per second and number of frames; times in seconds from the first frame, None if they are k / fps.
+
+    `notes` are sentences on the times for the user.
+    """
 
     fps: Fraction
     length: int
@@ -29,9 +32,9 @@ class Timing:
 
 
 def read_timing(path: Path) -> Timing:
-    """Length and rate from packet times; frames are decoded, to count them, only where packets cannot be trusted.
+    """Length and rate of a video from the times of its packets.
 
-    FFmpeg's errors pass through.
+    If the packets cannot be trusted, all frames are decoded for their times. FFmpeg's errors pass through.
     """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -44,7 +47,7 @@ def read_timing(path: Path) -> Timing:
             if packet.pts is not None:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream.index == stream.index:
-                # A first packet that is no key frame, and a broken one, may give no picture.
+                # A broken packet may give no picture, and so may a first packet that is no key frame.
                 trusted = trusted and (bool(stamps) or packet.is_keyframe) and not packet.is_corrupt
                 stamps.append(packet.pts)
         notes = missing_notes(path, container, end)
@@ -71,7 +74,7 @@ def decoded_stamps(path: Path) -> list[int | None]:
 def spacing(
     stamps: list[int], length: int, tick: Fraction, rates: list[Fraction]
 ) -> tuple[Fraction, tuple[Fraction, ...] | None]:
-    """A rate that explains all times to within one tick, and None; else the average rate, and the times."""
+    """A rate that explains all times to within one tick, and None. If there is none, the average rate and the times."""
     fallback = rates[0] if rates else FALLBACK_FPS
     stamps = sorted(set(stamps))
     if length < 2 or len(stamps) < length:
@@ -84,7 +87,7 @@ def spacing(
 
 
 def missing_notes(path: Path, container: av.container.InputContainer, end: Fraction) -> list[str]:
-    """A sentence where packets end well before the duration that the header announces."""
+    """A sentence if the packets end well before the duration that the header announces."""
     if container.duration is None:
         return []
     announced = container.duration / 1e6
@@ -95,7 +98,7 @@ def missing_notes(path: Path, container: av.container.InputContainer, end: Fract
 
 
 def check_whole(path: Path) -> None:
-    """UserError where a box of an MP4 reaches beyond the end of the file: the rest was never written or copied."""
+    """Raises UserError if a box of an MP4 ends behind the end of the file: the rest was never written or copied."""
     size, position, kind = path.stat().st_size, 0, b"ftyp"
     with path.open("rb") as file:
         while position + 8 <= size:
@@ -104,7 +107,7 @@ def check_whole(path: Path) -> None:
             length, kind = int.from_bytes(header[:4], "big"), header[4:8]
             if length == 1:
                 length = int.from_bytes(header[8:16], "big")
-            if length < 8 or (position == 0 and kind != b"ftyp"):  # 0 reaches to the end; the rest is no MP4
+            if length < 8 or (position == 0 and kind != b"ftyp"):  # a box of length 0 is the last; else no MP4
                 return
             position += length
     if position > size and kind in (b"mdat", b"moov", b"moof"):

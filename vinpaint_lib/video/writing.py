@@ -1,7 +1,7 @@
-"""Writing clips: a video (H.264, BT.709) with its sound, a folder of PNGs, or one PNG. Frames may be generated.
+"""Writes clips: a video (H.264, BT.709) with its sound, a folder of PNGs, or one PNG. Frames may be a generator.
 
-Everything is written beside its final name and moved there when complete: whatever stops a run, nothing
-half written stands under the final name, and the hidden draft beside it is removed on the way out.
+Every output is written as a hidden draft beside its final name, and takes this name when it is complete. If a run
+stops early, the draft is removed, and no half-written output stands under the final name.
 """
 
 import os
@@ -28,7 +28,7 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mp4", ".mkv": "matroska"}
 
 @runtime_checkable
 class Origin(Protocol):
-    """What a writer takes over from the clip that its frames were made from: a `Clip` or a `ClipStream`."""
+    """The clip that the frames were made from, a `Clip` or a `ClipStream`; a writer takes these attributes from it."""
 
     @property
     def fps(self) -> Fraction: ...
@@ -52,9 +52,10 @@ class Origin(Protocol):
 
 
 def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> list[str]:
-    """Whether `clip` can be written to `out`, asked before any work; sentences on what will not be as it was.
+    """Checks before any work that `clip` can be written to `out`; returns sentences on what the output cannot keep.
 
-    Raises UserError: no such parent folder, a suffix that cannot be written, a target that would be lost.
+    Raises UserError for a missing parent folder, a suffix that cannot be written, a target that would be lost, and for
+    one picture if there are several frames.
     """
     out = Path(out)
     check_target(out, overwrite=overwrite)
@@ -80,7 +81,7 @@ def write_clip(
 ) -> Path:
     """Writes frames as the suffix of `out` says: video (.mp4 .m4v .mov .mkv), one picture (.png), else a folder.
 
-    Rate, times, sound, pixel shape and picture names are those of `clip`. Raises UserError, see `check_output`.
+    Rate, times, sound, pixel shape and picture names come from `clip`. Raises UserError as `check_output` does.
     """
     out = Path(out)
     check_output(out, clip, overwrite=overwrite)
@@ -103,10 +104,10 @@ def write_video(
 ) -> Path:
     """Writes RGB frames in [0, 1] as H.264 (yuv420p, BT.709, limited range) with the sound of the file `audio`.
 
-    Frame k is shown at k / fps seconds, or at times[k]. Sound keeps its place against the first picture of its own
-    file and is cut to the length of the pictures. Odd sizes: see `encoding.py`. An existing file is replaced.
+    Frame k is shown at k / fps seconds, or at times[k]. The sound keeps its place relative to the first picture of the
+    file `audio`, and is cut to the length of the pictures. Odd sizes: see `encoding.py`. An existing file is replaced.
 
-    Raises UserError: see `check_target`; no frames; no such `audio`; what the disk refuses.
+    Raises UserError as `check_target` does, and if there are no frames, if `audio` is missing, or if the disk refuses.
     """
     path = Path(path)
     check_target(path, (*CONTAINERS,), folder=False)
@@ -130,8 +131,8 @@ def write_folder(
 ) -> Path:
     """Writes RGB frames in [0, 1] as 8-bit PNGs: `names` with the suffix .png, or 00000.png, 00001.png, ...
 
-    A folder that is not empty is refused unless `overwrite`, which replaces a folder of nothing but pictures.
-    Raises UserError: see `check_target`; no frames; what the disk refuses.
+    A folder that is not empty is refused. With `overwrite` it is replaced, if it holds nothing but pictures.
+    Raises UserError as `check_target` does, and if there are no frames or the disk refuses.
     """
     path = Path(path)
     check_target(path, overwrite=overwrite, folder=True)
@@ -149,7 +150,7 @@ def write_folder(
 
 
 def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]]) -> Path:
-    """Writes the only frame as one PNG. Raises UserError: see `check_target`; none or several frames."""
+    """Writes the only frame as one PNG. Raises UserError as `check_target` does, and for no frame or several frames."""
     path = Path(path)
     check_target(path, (".png",), folder=False)
     pictures = list(frames)
@@ -167,7 +168,10 @@ def check_target(
     overwrite: bool = False,
     folder: bool | None = None,
 ) -> None:
-    """UserError where `path` cannot become a file with one of `suffixes`, or (no suffix, or `folder`) a folder."""
+    """Raises UserError if `path` cannot be written: as a file with one of `suffixes`, or as a folder.
+
+    `folder` says which of the two; None: an existing folder, or a path without a suffix, becomes a folder.
+    """
     path = Path(os.path.abspath(path))
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent} to write to; make it first")
@@ -187,7 +191,7 @@ def check_target(
 
 
 def check_replaceable(folder: Path, overwrite: bool) -> None:
-    """UserError unless a folder is empty, or holds nothing but pictures that `overwrite` allows to be lost."""
+    """Raises UserError unless the folder is empty, or `overwrite` is set and it holds nothing but pictures."""
     entries = list(folder.iterdir())
     if entries and not overwrite:
         raise UserError(f"{folder}: the folder is not empty; give a new name, or --overwrite to replace its pictures")
@@ -197,12 +201,12 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
 
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """[0, 1] -> 0 .. 255, rounded; what lies outside is clipped."""
+    """[0, 1] -> 0 .. 255, rounded; values outside are clipped."""
     return rearrange((frame.detach().float().clamp(0, 1) * 255).round().byte(), "c h w -> h w c").cpu().numpy()
 
 
 def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path) -> None:
-    """One PNG; a full or protected disk is told by the name the user gave."""
+    """Writes one PNG. The UserError for a full or protected disk names `target`, the path that the user gave."""
     encoded = cv2.imencode(".png", np.ascontiguousarray(to_picture(frame)[..., ::-1]))[1]
     try:
         file.write_bytes(encoded.tobytes())
@@ -211,7 +215,7 @@ def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path) -> None:
 
 
 def png_names(names: Sequence[str]) -> list[str]:
-    """The names with the suffix .png; where that makes two the same (a.jpg, a.png), the old suffix stays inside."""
+    """The names with the suffix .png. If two would be the same (a.jpg, a.png), every name keeps its old suffix too."""
     stems = [Path(name).stem for name in names]
     if len(set(stems)) < len(stems):
         stems = [Path(name).name for name in names]

@@ -141,12 +141,29 @@ class FusionNet(nn.Module):
         # Centred on zero, so that a hole (zero) means no colour, not black.
         shown = (target * 2 - 1) * (1 - mask)
         seen = (references * 2 - 1) * (trust > 0)
+        fused, heads, scores = self.fuse(*self.encode(shown, mask, seen, trust), mask)
+        return self.decode(fused, shown, mask, seen, trust, heads, scores)
+
+    def encode(
+        self,
+        shown: Float[Tensor, "b 3 h w"],
+        mask: Float[Tensor, "b 1 h w"],
+        seen: Float[Tensor, "b n 3 h w"],
+        trust: Float[Tensor, "b n 1 h w"],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Features at 1/2, 1/4, 1/8 of the target (b c h/s w/s) and of the references (b n c h/s w/s)."""
         of_target = self.encoder(torch.cat([shown, mask], dim=1))
         pairs = torch.cat([seen, 1 - trust], dim=2)
         of_references = [
-            rearrange(f, "(b n) c h w -> b n c h w", b=len(target))
+            rearrange(f, "(b n) c h w -> b n c h w", b=len(shown))
             for f in self.encoder(rearrange(pairs, "b n c h w -> (b n) c h w"))
         ]
+        return list(of_target), of_references
+
+    def fuse(
+        self, of_target: list[Tensor], of_references: list[Tensor], mask: Float[Tensor, "b 1 h w"]
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Groups fused from the coarsest scale to the finest: the last feature map, RGB heads and scores by scale."""
         heads: list[Tensor] = []
         scores: list[Tensor] = []
         fused = None
@@ -163,7 +180,8 @@ class FusionNet(nn.Module):
                 scores.insert(0, score)
             heads.insert(0, self.heads[key](grouped))
             fused = self.transfer[key](grouped) if key in self.transfer else grouped
-        return self.decode(fused, shown, mask, seen, trust, heads, scores)
+        assert fused is not None, "a configuration has at least one scale"
+        return fused, heads, scores
 
     def decode(self, fused, shown, mask, seen, trust, heads, scores) -> Fused:
         """Tail at full size: nearest upsampling, convolutions, RGB."""
