@@ -30,7 +30,7 @@ def notebook(*more, solved=SOLVED, check="share_check"):
                 'out_dir: str = "../runs/01_x"  # folder', metadata={"tags": ["parameters"]}, execution_count=1
             ),
             new_markdown_cell(
-                "### Exercise 1 · share\n[code](../vinpaint_lib/viz.py) [two](02_y.ipynb) [web](https://a.b)"
+                "### Exercise 1 · share\n[code](../vinpaint_lib/cli.py) [two](02_y.ipynb) [web](https://a.b)"
             ),
             new_code_cell(solved, metadata={"nbgrader": {"solution": True, "grade_id": "share"}}, execution_count=2),
             new_code_cell(
@@ -59,7 +59,7 @@ def test_solutions_and_outputs_go_and_the_rest_stays():
 
 def test_links_and_folders_fit_the_folder_of_the_copies():
     copy = assignments.student_version(notebook())
-    assert "[code](../../../vinpaint_lib/viz.py) [two](02_y.ipynb) [web](https://a.b)" in copy.cells[1].source
+    assert "[code](../../../vinpaint_lib/cli.py) [two](02_y.ipynb) [web](https://a.b)" in copy.cells[1].source
     assert '"../../../runs/assignments/01_x"' in copy.cells[0].source
 
 
