@@ -239,7 +239,7 @@ def test_train_hands_everything_on(monkeypatch, tmp_path, capsys):
     )
     assert {name: value for name, value in seen.items() if name not in ("workers", "stop_after", "overrides")} == {
         "model": "tgfnet", "preset": "tiny", "data": "clips:a,photos:b", "out": tmp_path / "run", "steps": 3, "seed": 5,
-        "resume": False, "held_back": ("room", "haze"), "start": None, "device": "cpu",
+        "resume": False, "held_back": ("room", "haze"), "start": None, "device": "cpu", "without_features": False,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{tmp_path / 'run' / 'weights.safetensors'}\n"
     cli.main(["train", "tgfnet", "--data", "toy", "--out", "x"])

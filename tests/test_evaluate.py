@@ -192,7 +192,7 @@ def fingerprints(result: dict) -> dict[str, str]:
     return {clip["name"]: clip["mask_sha256"] for clip in result["clips"]}
 
 
-@pytest.mark.parametrize("kind", ["stationary", "moving"])
+@pytest.mark.parametrize("kind", ["stationary", "watermark", "moving"])
 def test_all_models_see_the_same_holes(data: str, fakes: dict[str, Flat], kind: str):
     both = run("flat,dark", data, kind)
     shown = [torch.cat([window.masks for window in fakes[name].shown]) for name in ("flat", "dark")]
@@ -201,7 +201,7 @@ def test_all_models_see_the_same_holes(data: str, fakes: dict[str, Flat], kind: 
     assert fingerprints(run("dark", data, kind)) == fingerprints(both)
     alone = fingerprints(run("flat", data, kind, clips=["bee"]))
     assert alone == {"bee": fingerprints(both)["bee"]}
-    if kind == "stationary":  # of three clips, two with objects, the donors are what they are
+    if kind != "moving":  # of three clips, two with objects, the donors are what they are
         assert fingerprints(run("flat", data, kind, seed=1)) != fingerprints(both)
 
 
@@ -216,6 +216,16 @@ def test_stationary_holes_have_the_promised_share(data: str):
     for clip in run("flat", data)["clips"]:
         assert 0.06 <= clip["mask_share"] <= 0.12
         assert len(set(clip["mask_share_per_frame"])) == 1
+
+
+def test_a_watermark_stays_and_is_grown(data: str, fakes: dict[str, Flat]):
+    result = run("flat", data, "watermark")
+    assert "letters like a station's logo that stay, grown by 4 pixels" in result["masks"]
+    for clip, hole in zip(result["clips"], holes_of(fakes["flat"], [3, 5, 4]), strict=True):
+        assert len(set(clip["mask_share_per_frame"])) == 1
+        drawn = masks.watermark(len(hole), SIZE, protocols.generator(0, clip["name"]))
+        assert torch.equal(hole, masks.dilate(drawn, 4))
+        assert drawn.mean() < hole.mean() < 1
 
 
 def test_moving_holes_are_another_clip_s_objects_grown(data: str, fakes: dict[str, Flat]):
@@ -324,7 +334,10 @@ def test_toy_clips_need_no_data():
     [
         ({"models": "flat,nonsense"}, r"unknown model 'nonsense': choose among tgfnet, .*telea"),
         ({"models": ""}, r"--model : names no model"),
-        ({"masks_": "blobs"}, r"--masks blobs: is not known; use one of stationary, moving, object, fvi:PATH"),
+        (
+            {"masks_": "blobs"},
+            r"blobs: is not known; use one of stationary, watermark, moving, object, fvi:PATH",
+        ),
         ({"masks_": "moving:here"}, r"--masks moving:here: is not known"),
         ({"masks_": "fvi:/nowhere/at/all"}, r"/nowhere/at/all: no such folder of masks"),
         ({"data": "davis:/nowhere/at/all"}, r"/nowhere/at/all/JPEGImages/480p: no such folder"),

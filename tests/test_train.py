@@ -160,6 +160,26 @@ def test_wrong_words_are_sentences(tmp_path, model, preset, data, sentence):
         train.train(train.Training(model, preset, tmp_path / "out", data=data, workers=0))
 
 
+FEATURES = {"weights": {"L_py": 1.0, "L_perc": 0.01, "L_style": 24.0}}
+
+
+def test_losses_of_features_refuse_to_be_left_out_silently(cache, tmp_path, monkeypatch):
+    """Nothing is made before the refusal. Asked for, it trains, and the header of the weights says what is missing."""
+    monkeypatch.setattr(recipe, "find_features", lambda kind: None)
+    with pytest.raises(UserError, match=r"need a feature network, .*get vgg16.*--without-features"):
+        run(tmp_path / "refused", cache, monkeypatch, overrides=FEATURES)
+    assert not (tmp_path / "refused" / STATE).exists()
+    weights = run(tmp_path / "asked", cache, monkeypatch, overrides=FEATURES | {"steps": 1}, without_features=True)
+    provenance = checkpoints.read_provenance(weights)
+    assert provenance["feature_net"].startswith("none, as asked")
+    assert provenance["run"]["preset"]["without_features"]
+
+
+def test_a_system_without_losses_of_features_says_so(tmp_path):
+    with pytest.raises(UserError, match="--without-features: sttn has no losses of features"):
+        train.train(train.Training("sttn", "tiny", tmp_path / "out", without_features=True, workers=0))
+
+
 def test_a_fresh_run_begins_a_fresh_log(whole, cache, tmp_path, monkeypatch):
     """Neither log lines, pictures nor the state of the run before are left, and a resumed one is the fresh one's."""
     run(tmp_path, cache, monkeypatch, seed=1)

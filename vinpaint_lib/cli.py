@@ -87,6 +87,7 @@ def train(
     resume: bool = True,
     held_back: Annotated[str, shown("NAMES")] = "",
     start: Annotated[Path | None, shown("FILE")] = None,
+    without_features: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: str = "auto",
 ) -> None:
     """Train a model. A run that was killed goes on from its last checkpoint.
@@ -102,6 +103,7 @@ def train(
         resume: go on with the run in FOLDER, if there is one
         held_back: clips, joined by commas, that only serve for the scores in the log
         start: weights to begin from
+        without_features: train without the losses that need a feature network (TGF-Net's preset paper)
         device: auto, cpu, cuda, cuda:1, mps
     """
     from vinpaint_lib import train as training
@@ -120,6 +122,7 @@ def train(
                 seed=seed,
                 resume=resume,
                 start=start,
+                without_features=without_features,
                 device=device,
             )
         )
@@ -146,13 +149,14 @@ def evaluate(
     Args:
         model: names from `vinpaint models`, joined by commas
         data: davis:PATH, where PATH holds JPEGImages/480p; also toy, youtube-vos:PATH, videos:PATH
-        masks: stationary, moving, object (another clip's silhouettes), or fvi:PATH (published masks)
+        masks: stationary (a blob), watermark (letters that stay), moving (silhouettes of another clip), object (the
+            clip's own objects, where only E_warp can be scored), or fvi:PATH (published masks)
         protocol: clean, or paper (as the papers' evaluators do)
         size: the size to work at
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas
         weights: a checkpoint for the networks; without it, the weights that ship
-        ablation: instead of models, a system with parts switched off, beside its paper's table; only align_attend
+        ablation: instead of models, one system with parts switched off: tgfnet, or align_attend beside its paper
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes

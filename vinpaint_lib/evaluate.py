@@ -38,7 +38,7 @@ class Evaluation:
 
     models    names of `vinpaint models`
     data      a set of clips in the words of `datasets.parse.parse_source`
-    masks     stationary, moving, object, fvi:PATH
+    masks     stationary, watermark, moving, object, fvi:PATH
     protocol  clean or paper (`scoring/protocols.py`)
     size      (height, width) to work at, in pixels
     limit     the first so many frames of each clip; None: all

@@ -33,6 +33,7 @@ class Training:
     workers     processes that make training samples beside the run; 0: the run makes them itself
     stop_after  end the process after so many steps without finishing the schedule (for tests)
     overrides   fields of the preset, replaced
+    without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
 
     model: str
@@ -48,6 +49,7 @@ class Training:
     workers: int = 1
     stop_after: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    without_features: bool = False
 
 
 def train(asked: Training) -> Path:
@@ -60,6 +62,10 @@ def train(asked: Training) -> Path:
     if asked.preset not in presets:
         raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
     chosen = replace(presets[asked.preset], **asked.overrides)
+    if asked.without_features:
+        if not hasattr(chosen, "without_features"):
+            raise UserError(f"--without-features: {asked.model} has no losses of features; leave the option away")
+        chosen = replace(chosen, without_features=True)
     if asked.steps is not None:
         chosen = of_length(chosen, asked.steps)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)

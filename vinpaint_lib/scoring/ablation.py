@@ -18,7 +18,11 @@ class AblationRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Ablation:
-    """Rows of one model; `switches` are the options that are shown as ticks; `notes` stand below the table."""
+    """Rows of one model.
+
+    `switches` are the options that are shown as ticks. `heading` stands above the paper's numbers; "" where the paper
+    prints none. `notes` stand below the table.
+    """
 
     model: str
     switches: tuple[str, ...]
@@ -30,10 +34,12 @@ class Ablation:
 def beside_paper(ablation: Ablation, lines: list[list[str]]) -> list[list[str]]:
     """The lines of a table with a tick for each part that is on, and the paper's numbers behind a bar on the right."""
     heading, *rows = lines
-    done = [["parts", *ablation.switches, *heading[1:], "|", ablation.heading]]
+    done = [["parts", *ablation.switches, *heading[1:]]]
     for row, (name, *values) in zip(ablation.rows, rows, strict=True):
-        ticks = ["x" if row.options[switch] else "" for switch in ablation.switches]
-        done.append([name, *ticks, *values, "|", "{:.3f} ({:.3f})".format(*row.published) if row.published else "-"])
+        done.append([name, *("x" if row.options[switch] else "" for switch in ablation.switches), *values])
+    if ablation.heading:
+        published = ["{:.3f} ({:.3f})".format(*row.published) if row.published else "-" for row in ablation.rows]
+        done = [[*line, "|", number] for line, number in zip(done, [ablation.heading, *published], strict=True)]
     return done
 
 

@@ -31,7 +31,7 @@ from vinpaint_lib.video.mask_reader import open_masks
 
 AREA = (0.06, 0.12)  # share of the frame that a stationary blob hides
 GROW = 4  # pixels; the official evaluators dilate four times with a 3x3 cross
-MASKS = "stationary, moving, object, fvi:PATH"
+MASKS = "stationary, watermark, moving, object, fvi:PATH"
 PROTOCOLS = ("clean", "paper")
 
 
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class MaskRule:
-    """Where the holes of a clip come from: stationary, moving, object, or fvi with the folder in `path`."""
+    """Where the holes of a clip come from: stationary, watermark, moving, object, or fvi with the folder in `path`."""
 
     kind: str
     path: Path | None = None
@@ -59,6 +59,7 @@ class MaskRule:
         grown = f", grown by {self.grow} pixels" if self.grow else ""
         return {
             "stationary": f"one free-form blob of {AREA[0]:.0%} to {AREA[1]:.0%} of the frame that stays",
+            "watermark": f"letters like a station's logo that stay{grown}",
             "moving": f"object silhouettes of another clip{grown}",
             "object": f"the clip's own objects{grown}; no truth exists behind them, so only E_warp is scored",
             "fvi": f"masks from {self.path}{grown}",
@@ -70,6 +71,8 @@ class MaskRule:
         donor = None
         if self.kind == "stationary":
             holes = masks.stationary_blob(length, size, generator(seed, clip.name), area=AREA)
+        elif self.kind == "watermark":
+            holes = masks.watermark(length, size, generator(seed, clip.name))
         elif self.kind == "moving":
             other = find_donor(source, i, size, length, seed)
             donor = other.name
@@ -99,7 +102,7 @@ def parse_masks(text: str, protocol: str = "clean") -> MaskRule:
         if not Path(path).is_dir():
             raise UserError(f"{path}: no such folder of masks; give fvi:PATH with one folder for each clip in PATH")
         return MaskRule("fvi", Path(path), GROW if protocol == "paper" else 0)
-    if colon or kind not in ("stationary", "moving", "object"):
+    if colon or kind not in ("stationary", "watermark", "moving", "object"):
         raise UserError(f"--masks {text}: is not known; use one of {MASKS}")
     return MaskRule(kind, None, 0 if kind == "stationary" else GROW)
 

@@ -4,7 +4,8 @@ Both networks are trained together, so that CombCN's loss also teaches 3DCN.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  an hour and a half on one CPU core with fast bf16; for weights small enough to ship
-           gpu     the paper's width, for one GPU
+           gpu     the paper's width, for one GPU; 3DCN alone for the first 5,000 steps, which is ours: the paper has
+                   no such warm-up
            paper   the paper's sizes (32 frames of 128 x 128, r = 2) and losses one to one; the rate follows a known
                    re-implementation; batch and steps are not known, a comment below gives ours
 """
@@ -76,7 +77,6 @@ PRESETS = {
         config="paper",
         steps=500000,
         batch=8,
-        structure_steps=20000,
         peak=1e-4,
         weights=dict(PAPER_WEIGHTS),
         spec=ClipSpec(crop=128, height=(128, 256), crops=1, hole=None, count=32),

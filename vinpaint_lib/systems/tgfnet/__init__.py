@@ -4,6 +4,7 @@ Read in this order: model, groups, network, encoder, fusion, samples, losses, re
 """
 
 from vinpaint_lib.systems.entry import System
+from vinpaint_lib.systems.tgfnet.ablation import ABLATION
 from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.recipe import PRESETS, TGFTask
@@ -24,4 +25,5 @@ SYSTEM = System(
         "tgfnet-no-feedback": {"feedback": "off"},
         "tgfnet-all-feedback": {"feedback": "all"},
     },
+    ablation=ABLATION,
 )

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.losses import pixels
 from vinpaint_lib.losses.features import FeatureNet, find_features
 from vinpaint_lib.motion import warp
@@ -43,12 +44,14 @@ class Preset(Schedule):
 
     groups   smallest and largest number of groups in a step, drawn anew for every step
     earlier  share of the steps in which the guess holds an output of the network (`with_earlier_output`)
+    without_features  train without L_perc and L_style, where a preset weighs them and no feature network is at hand
     """
 
     batch: int = 4
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     groups: tuple[int, int] = (3, 7)
     earlier: float = 0.3
+    without_features: bool = False
     spec: TargetSpec = field(default_factory=TargetSpec)
 
 
@@ -150,9 +153,14 @@ class TGFTask(Task):
 
     def prepare(self, device: torch.device) -> None:
         if self.preset.weights.get("L_perc") or self.preset.weights.get("L_style"):
-            found = find_features("auto")
+            found = None if self.preset.without_features else find_features("auto")
+            if found is None and not self.preset.without_features:
+                raise UserError(
+                    "the losses L_perc and L_style need a feature network, and no file of one is found: fetch it "
+                    "with `python -m data_scripts.fetch_weights get vgg16`, or train without (--without-features)"
+                )
             self.features = found.to(device) if found else None
-            self.feature_name = found.name if found else "none: perceptual and style losses are off"
+            self.feature_name = found.name if found else "none, as asked: perceptual and style losses are off"
 
     def pool(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
         return TargetPool(source, folder, self.preset.blocks, seed, self.preset.spec)
