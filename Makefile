@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test lab check bench notebooks assignments clean
+.PHONY: help setup demo test quick lab check bench notebooks assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -55,6 +55,12 @@ test: $(STAMP) ## all tests, then every notebook against its stored outputs
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(PY) -m jupyter lab notebooks
+
+quick: $(STAMP) ## lint, types, the rules of the house and the fast tests, for the edit loop
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope -m "not slow" tests
 
 check: $(STAMP) ## lint, format and types
 	$(PY) -m ruff check .

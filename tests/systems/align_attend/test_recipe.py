@@ -83,6 +83,22 @@ def test_terms_by_hand():
     torch.testing.assert_close(found.completed, mask * filled.outputs + (1 - mask) * truth)
 
 
+def test_a_binary_occlusion_counts_pixels_wholly_or_not_at_all():
+    batch, filled = a_batch(2)
+    found = recipe.compute_losses(Given(filled), batch, WEIGHTS, stage(2), binary_occlusion=True)
+    gaps = []
+    for s in range(2):
+        truth, mask = batch["truth"][s, R : R + 2], batch["mask"][s, R : R + 2]
+        back = temporal.warp_back(truth[:1], batch["flow"][s, :1])
+        seen = (((truth[1:] - back) ** 2).sum(dim=1, keepdim=True) < 0.02).float()
+        done = mask[1:] * filled.outputs[s, 1:] + (1 - mask[1:]) * truth[1:]
+        gaps.append((seen * (done - back).abs()).mean())
+    torch.testing.assert_close(found.terms["L_W"], torch.stack(gaps).mean())
+    soft = recipe.compute_losses(Given(filled), batch, WEIGHTS, stage(2))
+    assert not torch.isclose(found.terms["L_W"], soft.terms["L_W"])
+    assert [name for name, preset in recipe.PRESETS.items() if preset.binary_occlusion] == ["paper"]
+
+
 def test_the_network_sees_blanked_frames_up_to_the_last_target_of_the_stage():
     batch, filled = a_batch(2)
     model = Given(filled)

@@ -68,7 +68,9 @@ def synthesis(until: int, weights: dict[str, float]) -> AlignAttendStage:
 
 @dataclass(frozen=True)
 class Preset(Schedule):
-    """The fields of `Schedule`, and the stages.
+    """The fields of `Schedule`, the stages, and
+
+    binary_occlusion  L_W counts a pixel wholly or not at all, as the note has it; else by VINet's soft weight
 
     A sample has `spec.count` frames: REFERENCES_SHOWN, and as many targets as the last stage has.
     """
@@ -84,6 +86,7 @@ class Preset(Schedule):
         synthesis(500, {"L_rec": 1.0, "L_psnr": 0.1, "L_own": 1.0}),
         *recursions([3000, 6000], [2, 3], FIDELITY_WEIGHTS),
     )
+    binary_occlusion: bool = False
 
 
 PRESETS = {
@@ -140,6 +143,7 @@ PRESETS = {
             synthesis(8680, SYNTHESIS_WEIGHTS),
             *recursions([10850, 13020, 15190, 17360], [6, 12, 18, 24], PAPER_WEIGHTS),
         ),
+        binary_occlusion=True,
         blocks=20000,
         growth=(3471, 1),  # with fewer, most of the blocks would never be drawn
         validate=2000,
@@ -149,12 +153,18 @@ PRESETS = {
 
 
 def compute_losses(
-    model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float], stage: Stage
+    model: nn.Module,
+    batch: dict[str, Float[Tensor, "b t _ h w"]],
+    weights: dict[str, float],
+    stage: Stage,
+    *,
+    binary_occlusion: bool = False,
 ) -> Losses:
     """The terms for one batch (truth b t 3 h w, mask b t 1 h w, flow b n-1 2 h w), unweighted, and completed targets.
 
     L_rec = sum_t |M (Y^_t - Y_t)|, as a mean over each hole and over targets; L_F = |F - F^| + |Y_t - W(Y_{t-1}, F^)|,
-    the first where the pseudo-true flow F explains the frames; L_W = O |Y^_t - W(Y_{t-1}, F)| with true frames. Ours:
+    the first where the pseudo-true flow F explains the frames; L_W = O |Y^_t - W(Y_{t-1}, F)| with true frames. O is
+    `losses.temporal.occlusion_weight`, or with `binary_occlusion` 1 where F explains the true frames and else 0. Ours:
     L_psnr; L_raw, the same of the picture before the blend; and L_own, mean |Y^own - Y| in the hole plus outside, with
     the decoder's picture Y^own. Terms with weight 0 are left out, and so are L_F and L_W without a second target.
     """
@@ -186,7 +196,8 @@ def compute_losses(
             found = temporal.flow_losses(estimated, motion, now, before, now, before)
             terms["L_F"] = found.flow + found.truth
         if weights.get("L_W"):
-            weight = temporal.occlusion_weight(now, temporal.warp_back(before, motion))
+            occlusion = temporal.flow_confidence if binary_occlusion else temporal.occlusion_weight
+            weight = occlusion(now, temporal.warp_back(before, motion))
             made = rearrange(completed, "(b n) c h w -> b n c h w", b=len(truth))[:, 1:]
             made = rearrange(made, "b n c h w -> (b n) c h w")
             terms["L_W"] = temporal.warping_loss(made, before, motion, weight)
@@ -240,7 +251,7 @@ class AlignAttendTask(RecurrentTask):
         return tuple(range(REFERENCES_SHOWN, REFERENCES_SHOWN + stage.targets))
 
     def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Stage) -> Losses:
-        return compute_losses(model, batch, weights, choice)
+        return compute_losses(model, batch, weights, choice, binary_occlusion=self.preset.binary_occlusion)
 
     def make_critic(self) -> nn.Module:
         """Both discriminators."""
