@@ -51,7 +51,7 @@ CARD = ModelCard(
         "is lost",
         "weights of the losses: not in the note, one to one in `gpu` and `paper`, but 0.01 for the adversarial terms; "
         "in `laptop` L_rec 1, L_F 0.05, L_W 0.5 and three of ours: L_psnr 0.1, L_raw 0.05, L_own 1",
-        "critics: a patch discriminator for frames and STTN's temporal one for clips, both with hinge losses, stand for "
+        "critics: a patch discriminator for frames and STTN's temporal one for clips, with hinge losses, stand for "
         "the image and video discriminators of the note's reference [24], which it does not describe",
         "occlusion in L_W: the note's mask is binary, and how it is found is not said; `paper` takes 1 where the "
         "pseudo-true flow explains the true frames, the other presets VINet's soft weight exp(-50 d^2)",
