@@ -20,6 +20,8 @@ from vinpaint_lib.options import choose_device, parse_rate, parse_size
 from vinpaint_lib.systems.baselines import Telea
 from vinpaint_lib.video.clip import read_clip, write_video
 
+pytestmark = pytest.mark.slow
+
 
 class Grey(Inpainter):
     """Fills every hole with mid grey."""

@@ -22,6 +22,8 @@ from vinpaint_lib.scoring.table import score_table
 from vinpaint_lib.systems import registry
 from vinpaint_lib.toy.clip import Shot, toy_clip
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40, 56)
 
 

@@ -12,6 +12,8 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 SIZE = (52, 69)  # no multiple of anything that a network asks for
 
 

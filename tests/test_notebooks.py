@@ -23,6 +23,8 @@ from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import read_clip
 from vinpaint_lib.video.writing import write_video
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ATTENTION = ROOT / "notebooks/09_attention_maps.ipynb"

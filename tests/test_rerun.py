@@ -13,6 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from vinpaint_lib import rerun
 from vinpaint_lib.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = "seed: int = 0  # which clip\nout_dir: str = '.'\nfast: bool = True"
 
 

@@ -24,6 +24,8 @@ from vinpaint_lib.systems.tgfnet.samples import TargetPool
 from vinpaint_lib.training import loop, schedule
 from vinpaint_lib.training.loop import LOG, STATE, WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 SPEC = replace(recipe.PRESETS["tiny"].spec, crop=32, height=(48, 48), length=6, reach=4)
 
 

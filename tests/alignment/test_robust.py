@@ -16,6 +16,8 @@ from vinpaint_lib.alignment import affine
 from vinpaint_lib.alignment.learned import mutually_visible, warp_references
 from vinpaint_lib.alignment.robust import best_shifts, gradient, masked_median, robust_affine, working_size
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 96, 160
 
 

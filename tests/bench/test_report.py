@@ -9,6 +9,8 @@ import torch
 
 from vinpaint_lib.bench import forms as bench_forms, process_memory, report
 
+pytestmark = pytest.mark.slow
+
 
 def test_forms_that_are_compared_compute_the_same():
     result = bench_forms.compare(lambda form: (form(), 1.0)[1])

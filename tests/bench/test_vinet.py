@@ -5,6 +5,8 @@ import torch
 
 from vinpaint_lib.bench import vinet
 
+pytestmark = pytest.mark.slow
+
 
 def test_forms_of_the_correlation_compute_the_same():
     first, second = vinet.maps((13, 18), 6)

@@ -19,6 +19,8 @@ from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
 from vinpaint_lib.systems.registry import SHIPPED, build
 from vinpaint_lib.video.clip import read_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def one_thread():

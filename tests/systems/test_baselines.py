@@ -17,6 +17,8 @@ from vinpaint_lib.systems.baselines import AlignedMedian, FlowPropagation, Telea
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 ALL = (Telea, TemporalMedian, AlignedMedian, FlowPropagation)
 
 

@@ -14,6 +14,8 @@ from vinpaint_lib.systems.sttn.recipe import STTNTask
 from vinpaint_lib.training import clip_samples
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 SPEC = clip_samples.ClipSpec(
     frames="sttn", crop=(24, 40), height=(48, 48), length=8, crops=2, hole=(0.05, 0.3), count=3
 )

@@ -26,6 +26,8 @@ from vinpaint_lib.training.adversary import Adversary
 from vinpaint_lib.training.loop import LOG, STATE, WEIGHTS, Run, Trainer
 from vinpaint_lib.training.schedule import learning_rate
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"steps": 4, "checkpoint": 1, "validate": 2}
 ADVERSARIAL = {"weights": {"L_hole": 1.0, "L_valid": 1.0, "L_adv": 0.1}}
 

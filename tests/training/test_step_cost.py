@@ -11,6 +11,8 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.step_cost import step_cost
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", sorted(registry.SYSTEMS))
 def test_the_count_is_that_of_the_real_step(name):

@@ -19,6 +19,8 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.clip import Clip, check_output, open_clip, read_clip, write_clip, write_folder, write_video
 from vinpaint_lib.video.writing import write_picture
 
+pytestmark = pytest.mark.slow
+
 NTSC = Fraction(24000, 1001)
 
 

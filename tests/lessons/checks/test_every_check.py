@@ -13,6 +13,8 @@ import pytest
 from vinpaint_lib.lessons import assignments, checks
 from vinpaint_lib.lessons.checks.verdict import Wrong
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 EXERCISES = [

@@ -11,6 +11,8 @@ from vinpaint_lib.lessons.experiments.frames_held import frames_held
 from vinpaint_lib.systems.align_attend.model import CARD, CONFIGS, AlignAttend, sliding_references
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 TINY = CONFIGS["tiny"]
 
 

@@ -12,6 +12,8 @@ from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.align_attend.layers import FlowEstimator, Merge, aggregate, known_cells, weighed
 from vinpaint_lib.systems.align_attend.network import CONFIGS, AlignAttendNet, Config, Parts
 
+pytestmark = pytest.mark.slow
+
 PAPER = Config(channels=(4, 6), working=(32, 32), matching_channels=(4, 4, 8))
 COMBINATIONS = [Parts(bool(n & 4), bool(n & 2), bool(n & 1)) for n in range(8)]
 

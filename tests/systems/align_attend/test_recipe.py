@@ -20,6 +20,8 @@ from vinpaint_lib.training.clip_samples import check_spec
 from vinpaint_lib.training.loop import STATE
 from vinpaint_lib.training.schedule import learning_rate, stage_at
 
+pytestmark = pytest.mark.slow
+
 R = recipe.REFERENCES_SHOWN
 WEIGHTS = {"L_rec": 1.0, "L_psnr": 1.0, "L_raw": 1.0, "L_own": 1.0, "L_F": 1.0, "L_W": 1.0}
 

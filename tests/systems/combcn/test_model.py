@@ -18,6 +18,8 @@ from vinpaint_lib.systems.combcn.recipe import FIDELITY_WEIGHTS, PAPER_WEIGHTS, 
 from vinpaint_lib.systems.frames import reflected
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 THIN = CONFIGS["tiny"]
 
 

@@ -10,6 +10,8 @@ from tests.systems.sttn import sttn_loops
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.sttn.network import CONFIGS, Config, STTNGenerator
 
+pytestmark = pytest.mark.slow
+
 THIN = Config(channels=16, blocks=2)
 SIZES = {"240x432": (240, 432), "256x384 padded": (288, 384)}
 

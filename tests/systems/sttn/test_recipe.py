@@ -13,6 +13,8 @@ from vinpaint_lib.systems.sttn.model import CONFIGS, STTN
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.training.schedule import learning_rate
 
+pytestmark = pytest.mark.slow
+
 
 class Constant(torch.nn.Module):
     """Paints everything in one value; notes what it was shown."""

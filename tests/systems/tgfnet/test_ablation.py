@@ -4,6 +4,8 @@ from vinpaint_lib import cli
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.ablation import ABLATION
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_row_is_a_form_of_the_network_that_ships():
     first = registry.build("tgfnet")

@@ -14,6 +14,8 @@ from vinpaint_lib.systems.vinet import feature_flow
 from vinpaint_lib.systems.vinet.model import CARD, CONFIGS, VINet, slots, vinet_window
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 TINY = CONFIGS["tiny"]
 
 

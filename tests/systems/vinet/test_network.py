@@ -11,6 +11,8 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.vinet import feature_flow, gated
 from vinpaint_lib.systems.vinet.network import CONFIGS, REACH, SHIFTS, Config, VINetGenerator
 
+pytestmark = pytest.mark.slow
+
 TINY = CONFIGS["tiny"]
 # Released names and shapes, layer by layer; (before, after) of what is repeated at every scale.
 SCALES = {"_256": 32, "_128": 64, "_64": 96, "": 128}

@@ -17,6 +17,8 @@ from vinpaint_lib.systems.vinet.released_losses import released_terms
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.training.schedule import stage_at
 
+pytestmark = pytest.mark.slow
+
 ALL = recipe.FIDELITY_WEIGHTS
 
 
