@@ -1,5 +1,7 @@
 """TGF-Net's rows: one network with the weights that ship, its parts switched off or exchanged."""
 
+import pytest
+
 from vinpaint_lib import cli
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.ablation import ABLATION
