@@ -60,7 +60,7 @@ quick: $(STAMP) ## lint, types, the rules of the house and the fast tests, for t
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope -m "not slow" --ignore=tests/lessons tests
+	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope -o addopts= -m "not slow" --ignore=tests/lessons tests
 
 check: $(STAMP) ## lint, format and types
 	$(PY) -m ruff check .

@@ -160,6 +160,7 @@ def test_small_frames_get_a_smaller_window(size, clean, paper):
         assert metrics.ssim(truth, truth, protocol).item() == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow  # one case is refused by the shape types, which `make quick` leaves out
 def test_unknown_protocol_and_other_shapes_are_refused():
     output, truth = noisy_pair()
     with pytest.raises(ValueError, match="'wang' is not one of clean, paper"):
