@@ -1,5 +1,6 @@
 """Hole makers: exact values, seeds, areas, movement; dilation against a slow definition."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.holes import masks, shapes
+from vinpaint_lib.holes import masks, shapes, strokes
 
 SIZE = (60, 108)
 SHIPPED = {
@@ -16,6 +17,7 @@ SHIPPED = {
     "moving_blob": masks.moving_blob,
     "rectangle": masks.rectangle,
     "flying rectangle": lambda n, s, rng: masks.rectangle(n, s, rng, moving=True),
+    "irregular": masks.irregular,
     "watermark": masks.watermark,
     "border": masks.border,
     "silhouettes": lambda n, s, rng: masks.silhouettes(n, s, rng, walker()),
@@ -36,7 +38,7 @@ def share(mask: Float[Tensor, "t 1 h w"]) -> Float[Tensor, " t"]:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("size", [SIZE, (33, 21)])
+@pytest.mark.parametrize("size", [SIZE, (33, 21), (4, 4)])
 def test_every_maker_gives_zeros_and_ones_with_a_hole_and_repeats_by_its_seed(name, size):
     for seed in range(8):
         first, again = (SHIPPED[name](7, size, np.random.default_rng(seed)) for _ in range(2))
@@ -52,7 +54,7 @@ def test_another_seed_gives_another_mask(name):
 
 
 @pytest.mark.parametrize("area", [(0.06, 0.12), (0.01, 0.015), (0.3, 0.4)])
-@pytest.mark.parametrize("maker", [masks.stationary_blob, masks.moving_blob, masks.rectangle])
+@pytest.mark.parametrize("maker", [masks.stationary_blob, masks.moving_blob, masks.irregular, masks.rectangle])
 def test_area_is_the_hole_share_of_every_frame(maker, area):
     for seed in range(10):
         shares = share(maker(4, SIZE, np.random.default_rng(seed), area=area))
@@ -84,11 +86,53 @@ def test_stationary_stays_and_moving_moves_as_one_piece():
     for seed in range(10):
         still = masks.stationary_blob(9, SIZE, np.random.default_rng(seed), area=(0.05, 0.2))
         assert all(torch.equal(still[0], frame) for frame in still)
+        drawn = masks.irregular(9, SIZE, np.random.default_rng(seed))
+        assert all(torch.equal(drawn[0], frame) for frame in drawn)
         for maker in (masks.moving_blob, SHIPPED["flying rectangle"]):
             moving = maker(9, SIZE, np.random.default_rng(seed))
             assert not torch.equal(moving[0], moving[-1]) or not torch.equal(moving[0], moving[4])
             # A shape cut off by the border would lose area.
             assert share(moving).unique().numel() == 1
+
+
+def test_irregular_masks_cover_the_shares_of_the_paper_evenly():
+    """Liu et al. [4.1]: six classes of masks, from 1 % to 60 % of the picture."""
+    shares = np.array([masks.irregular(1, SIZE, rng_of(seed)).mean().item() for seed in range(240)])
+    assert shares.min() >= 0.01
+    assert shares.max() <= 0.6
+    per_class = np.histogram(shares, bins=np.linspace(0, 0.6, 7))[0]
+    assert per_class.min() > 20  # of 40; four standard deviations (5.8) below would be 17
+
+
+def test_a_streak_is_long_and_thin_and_a_brush_stroke_is_a_walk():
+    side, thickness = 144, []
+    for seed in range(40):
+        canvas = np.zeros((side, side), np.uint8)
+        strokes.streak(canvas, rng_of(seed), 60.0)
+        # Half the width of a streak is at most 5 % of the side it is drawn for; rounding and the 3x3 distance add 1.
+        thick = cv2.distanceTransform(canvas, cv2.DIST_L2, 3).max()
+        assert thick <= 0.05 * 60 + 1
+        thickness.append(thick)
+        ys, xs = canvas.nonzero()
+        inside = min(ys.min(), xs.min()) > 0 and max(ys.max(), xs.max()) < side - 1
+        assert not inside or max(np.ptp(ys), np.ptp(xs)) >= 0.3 * 60 / 2
+    assert np.std(thickness) > 0.2
+    for seed in range(40):
+        canvas = np.zeros((side, side), np.uint8)
+        strokes.brush(canvas, rng_of(seed), 60.0)
+        assert cv2.connectedComponents(canvas)[0] == 2, "one stroke, and the background"
+
+
+def test_an_irregular_mask_is_no_blob():
+    """Its rim is longer: pixels that erosion takes away, as a share of the hole, against a blob of the same area."""
+
+    def rim(mask):
+        picture = masks.to_pictures(mask)[0]
+        return 1 - cv2.erode(picture, np.ones((3, 3), np.uint8), borderValue=1).sum() / picture.sum()
+
+    makers, rng = (masks.irregular, masks.stationary_blob), rng_of(0)
+    rims = np.array([[rim(maker(1, (96, 160), rng, area=(0.1, 0.2))) for maker in makers] for _ in range(20)])
+    assert rims[:, 0].mean() > 1.5 * rims[:, 1].mean()
 
 
 def test_speed_is_bounded_and_the_walk_bounces():
@@ -181,6 +225,12 @@ def test_resizing_by_whole_factors_repeats_and_drops_pixels():
         lambda rng: masks.stationary_blob(0, SIZE, rng),
         lambda rng: masks.moving_blob(3, (3, 50), rng),
         lambda rng: masks.stationary_blob(3, (8, 8), rng, area=(0.001, 0.002)),
+        lambda rng: masks.irregular(3, (8, 8), rng, area=(0.001, 0.002)),
+        lambda rng: masks.irregular(3, (8, 8), rng, area=(0.017, 0.03)),
+        lambda rng: masks.irregular(3, SIZE, rng, area=(0.5, 0.2)),
+        lambda rng: masks.irregular(3, SIZE, rng, area=(0.0, 0.2)),
+        lambda rng: masks.irregular(0, SIZE, rng),
+        lambda rng: masks.irregular(3, (3, 50), rng),
         lambda rng: masks.rectangle(3, (8, 8), rng, area=(0.0155, 0.0156)),
         lambda rng: masks.stationary_blob(3, SIZE, rng, area=(0.5, 0.2)),
         lambda rng: masks.stationary_blob(3, SIZE, rng, area=(6.0, 12.0)),

@@ -6,6 +6,7 @@ pixel; the same generator state gives the same masks. Sizes and speeds are in pi
 Sources   free-form blobs: STTN (ECCV 2020) section 4 and its released generator: box height in [H/3, H-1],
           width in [W/3, W-1], 6-8 edges, ratio 0.6-0.8, speed at most 3, acceleration (3, 0.5), half of the
           clips stationary. Object silhouettes and a fixed region: TGF-Net section IV. Rectangles: VINet.
+          Irregular masks: Align-and-Attend section 3.3 (`strokes.py`).
 """
 
 import math
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.holes import shapes
+from vinpaint_lib.holes import shapes, strokes
 from vinpaint_lib.holes.shapes import Range, Size
 
 MAX_SPEED = 3.0  # pixels per frame [STTN code]
@@ -52,6 +53,18 @@ def moving_blob(
     shape = shapes.blob(size, rng, area)
     path = shapes.bouncing_path(length, shapes.room(shape, size), rng, max_speed, acceleration)
     return to_masks(shapes.paste(shape, size, path))
+
+
+def irregular(
+    length: int, size: Size, rng: np.random.Generator, *, area: Range | None = None
+) -> Float[Tensor, "t 1 h w"]:
+    """Streaks, brush strokes and holes of arbitrary shape over each other, which stay where they are.
+
+    `area`: range of their share of the frame together (None: 1 % to 60 %, as in Liu et al.). Raises UserError for sizes
+    below 4x4, an empty clip, or an area that no hole of whole pixels can have.
+    """
+    check(length, size)
+    return to_masks(repeat(strokes.irregular(size, rng, area), "h w -> t h w", t=length))
 
 
 def rectangle(
