@@ -88,6 +88,9 @@ def train(
     held_back: Annotated[str, shown("NAMES")] = "",
     start: Annotated[Path | None, shown("FILE")] = None,
     without_features: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    holes: Annotated[str, shown("KINDS")] = "",
+    workers: Annotated[int | None, shown("INT")] = None,
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: str = "auto",
 ) -> None:
     """Train a model. A run that was killed goes on from its last checkpoint.
@@ -104,12 +107,15 @@ def train(
         held_back: clips, joined by commas, that only serve for the scores in the log
         start: weights to begin from
         without_features: train without the losses that need a feature network (TGF-Net's preset paper)
+        holes: kinds of holes instead of the preset's, joined by commas, with *SHARE behind a kind that counts more:
+            blob, moving blob, object, moving object, rectangle, moving rectangle, watermark, irregular
+        workers: processes that make samples beside the training; they change no number, and 0 makes them inside of it
+        compile: run the network through torch.compile
         device: auto, cpu, cuda, cuda:1, mps
     """
     from vinpaint_lib import train as training
-    from vinpaint_lib.options import choose_device
+    from vinpaint_lib.holes import mix
 
-    choose_device(device)
     print(
         training.train(
             training.Training(
@@ -123,6 +129,9 @@ def train(
                 resume=resume,
                 start=start,
                 without_features=without_features,
+                holes=mix.parse(holes) if holes else None,
+                workers=training.usual_workers(device) if workers is None else workers,
+                compiled=compile,
                 device=device,
             )
         )

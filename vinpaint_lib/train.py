@@ -5,14 +5,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from tqdm import tqdm
 
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.options import choose_device
 from vinpaint_lib.systems import registry
+from vinpaint_lib.training.devices import accelerator_on
+from vinpaint_lib.training.feed import blocks_at
 from vinpaint_lib.training.loop import WEIGHTS, Run, Trainer
 from vinpaint_lib.training.pools import BlockPool
-from vinpaint_lib.training.schedule import of_length
+from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
 
 
@@ -29,8 +32,11 @@ class Training:
     seed        of weights, data and order
     resume      go on from the state in `out`, if there is one
     start       weights to begin from
-    device      "auto" or "cpu"
-    workers     processes that make training samples beside the run; 0: the run makes them itself
+    device      "auto", "cpu", "cuda", "cuda:1" or "mps"
+    workers     processes that draw training samples beside the run, and, until all blocks are on disk, as many that
+                make blocks; 0: the run does both itself, and makes the blocks that it needs before its first step
+    holes       kinds of holes, and the share of each, in place of the preset's (`holes/mix.py`)
+    compiled    run the network through torch.compile, which needs a C++ compiler
     stop_after  end the process after so many steps without finishing the schedule (for tests)
     overrides   fields of the preset, replaced
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
@@ -47,6 +53,8 @@ class Training:
     start: Path | None = None
     device: str = "auto"
     workers: int = 1
+    holes: dict[str, float] | None = None
+    compiled: bool = False
     stop_after: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     without_features: bool = False
@@ -61,15 +69,18 @@ def train(asked: Training) -> Path:
     presets = registry.presets(asked.model)
     if asked.preset not in presets:
         raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
+    if asked.workers < 0:
+        raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 or more")
     chosen = replace(presets[asked.preset], **asked.overrides)
     if asked.without_features:
         if not hasattr(chosen, "without_features"):
             raise UserError(f"--without-features: {asked.model} has no losses of features; leave the option away")
         chosen = replace(chosen, without_features=True)
+    if asked.holes is not None:
+        chosen = with_holes(chosen, asked.holes)
     if asked.steps is not None:
         chosen = of_length(chosen, asked.steps)
-    ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=asked.device == "cpu", kwargs_handlers=[ddp])
+    accelerator = accelerator_on(asked.device)
     run = Run(
         model=asked.model,
         preset_name=asked.preset,
@@ -84,17 +95,38 @@ def train(asked: Training) -> Path:
     asked.out.mkdir(parents=True, exist_ok=True)
     task = registry.make_task(asked.model, chosen)
     pools = make_pools(task, run, asked.out)
-    trainer = Trainer(run, task, pools, accelerator, out=asked.out, start=asked.start)
+    trainer = Trainer(
+        run, task, pools, accelerator, out=asked.out, start=asked.start, workers=asked.workers, compiled=asked.compiled
+    )
     trainer.begin(asked.resume)
-    # On each machine, one process starts the workers that make missing samples beside the training.
-    makers = asked.workers and accelerator.is_local_main_process
-    executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers else []
+    # On each machine, one process makes the missing blocks or starts the workers that do.
+    makers = accelerator.is_local_main_process
+    if makers and not asked.workers:
+        last = chosen.steps if asked.stop_after is None else min(chosen.steps, trainer.step + asked.stop_after)
+        make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
+    executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
     try:
         trainer.loop(asked.stop_after)
     finally:
         for executor in executors:
             executor.shutdown(cancel_futures=True)
     return asked.out / WEIGHTS
+
+
+def usual_workers(device: str) -> int:
+    """How many processes should make samples: one beside a training on the CPU, which needs the cores itself; else as
+    many as leave one core to the training, up to eight."""
+    if choose_device(device) == "cpu":
+        return 1
+    return max(1, min(8, (os.cpu_count() or 2) - 1))
+
+
+def make_blocks(pools: dict[str, BlockPool], needed: int) -> None:
+    """Make the missing blocks of the pools: the first `needed` of those to train on, and all that are held back."""
+    counts = {name: min(needed, pool.blocks) if name == "train" else pool.blocks for name, pool in pools.items()}
+    missing = [(pool, n) for name, pool in pools.items() for n in pool.missing() if n < counts[name]]
+    for pool, number in tqdm(missing, desc="samples", unit="block", disable=len(missing) < 20):
+        pool.store(number)
 
 
 def make_pools(task: Task, run: Run, out: Path) -> dict[str, BlockPool]:

@@ -10,8 +10,8 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import torch
 
+from vinpaint_lib.datasets import bars
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.clip import Clip
 
@@ -187,24 +187,31 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 def draw_stretch(
     source: ClipSet, rng: np.random.Generator, height: tuple[int, int], length: int, least: int, crop: Size
 ) -> Clip:
-    """A random stretch of a random clip, at a random height and speed, sometimes mirrored or reversed; without masks.
+    """A random stretch of a random clip, at a random height and speed, sometimes mirrored or reversed.
 
-    `height` is the range of the height in pixels, and `length` the number of frames to take. The stretch must have at
-    least `least` frames and the (height, width) of `crop`. Raises UserError when twenty draws find no such stretch.
+    `height` is the range of the height in pixels, and `length` the number of frames to take. Letterbox bars are cut
+    off, so that sides divide by 8. What is left must have at least `least` frames and the (height, width) of `crop`.
+    Raises UserError when twenty draws find no such stretch.
     """
     for _ in range(20):
         which = source.draw(rng)
         high = int(rng.integers(height[0] // 8, height[1] // 8 + 1)) * 8
         stride = int(rng.choice([1, 1, 1, 2]))
-        clip = source.load_random(which, rng, height=high, length=length, stride=stride)
+        clip = without_bars(source.load_random(which, rng, height=high, length=length, stride=stride))
         if len(clip) >= least and clip.size[0] >= crop[0] and clip.size[1] >= crop[1]:
             break
     else:
         sides = f"{crop[0]} pixels a side" if crop[0] == crop[1] else f"{crop[1]}x{crop[0]} pixels"
         raise UserError(f"no clip of at least {least} frames and {sides} found in the training data")
-    frames = clip.frames
-    if rng.random() < 0.5:
-        frames = frames.flip(-1)
-    if rng.random() < 0.5:
-        frames = frames.flip(0)
-    return Clip(frames.contiguous(), torch.zeros_like(frames[:, :1]), clip.fps, clip.name)
+    turned = [axis for axis in (-1, 0) if rng.random() < 0.5]
+    frames, objects = (part.flip(turned) if turned else part for part in (clip.frames, clip.masks))
+    return Clip(frames.contiguous(), objects.contiguous(), clip.fps, clip.name)
+
+
+def without_bars(clip: Clip) -> Clip:
+    """The clip cut to its picture, where it has letterbox bars; sides then divide by 8."""
+    rows, columns = bars.picture_in(clip.frames)
+    if (rows.stop - rows.start, columns.stop - columns.start) == clip.size:
+        return clip
+    rows, columns = bars.multiple_of(rows, 8), bars.multiple_of(columns, 8)
+    return Clip(clip.frames[..., rows, columns], clip.masks[..., rows, columns], clip.fps, clip.name)

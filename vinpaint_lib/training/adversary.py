@@ -5,11 +5,13 @@ wrapped for several processes; its gradients are averaged by hand. So it can jud
 step.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from einops import pack, unpack
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -29,8 +31,8 @@ class Adversary:
         completed: Float[Tensor, "b t 3 h w"],
         rate: float,
         bf16: bool,
-    ) -> Float[Tensor, ""]:
-        """One update at learning rate `rate`; returns the loss, averaged over the processes.
+    ) -> float:
+        """One update at learning rate `rate`; returns the loss, averaged over the processes. Waits for the device once.
 
         A loss or gradient that is not finite changes nothing. Afterwards the critic's parameters take no gradients: the
         next gradients that pass through the critic are meant for the network.
@@ -43,11 +45,11 @@ class Adversary:
         loss.backward()
         parameters = [p for p in self.critic.parameters() if p.grad is not None]
         if accelerator.num_processes > 1:
-            for p in parameters:
-                p.grad = accelerator.reduce(p.grad, "mean")
+            average_gradients(accelerator, parameters)
         norm = nn.utils.clip_grad_norm_(parameters, self.clip)
-        value = accelerator.reduce(loss.detach().float(), "mean")
-        if torch.isfinite(value) and torch.isfinite(norm):
+        mean = accelerator.reduce(loss.detach().float(), "mean")
+        value, length = torch.stack([mean, norm.detach().float()]).tolist()
+        if math.isfinite(value) and math.isfinite(length):
             self.optimiser.step()
         self.optimiser.zero_grad()
         self.critic.requires_grad_(False)
@@ -59,3 +61,10 @@ class Adversary:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.critic.load_state_dict(state["critic"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
+    """Replace all gradients by their means over the processes. They travel in one piece, which is one message."""
+    whole, shapes = pack([p.grad for p in parameters if p.grad is not None], "*")
+    for p, mean in zip(parameters, unpack(accelerator.reduce(whole, "mean"), shapes, "*"), strict=True):
+        p.grad = mean

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.holes import mix
 from vinpaint_lib.holes.smooth import telea
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.losses.critics import generator_hinge
 from vinpaint_lib.motion import flow
-from vinpaint_lib.training.clip_samples import ClipPool, FrameRule
-from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.clip_samples import ClipPool, ClipSpec, FrameRule
+from vinpaint_lib.training.pools import BlockPool, Packed, opened
 from vinpaint_lib.training.schedule import Stage, stage_at
 from vinpaint_lib.training.task import Batch, Shown, Task, grey
 
@@ -53,13 +54,19 @@ class ClipTask(Task):
         return self.rules[name]
 
     def pool(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
-        return ClipPool(source, folder, self.preset.blocks, seed, self.preset.spec, rule=self.rule())
+        return self.pool_of(source, folder, self.preset.blocks, seed, self.preset.spec)
 
     def held_back(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
-        return ClipPool(source, folder, 12, seed, replace(self.preset.spec, crops=1), rule=self.rule())
+        return self.pool_of(source, folder, 12, seed, replace(self.preset.spec, crops=1))
 
-    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
-        return pool.batch(rng, 1, blocks)
+    def pool_of(self, source: ClipSet, folder: Path, blocks: int, seed: int, spec: ClipSpec) -> ClipPool:
+        """A pool with outlines of objects where any mix of holes needs them."""
+        mixes = [spec.holes, *(stage.holes for stage in getattr(self.preset, "stages", ()))]
+        objects = any(mix.needs_outlines(each) for each in mixes)
+        return ClipPool(source, folder, blocks, seed, spec, rule=self.rule(), objects=objects)
+
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Packed:
+        return pool.packed(rng, 1, blocks)
 
     def example(self, device: torch.device) -> tuple[Batch, Any]:
         shapes = {"truth": self.frames_of_a_step(3), "mask": self.frames_of_a_step(1)}
@@ -106,6 +113,7 @@ class RecurrentTask(ClipTask):
     def __init__(self, preset: Any, model: type[Inpainter], config: Any) -> None:
         super().__init__(preset, model, config)
         self.pictured = preset.stages[-1].targets - 1
+        self.motion: dict[int, Batch] = {}  # held-back block -> motion between its frames
 
     def target_places(self, stage: Stage) -> tuple[int, ...]:
         """The numbers of the stage's targets, which follow each other, within a sample."""
@@ -129,14 +137,15 @@ class RecurrentTask(ClipTask):
         shapes |= {name: (batch, count, 2) for name, count in steps.items()}
         return grey(shapes, self.preset.spec.size, device), last
 
-    def sample(self, pool: Any, rng: np.random.Generator, choice: Stage, blocks: int) -> Batch:
-        return self.with_motion(pool.batch(rng, 1, blocks), choice)
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Stage, blocks: int) -> Packed:
+        packed = pool.packed(rng, 1, blocks, choice.holes or None)
+        return packed | self.motion_in(opened(packed)["truth"], choice)
 
-    def with_motion(self, batch: Batch, stage: Stage) -> Batch:
-        """`batch` with the motion between the targets of `stage`."""
-        found = motion_between(self.targets_of(batch["truth"], stage))
+    def motion_in(self, truth: Float[Tensor, "b t 3 h w"], stage: Stage) -> Batch:
+        """The motion between the targets of `stage`, and to their sources, for frames on the CPU."""
+        found = motion_between(self.targets_of(truth, stage))
         pairs = self.source_pairs(stage)
-        return batch | found | ({"source_flow": motions(batch["truth"], pairs)} if pairs else {})
+        return found | ({"source_flow": motions(truth, pairs)} if pairs else {})
 
     def targets_of(self, frames: Float[Tensor, "b t c h w"], stage: Stage) -> Float[Tensor, "b n c h w"]:
         """The targets among the frames of a sample."""
@@ -151,9 +160,9 @@ class RecurrentTask(ClipTask):
 
     def show(self, model: Any, batch: Batch, number: int) -> Shown:
         last = self.preset.stages[-1]
-        device = batch["truth"].device
-        batch = self.with_motion({name: x.cpu() for name, x in batch.items()}, last)
-        batch = {name: x.to(device) for name, x in batch.items()}
+        if number not in self.motion:
+            self.motion[number] = self.motion_in(batch["truth"].cpu(), last)
+        batch = batch | {name: x.to(batch["truth"].device) for name, x in self.motion[number].items()}
         completed = self.losses(model.net, batch, last.weights, last).completed
         assert completed is not None
         parts = self.targets_of(batch["truth"], last), self.targets_of(batch["mask"], last), completed

@@ -4,15 +4,19 @@ Every random choice of step s is drawn from (seed, s). So a run that was killed 
 numbers as a run that was not. Several processes share one global batch: sample k of step s is the same,
 whichever process computes it. (A network with batch norm takes its means over each process's share.) The
 loop knows a system only through its task (`task.py`).
+
+Batches come from `feed.py`. A step waits for the device once, when it reads the losses for the log, and once more if
+there is a critic.
 """
 
 import json
+import math
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -26,6 +30,7 @@ from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.options import use_bf16
 from vinpaint_lib.training import run_log
 from vinpaint_lib.training.adversary import Adversary
+from vinpaint_lib.training.feed import Feed, StepSamples, choice_of
 from vinpaint_lib.training.pools import BlockPool
 from vinpaint_lib.training.schedule import learning_rate
 from vinpaint_lib.training.task import Task
@@ -61,17 +66,29 @@ class Trainer:
         *,
         out: Path,
         start: Path | None = None,
+        workers: int = 0,
+        compiled: bool = False,
     ) -> None:
-        """`pools` by name: "train", and "held back" where there is one. `start`: weights to begin from."""
+        """`pools` by name: "train", and "held back" where there is one. `start`: weights to begin from. `workers`: the
+        number of processes that draw samples. `compiled`: the network goes through torch.compile."""
         self.run, self.task, self.pools, self.accelerator, self.out = run, task, pools, accelerator, out
         self.preset = run.preset
+        world, rank = run.processes, accelerator.process_index
+        # Loaders get a task of their own: it holds no feature net, and is small to send.
+        bare = type(task)(task.preset, task.model, task.config)
+        samples = StepSamples(bare, pools["train"], run.seed, range(self.preset.batch)[rank::world])
+        others = not accelerator.is_local_main_process
+        self.feed = Feed(samples, accelerator.device, workers, elsewhere=others)
         torch.manual_seed(run.seed)
         self.plain = self.task.network()
         if start is not None:
             checkpoints.load_weights(self.plain, start)
+        self.plain.to(accelerator.device)
         part = self.task.trained(self.plain)
         optimiser = self.task.optimiser([p for p in self.plain.parameters() if p.requires_grad])
         self.average = {k: v.detach().clone().float() for k, v in self.plain.state_dict().items()}
+        if compiled:
+            part.compile()
         self.model, self.optimiser = accelerator.prepare(part, optimiser)
         self.task.prepare(accelerator.device)
         self.adversary = make_adversary(self.task, accelerator.device)
@@ -84,47 +101,53 @@ class Trainer:
         bar = tqdm(total=self.preset.steps, initial=self.step, disable=not main, desc="train", unit="step")
         board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
         ended = self.preset.steps if stop_after is None else min(self.preset.steps, self.step + stop_after)
-        while self.step < ended:
-            began = time.perf_counter()
-            terms = self.one_step()
-            self.step += 1
-            bar.update()
-            if main:
-                row = {"step": self.step, "lr": learning_rate(self.preset, self.step - 1), **terms}
-                row["seconds"] = round(time.perf_counter() - began, 3)
-                if self.step % self.preset.validate == 0 or self.step == self.preset.steps:
-                    row |= run_log.validate(self.task, self.averaged(), self.pools, self.out, self.step, self.bf16)
-                    bar.set_postfix({k: v for k, v in row.items() if k.startswith("held")})
-                run_log.log(self.out / LOG, board, row)
-                if self.step % self.preset.checkpoint == 0 or self.step == ended:
-                    self.save()
+        with closing(self.feed.batches(self.step, ended)) as batches:
+            while self.step < ended:
+                began = time.perf_counter()
+                batch = next(batches)
+                fed = time.perf_counter()
+                if main and self.step == 0:
+                    run_log.picture_batch(self.out, batch)
+                terms = self.one_step(batch)
+                self.step += 1
+                bar.update()
+                if main:
+                    row = {"step": self.step, "lr": learning_rate(self.preset, self.step - 1), **terms}
+                    now = time.perf_counter()
+                    row |= {"seconds": round(now - began, 3), "seconds fed": round(fed - began, 3)}
+                    if self.step % self.preset.validate == 0 or self.step == self.preset.steps:
+                        row |= run_log.validate(self.task, self.averaged(), self.pools, self.out, self.step, self.bf16)
+                        bar.set_postfix({k: v for k, v in row.items() if k.startswith("held")})
+                    run_log.log(self.out / LOG, board, row)
+                    if self.step % self.preset.checkpoint == 0 or self.step == ended:
+                        self.save()
         self.accelerator.wait_for_everyone()
         if board is not None:
             board.close()
 
-    def one_step(self) -> dict[str, float]:
-        """One update; returns the terms of the loss, averaged over the processes."""
+    def one_step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """One update from this process's share of the global batch; returns the terms of the loss, averaged over the
+        processes."""
         rate = learning_rate(self.preset, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        choice = self.task.choose(np.random.default_rng((self.run.seed, 1, self.step)), self.step)
-        batch, weights, judged = self.batch(choice), self.task.weights_at(self.step), {}
+        choice, weights = choice_of(self.task, self.run.seed, self.step), self.task.weights_at(self.step)
+        judged: dict[str, float] = {}
         with self.autocast():
             terms, completed = self.task.losses(self.model, batch, weights, choice)
         if self.adversary is not None and completed is not None and weights.get("L_adv"):
             truth = self.task.truth_of(batch, choice)
-            value = self.adversary.step(self.accelerator, truth, completed, rate, self.bf16)
-            judged = {"L_D": float(value)}
+            judged = {"L_D": self.adversary.step(self.accelerator, truth, completed, rate, self.bf16)}
             with self.autocast():
                 terms["L_adv"] = self.task.adversarial(self.adversary.critic, completed)
         loss = torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()
         self.accelerator.backward(loss)
-        names = [*terms, "loss"]
         values = torch.stack([*(t.detach() for t in terms.values()), loss.detach()])
         values = self.accelerator.reduce(values, "mean")
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.preset.clip_gradient)
+        *found, last, length = torch.cat([values.float(), norm.detach().float().reshape(1)]).tolist()
         # Every process sees the same reduced numbers, so all skip or none does.
-        if torch.isfinite(values[-1]) and torch.isfinite(norm):
+        if math.isfinite(last) and math.isfinite(length):
             self.optimiser.step()
             self.update_average()
             self.bad = 0
@@ -136,27 +159,19 @@ class Trainer:
                     f"(now {self.preset.peak}) or use precision float32; {self.out / STATE} holds the last good state"
                 )
         self.optimiser.zero_grad()
-        return dict(zip(names, values.tolist(), strict=True)) | judged | {"skipped": self.bad}
+        return dict(zip(terms, found, strict=True)) | {"loss": last} | judged | {"skipped": self.bad}
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def batch(self, choice: Any) -> dict[str, Tensor]:
-        """This process's share of the global batch. `choice` is what all samples of the step share."""
-        preset, seed, world, rank = self.preset, self.run.seed, self.run.processes, self.accelerator.process_index
-        first, every = preset.growth
-        parts = []
-        for slot in range(preset.batch)[rank::world]:
-            rng = np.random.default_rng((seed, 2, self.step, slot))
-            parts.append(self.task.sample(self.pools["train"], rng, choice, first + self.step // every))
-        return {name: torch.cat([part[name] for part in parts]).to(self.accelerator.device) for name in parts[0]}
-
     @torch.no_grad()
     def update_average(self) -> None:
+        """One step of the running average of all weights, on the device."""
         # With a constant decay the average would keep the random start for long. So the decay grows with the step.
         decay = min(self.preset.average, (1 + self.step) / (10 + self.step))
-        for name, value in self.plain.state_dict().items():
-            self.average[name].lerp_(value.detach().float().cpu(), 1 - decay)
+        now = self.plain.state_dict()
+        values = [now[name].detach().float() for name in self.average]
+        torch._foreach_lerp_(list(self.average.values()), values, 1 - decay)
 
     def averaged(self) -> Inpainter:
         """A copy of the model with the running average of its weights."""
@@ -214,7 +229,7 @@ class Trainer:
         if state["run"] != json.dumps(asdict(self.run), sort_keys=True):
             raise UserError(f"{path}: belongs to a run with other settings; choose another --out or use --no-resume")
         self.plain.load_state_dict(state["model"])
-        self.average = state["average"]
+        self.average = {name: value.to(self.accelerator.device) for name, value in state["average"].items()}
         self.optimiser.load_state_dict(state["optimiser"])
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])

@@ -3,6 +3,9 @@
 Block k is a function of (seed, k) alone, whichever process makes it. A subclass of `BlockPool` decides what a block
 holds: `ClipPool` (`clip_samples.py`) stretches of a clip, `TargetPool` (`systems/tgfnet/samples.py`) single targets
 with aligned references.
+
+A sample is *packed* while it is on its way to the device: pictures in bytes, masks as booleans, and the tint of its
+colours as three numbers ("gain"). `opened` makes floats of it there.
 """
 
 import hashlib
@@ -11,18 +14,26 @@ import multiprocessing
 import os
 import shutil
 import threading
+import time
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
+
+Packed = dict[str, Tensor]  # batch first: uint8 pictures, bool masks, float motion, float "gain" (b 3)
+TINTED = ("truth", "aligned", "guess")  # what a gain applies to
+PAUSE = 0.05  # seconds between two looks for a block that another process makes
 
 
 class BlockPool:
@@ -43,6 +54,7 @@ class BlockPool:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.open: dict[int, dict[str, np.ndarray]] = {}
         self.coming: dict[int, Future[None]] = {}
+        self.ready = 0  # the first so many blocks are known to be on disk
 
     def make(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of block `number` under the names of `fields`, samples along the first axis."""
@@ -51,15 +63,45 @@ class BlockPool:
     def block(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of one block, memory-mapped. A missing block is made first, or waited for if a worker makes it."""
         if number not in self.open:
-            if number in self.coming:
-                self.coming.pop(number).result()
+            self.finish(number)
             path = self.store(number)
             self.open[number] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in self.fields}
         return self.open[number]
 
+    def wait(self, count: int, elsewhere: bool) -> None:
+        """Return when the first `count` blocks are on disk (all of them, if there are fewer).
+
+        A block that no worker of this process makes is made here, or, if other processes make the blocks
+        (`elsewhere`), waited for.
+        """
+        while self.ready < min(count, self.blocks):
+            self.finish(self.ready)
+            if elsewhere:
+                while not self.place(self.ready).exists():
+                    time.sleep(PAUSE)
+            else:
+                self.store(self.ready)
+            self.ready += 1
+
+    def finish(self, number: int) -> None:
+        """Wait for the worker that makes block `number`, if there is one. Raises what went wrong there."""
+        if number not in self.coming:
+            return
+        try:
+            self.coming.pop(number).result()
+        except BrokenProcessPool:
+            raise UserError(
+                f"{self.folder}: a process that made training samples was ended, perhaps for want of memory; "
+                "use fewer --workers"
+            ) from None
+
+    def place(self, number: int) -> Path:
+        """The folder of block `number`."""
+        return self.folder / f"{number:05d}"
+
     def store(self, number: int) -> Path:
         """Make block `number` unless it is on disk, and return its folder."""
-        path = self.folder / f"{number:05d}"
+        path = self.place(number)
         if path.exists():
             return path
         arrays = self.make(number)
@@ -74,19 +116,35 @@ class BlockPool:
             shutil.rmtree(beside)
         return path
 
+    def missing(self) -> list[int]:
+        """Numbers of the blocks that are not on disk."""
+        return [number for number in range(self.blocks) if not self.place(number).exists()]
+
     def prepare(self, workers: int) -> ProcessPoolExecutor:
         """Make all missing blocks, in order, in `workers` processes while the caller goes on.
 
         The caller shuts the returned executor down in the end.
         """
-        executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=quiet_worker)
-        missing = [n for n in range(self.blocks) if not (self.folder / f"{n:05d}").exists()]
-        self.coming = {n: executor.submit(store_block, self, n) for n in missing}
+        executor = ProcessPoolExecutor(workers, processes(), initializer=quiet_worker)
+        self.coming = {number: executor.submit(store_block, self, number) for number in self.missing()}
         return executor
 
     def __getstate__(self) -> dict[str, Any]:
         """The copy for a worker process: without the blocks that are open here or being made."""
         return self.__dict__ | {"open": {}, "coming": {}}
+
+
+def processes() -> BaseContext:
+    """How processes beside a training are started: as copies of one that has imported the library, where there is that.
+
+    Each of them would else import torch by itself, which takes seconds. A plain fork would copy a process that has
+    threads, which may hang.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["vinpaint_lib.systems.registry"])
+    return context
 
 
 def store_block(pool: BlockPool, number: int) -> None:
@@ -113,3 +171,23 @@ def end_with_parent() -> None:
 def to_bytes(values: Tensor) -> np.ndarray:
     """[0, 1] to uint8, rounded."""
     return (values.clamp(0, 1) * 255).round().byte().numpy()
+
+
+def opened(packed: Packed, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """A packed batch on `device`: bytes as [0, 1], booleans as 0 or 1, and the colours multiplied by the gain."""
+    moved = {name: value.to(device, non_blocking=True) for name, value in packed.items()}
+    batch = {name: unpacked(value) for name, value in moved.items() if name != "gain"}
+    if "gain" in moved:
+        for name in TINTED:
+            if name in batch:
+                axes = " ".join("1" for _ in batch[name].shape[1:-3])
+                gain = rearrange(moved["gain"], f"b c -> b {axes} c 1 1")
+                batch[name] = (batch[name] * gain).clamp(0, 1)
+    return batch
+
+
+def unpacked(value: Tensor) -> Tensor:
+    """Bytes to [0, 1], booleans to 0 or 1, everything else as it is."""
+    if value.dtype == torch.uint8:
+        return value.float() / 255
+    return value.float() if value.dtype == torch.bool else value

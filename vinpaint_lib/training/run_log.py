@@ -18,6 +18,8 @@ from vinpaint_lib.training.pools import BlockPool
 from vinpaint_lib.training.task import Task
 
 LOG, SAMPLES = "log.jsonl", "samples"  # a line for each step; a folder of pictures
+FIRST = "first_batch.png"
+PICTURED = 6  # every sixth block is shown in the pictures
 
 
 def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
@@ -35,6 +37,8 @@ def cut_back(out: Path, step: int) -> None:
     for picture in (out / SAMPLES).glob("step_*.png"):
         if int(picture.stem.removeprefix("step_")) > step:
             picture.unlink()
+    if step == 0:
+        (out / SAMPLES / FIRST).unlink(missing_ok=True)
     path = out / LOG
     if not path.exists():
         return
@@ -56,20 +60,36 @@ def validate(
     names = "held-back PSNR", f"held-back PSNR of {task.rival}"
     scores: dict[str, list[float]] = {name: [] for name in names}
     rows = []
-    for number in range(min(pool.blocks, 24)):
+    # Without scores only the blocks that are pictured count, and of those the first are on disk.
+    numbers = range(min(pool.blocks, 24)) if "held back" in pools else range(0, min(pool.blocks, 8), PICTURED)
+    for number in numbers:
         batch = {k: v.to(device) for k, v in pool.whole(number).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output, beside, truth, mask = task.show(model, batch, number)
         output = output.clamp(0, 1)
         for name, picture in zip(names, (output, beside), strict=True):
             scores[name] += hole_psnr(picture, truth, mask).tolist()
-        if number % 6 == 0:
+        if number % PICTURED == 0:
             shown = truth * (1 - mask), pixels.composite(beside, truth, mask), pixels.composite(output, truth, mask)
             rows.append([x[task.pictured].cpu() for x in (*shown, truth)])
     folder = out / SAMPLES
     folder.mkdir(exist_ok=True)
     save_grid(folder / f"step_{step:06d}.png", rows)
     return {name: float(np.mean(values)) for name, values in scores.items()} if "held back" in pools else {}
+
+
+def picture_batch(out: Path, batch: dict[str, Tensor]) -> None:
+    """Save what the network sees in the first step: a row for each sample, holes in grey.
+
+    A sample of several frames shows up to eight of them. A sample with aligned references shows up to seven of these.
+    """
+    grey = batch["truth"] * (1 - batch["mask"]) + 0.5 * batch["mask"]
+    frames = grey if grey.ndim == 5 else rearrange(grey, "b c h w -> b 1 c h w")
+    if "aligned" in batch:
+        frames = torch.cat([frames, batch["aligned"]], dim=1)
+    folder = out / SAMPLES
+    folder.mkdir(exist_ok=True)
+    save_grid(folder / FIRST, [list(sample[:8].float().cpu()) for sample in frames])
 
 
 def hole_psnr(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class Stage:
     targets   number of frames of a sample that are filled in a row, one after another
     sources   number of other frames that each target is filled from
     weights   of the terms of the loss, by their symbols
+    holes     kinds of holes and the share of each, in place of those of the preset's samples; empty: those
     name      for logs and tables
     """
 
@@ -57,6 +58,7 @@ class Stage:
     targets: int = 1
     sources: int = 4
     weights: dict[str, float] = field(default_factory=dict)
+    holes: dict[str, float] = field(default_factory=dict)
     name: str = ""
 
 
@@ -72,6 +74,15 @@ def of_length(preset: Schedule, steps: int) -> Any:
     stages: Sequence[Stage] = getattr(preset, "stages", ())
     if stages:
         changes["stages"] = tuple(replace(stage, until=round(stage.until * share)) for stage in stages)
+    return replace(preset, **changes)
+
+
+def with_holes(preset: Any, holes: dict[str, float]) -> Any:
+    """`preset` with this mix of holes in all samples and in all stages."""
+    changes: dict[str, Any] = {"spec": replace(preset.spec, holes=holes)}
+    stages: Sequence[Stage] = getattr(preset, "stages", ())
+    if stages:
+        changes["stages"] = tuple(replace(stage, holes={}) for stage in stages)
     return replace(preset, **changes)
 
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.pools import BlockPool, Packed
 
 Batch = dict[str, Float[Tensor, "b *_"]]
+FUSED = ("cpu", "cuda", "mps")  # devices on which Adam is fused
 
 
 class Shown(NamedTuple):
@@ -64,8 +65,9 @@ class Task:
         """Called before the first step, with all weights loaded: raise UserError if training cannot go on from them."""
 
     def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Adam, as the preset says."""
-        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas)
+        """Adam, as the preset says; in one pass over the weights (fused) where torch has that for their device."""
+        fused = parameters[0].device.type in FUSED
+        return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas, fused=fused)
 
     def prepare(self, device: torch.device) -> None:
         """Load what the losses need besides the network."""
@@ -82,8 +84,8 @@ class Task:
         """Draw what all samples of a step share."""
         return None
 
-    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Batch:
-        """A batch of one, from the first `blocks` blocks of `pool`."""
+    def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Packed:
+        """A packed batch of one, from the first `blocks` blocks of `pool`. Runs in a worker process, on the CPU."""
         raise NotImplementedError
 
     def example(self, device: torch.device) -> tuple[Batch, Any]:

@@ -25,13 +25,16 @@ from vinpaint_lib.losses import pixels, temporal
 from vinpaint_lib.losses.critics import ImageAndVideo, critic_hinge
 from vinpaint_lib.systems.align_attend.network import Filled, Parts
 from vinpaint_lib.systems.frames import Indices, check_count, consecutive_frames
-from vinpaint_lib.training.clip_samples import ClipSpec
+from vinpaint_lib.training.clip_samples import MIXED, ClipSpec
 from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.schedule import Schedule, Stage, stage_at
 from vinpaint_lib.training.task import Batch, Losses
 
 REFERENCES_SHOWN = 5  # references in a training sample; CPNet and STTN see as many frames
 
+# Section 3.3: irregular holes in the single pictures of the first stage, silhouettes of objects in the clips after it.
+IRREGULAR = {"irregular": 1.0}
+SILHOUETTES = {"moving object": 1.0}
 ALL = Parts()
 NONE = Parts(False, False, False)
 # The note has lost all lambdas: ours are one to one, and the adversarial terms have STTN's weight.
@@ -62,8 +65,10 @@ def recursions(until: list[int], targets: list[int], weights: dict[str, float]) 
 
 
 def synthesis(until: int, weights: dict[str, float]) -> AlignAttendStage:
-    """The paper's first stage: no references, no recursion."""
-    return AlignAttendStage(until, 1, weights=dict(weights), name="synthesis", parts=NONE, drop=0.0)
+    """The paper's first stage: no references, no recursion, and the holes of the estimator's pictures (sec. 3.3)."""
+    return AlignAttendStage(
+        until, 1, weights=dict(weights), holes=dict(IRREGULAR), name="synthesis", parts=NONE, drop=0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,12 @@ class Preset(Schedule):
     peak: float = 1e-3
     spec: ClipSpec = field(
         default_factory=lambda: ClipSpec(
-            crop=128, height=(128, 240), hole=(0.05, 0.35), frames="align_attend", count=REFERENCES_SHOWN + 3
+            crop=128,
+            height=(128, 240),
+            hole=(0.05, 0.35),
+            holes=MIXED,
+            frames="align_attend",
+            count=REFERENCES_SHOWN + 3,
         )
     )
     stages: tuple[AlignAttendStage, ...] = (
@@ -97,7 +107,7 @@ PRESETS = {
         warmup=2,
         precision="float32",
         spec=ClipSpec(
-            crop=32, height=(64, 64), length=10, crops=1, hole=(0.05, 0.15), frames="align_attend",
+            crop=32, height=(64, 64), length=10, crops=1, hole=(0.05, 0.15), holes=MIXED, frames="align_attend",
             count=REFERENCES_SHOWN + 3,
         ),
         stages=(synthesis(1, SYNTHESIS_WEIGHTS), *recursions([3, 6], [2, 3], FIDELITY_WEIGHTS)),
@@ -112,7 +122,8 @@ PRESETS = {
         batch=8,
         peak=2e-4,
         spec=ClipSpec(
-            crop=192, height=(192, 272), hole=(0.05, 0.35), frames="align_attend", count=REFERENCES_SHOWN + 8
+            crop=192, height=(192, 272), hole=(0.05, 0.35), holes=MIXED, frames="align_attend",
+            count=REFERENCES_SHOWN + 8,
         ),
         stages=(
             synthesis(10000, SYNTHESIS_WEIGHTS),
@@ -136,8 +147,8 @@ PRESETS = {
         clip_gradient=1e9,
         precision="float32",
         spec=ClipSpec(
-            crop=256, height=(256, 272), length=60, crops=1, hole=None, speed=(3.0, 3.0), frames="align_attend",
-            count=REFERENCES_SHOWN + 24,
+            crop=256, height=(256, 272), length=60, crops=1, hole=None, holes=SILHOUETTES, speed=(3.0, 3.0),
+            frames="align_attend", count=REFERENCES_SHOWN + 24,
         ),
         stages=(
             synthesis(8680, SYNTHESIS_WEIGHTS),

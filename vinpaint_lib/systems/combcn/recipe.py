@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vinpaint_lib.losses import pixels
 from vinpaint_lib.systems.combcn.network import shrink
 from vinpaint_lib.systems.frames import consecutive_frames
-from vinpaint_lib.training.clip_samples import ClipSpec
+from vinpaint_lib.training.clip_samples import BLOBS, MIXED, ClipSpec
 from vinpaint_lib.training.clip_tasks import ClipTask
 from vinpaint_lib.training.schedule import Schedule
 from vinpaint_lib.training.task import Batch, Losses
@@ -44,7 +44,7 @@ class Preset(Schedule):
     peak: float = 1e-3
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     structure_steps: int = 0
-    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.4), count=16))
+    spec: ClipSpec = field(default_factory=lambda: ClipSpec(crop=128, hole=(0.05, 0.4), holes=MIXED, count=16))
 
 
 PRESETS = {
@@ -55,7 +55,7 @@ PRESETS = {
         structure_steps=2,
         warmup=2,
         precision="float32",
-        spec=ClipSpec(crop=32, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=4),
+        spec=ClipSpec(crop=32, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), holes=MIXED, count=4),
         blocks=2,
         validate=3,
         checkpoint=2,
@@ -67,19 +67,20 @@ PRESETS = {
         batch=8,
         structure_steps=5000,
         peak=5e-4,
-        spec=ClipSpec(crop=128, hole=(0.05, 0.4), count=32),
+        spec=ClipSpec(crop=128, hole=(0.05, 0.4), holes=MIXED, count=32),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
     ),
-    # Batch and steps are not in the note: as large as one GPU takes, and STTN's number of steps.
+    # Batch and steps are not in the note: as large as one GPU takes, and STTN's number of steps. The note's holes are
+    # "random"; STTN's blobs stand for them.
     "paper": Preset(
         config="paper",
         steps=500000,
         batch=8,
         peak=1e-4,
         weights=dict(PAPER_WEIGHTS),
-        spec=ClipSpec(crop=128, height=(128, 256), crops=1, hole=None, count=32),
+        spec=ClipSpec(crop=128, height=(128, 256), crops=1, hole=None, holes=BLOBS, count=32),
         blocks=20000,
         validate=10000,
         checkpoint=1000,

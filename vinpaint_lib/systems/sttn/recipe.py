@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vinpaint_lib.losses import pixels
 from vinpaint_lib.losses.critics import TemporalPatchDiscriminator, critic_hinge
 from vinpaint_lib.systems.frames import Indices, consecutive_frames, random_frames
-from vinpaint_lib.training.clip_samples import ClipSpec
+from vinpaint_lib.training.clip_samples import BLOBS, MIXED, ClipSpec
 from vinpaint_lib.training.clip_tasks import ClipTask
 from vinpaint_lib.training.schedule import Schedule
 from vinpaint_lib.training.task import Batch, Losses
@@ -39,7 +39,7 @@ class Preset(Schedule):
     betas: tuple[float, float] = (0.9, 0.99)
     weights: dict[str, float] = field(default_factory=lambda: dict(FIDELITY_WEIGHTS))
     spec: ClipSpec = field(
-        default_factory=lambda: ClipSpec(frames="sttn", crop=144, height=(144, 240), hole=(0.05, 0.35))
+        default_factory=lambda: ClipSpec(frames="sttn", crop=144, height=(144, 240), hole=(0.05, 0.35), holes=MIXED)
     )
     strung: bool = False
 
@@ -51,7 +51,9 @@ PRESETS = {
         batch=2,
         warmup=2,
         precision="float32",
-        spec=ClipSpec(frames="sttn", crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), count=3),
+        spec=ClipSpec(
+            frames="sttn", crop=48, height=(64, 64), length=8, crops=1, hole=(0.05, 0.15), holes=MIXED, count=3
+        ),
         blocks=2,
         validate=3,
         checkpoint=2,
@@ -64,7 +66,7 @@ PRESETS = {
         peak=2e-4,
         betas=(0.0, 0.99),
         weights=dict(PAPER_WEIGHTS),
-        spec=ClipSpec(frames="sttn", crop=192, height=(192, 272), hole=(0.05, 0.35)),
+        spec=ClipSpec(frames="sttn", crop=192, height=(192, 272), hole=(0.05, 0.35), holes=MIXED),
         blocks=1200,
         validate=2000,
         checkpoint=1000,
@@ -83,7 +85,9 @@ PRESETS = {
         clip_gradient=1e9,
         weights=dict(PAPER_WEIGHTS),
         precision="float32",
-        spec=ClipSpec(frames="sttn", crop=(240, 432), height=(248, 264), crops=1, hole=None, speed=(3.0, 3.0)),
+        spec=ClipSpec(
+            frames="sttn", crop=(240, 432), height=(248, 264), crops=1, hole=None, holes=BLOBS, speed=(3.0, 3.0)
+        ),
         blocks=20000,
         validate=10000,
         checkpoint=1000,

@@ -6,22 +6,23 @@ frames with blanked holes: nothing of the truth behind a hole reaches them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float
+from einops import reduce
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet, draw_stretch
-from vinpaint_lib.holes import masks
+from vinpaint_lib.holes import mix
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.systems.tgfnet.groups import Groups, gather_groups, guess
-from vinpaint_lib.training.pools import BlockPool, to_bytes
+from vinpaint_lib.training.clip_samples import BLOBS, cut_outlines
+from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
 from vinpaint_lib.video.clip import Clip
 
 
@@ -31,7 +32,8 @@ class TargetSpec:
 
     height    range of the clip's height in pixels; the width keeps the source's aspect, both multiples of 8
     length    frames of a clip; targets and crops are taken from it
-    hole      share of the frame that is missing
+    hole      share of the frame that is missing; a hole that moves may have a third of it
+    holes     kinds of holes, and the share of each (`holes/mix.py`)
     """
 
     crop: int = 128
@@ -40,7 +42,7 @@ class TargetSpec:
     targets: int = 12
     crops: int = 3
     hole: tuple[float, float] = (0.04, 0.14)
-    stationary: float = 0.5
+    holes: dict[str, float] = field(default_factory=lambda: dict(BLOBS))
     walks: tuple[str, ...] = ("flow", "homography")
     picks: int = 2
     reach: int = 24
@@ -54,7 +56,10 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
     """Block `number`: arrays (samples ...) uint8 under the names of `FIELDS`."""
     rng = np.random.default_rng((seed, number))
     clip = draw_clip(source, rng, spec)
-    holes = draw_holes(len(clip), clip.size, rng, spec)
+    squares = None
+    if mix.needs_outlines(spec.holes):
+        squares = cut_outlines(source, clip, np.random.default_rng((seed, number, 1)), spec.height)
+    holes = draw_holes(len(clip), clip.size, rng, spec, squares)
     known = clip.frames * (1 - holes)
     indices = tuple(range(len(clip)))
     links, views = Links(), chains.Views()
@@ -94,19 +99,18 @@ def draw_clip(source: ClipSet, rng: np.random.Generator, spec: TargetSpec) -> Cl
 
 
 def draw_holes(
-    length: int, size: tuple[int, int], rng: np.random.Generator, spec: TargetSpec
+    length: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    spec: TargetSpec,
+    squares: UInt8[np.ndarray, "k s s"] | None = None,
 ) -> Float[Tensor, "t 1 h w"]:
-    """A stationary blob, or a blob that moves and swells as an object would."""
-    if rng.random() < spec.stationary:
-        return masks.stationary_blob(length, size, rng, area=spec.hole)
+    """A hole of the spec's mix for all frames of a clip. Half of those that move also swell, as turning objects do."""
     low, high = spec.hole
-    moving = masks.moving_blob(length, size, rng, area=(low / 3, high), max_speed=float(rng.uniform(1, 9)))
-    if rng.random() < 0.5:
-        return moving
-    phase, period = rng.uniform(0, 6.28), rng.uniform(8, 30)
-    return torch.stack(
-        [masks.dilate(m, round(3 + 3 * np.sin(phase + 6.28 * t / period))) for t, m in enumerate(moving)]
-    )
+    kind, holes = mix.draw(spec.holes, length, size, rng, mix.Ranges(spec.hole, (low / 3, high)), squares)
+    if kind not in mix.MOVING or rng.random() < 0.5:
+        return holes
+    return mix.swelling(holes, rng)
 
 
 def draw_boxes(hole: Float[Tensor, "h w"], rng: np.random.Generator, spec: TargetSpec) -> Iterator[Box]:
@@ -128,16 +132,14 @@ class TargetPool(BlockPool):
     def make(self, number: int) -> dict[str, np.ndarray]:
         return make_block(self.source, self.seed, number, self.spec)
 
-    def batch(
-        self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None
-    ) -> dict[str, Float[Tensor, "b *_"]]:
-        """`size` random samples with `groups` random groups each, mirrored and with colour gains drawn from `rng`.
+    def packed(self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None) -> Packed:
+        """`size` random samples with `groups` random groups each, mirrored at random, and gains drawn from `rng`.
 
         The samples come from the first `blocks` blocks (by default from all), so that training can begin before all
         blocks exist.
 
-        Keys: truth (b 3 h w), mask (b 1 h w), aligned (b n 3 h w), trust (b n 1 h w), guess (b 3 h w), and unseen
-        (b 1 h w), the part of the hole that no reference shows; all in [0, 1].
+        Keys: truth (b 3 h w), mask (b 1 h w), aligned (b n 3 h w), trust (b n 1 h w), all uint8; guess (b 3 h w) in
+        [0, 1]; unseen (b 1 h w) bool, the part of the hole that no reference shows; gain (b 3).
         """
         drawn = []
         for _ in range(size):
@@ -146,29 +148,33 @@ class TargetPool(BlockPool):
             sample = as_tensors({name: arrays[name][index] for name in FIELDS})
             order = torch.from_numpy(rng.permutation(len(sample["trust"]))[:groups])
             flips = [axis for axis in (-1, -2) if rng.random() < 0.5]
-            gain = rearrange(torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32)), "c -> c 1 1")
-            for name in ("truth", "aligned", "guess"):
-                sample[name] = (sample[name] * gain).clamp(0, 1)
+            gain = torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
             for name in ("aligned", "trust"):
                 sample[name] = sample[name][order]
-            drawn.append({name: value.flip(flips) if flips else value for name, value in sample.items()})
+            turned = {name: value.flip(flips) if flips else value for name, value in sample.items()}
+            drawn.append(turned | {"gain": gain})
         return {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
+
+    def batch(
+        self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None
+    ) -> dict[str, Float[Tensor, "b *_"]]:
+        """`packed`, opened on the CPU: truth, mask, aligned, trust, guess and unseen, all in [0, 1]."""
+        return opened(self.packed(rng, size, groups, blocks))
 
     def whole(self, number: int) -> dict[str, Float[Tensor, "b *_"]]:
         """All samples of one block with all groups, unchanged; keys as in `batch`."""
         arrays = self.block(number)
         samples = [as_tensors({name: arrays[name][i] for name in FIELDS}) for i in range(len(arrays["truth"]))]
-        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        return opened({name: torch.stack([sample[name] for sample in samples]) for name in samples[0]})
 
 
-def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Float[Tensor, "*_"]]:
-    """One stored sample in [0, 1], with the guess (3 h w) that follows from its references (`groups.guess`), and with
-    the part of the hole that no reference shows (1 h w)."""
-    sample = {name: torch.from_numpy(np.array(array)) / 255 for name, array in arrays.items()}
+def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """One stored sample, packed, with the guess (3 h w) that follows from its references (`groups.guess`), and with the
+    part of the hole that no reference shows (1 h w)."""
+    sample = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
     sample["aligned"] = sample["aligned"] * (sample["trust"] > 0)
-    aligned = Groups(sample["aligned"], sample["trust"], torch.zeros_like(sample["trust"]), ())
-    known = sample["truth"] * (1 - sample["mask"])
-    sample["guess"] = guess(known, sample["mask"], aligned).frames[0]
-    unseen = reduce(sample["trust"], "n 1 h w -> 1 h w", "max") == 0
-    sample["unseen"] = sample["mask"] * unseen
+    truth, mask, shown, trust = (sample[name] / 255 for name in FIELDS)
+    aligned = Groups(shown, trust, torch.zeros_like(trust), ())
+    sample["guess"] = guess(truth * (1 - mask), mask, aligned).frames[0]
+    sample["unseen"] = (mask > 0) & (reduce(trust, "n 1 h w -> 1 h w", "max") == 0)
     return sample
