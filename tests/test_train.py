@@ -229,7 +229,7 @@ def test_the_papers_losses_reach_the_learned_alignment(cache):
 
 def test_own_output_stands_in_where_no_reference_shows_anything(cache):
     model = Trainable(TGFNet(CONFIGS["small"]))
-    batch = TargetPool(parse_source("toy"), cache, 1, 0, replace(SPEC, stationary=1.0)).whole(0)
+    batch = TargetPool(parse_source("toy"), cache, 1, 0, replace(SPEC, holes={"blob": 1.0})).whole(0)
     own, trust = recipe.with_earlier_output(model, batch, torch.zeros(len(batch["mask"]), 2))
     unseen = batch["unseen"] > 0
     assert unseen.any()

@@ -12,11 +12,11 @@ import pytest
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
-import multiprocessing, os, time
+import os, time
 from concurrent.futures import ProcessPoolExecutor
 from vinpaint_lib.training import pools
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=pools.quiet_worker)
+    pool = ProcessPoolExecutor(1, pools.processes(), initializer=pools.quiet_worker)
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(300)
 """

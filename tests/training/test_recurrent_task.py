@@ -18,6 +18,7 @@ from vinpaint_lib.training import clip_tasks
 from vinpaint_lib.training.clip_samples import ClipSpec
 from vinpaint_lib.training.clip_tasks import RecurrentTask
 from vinpaint_lib.training.loop import LOG, STATE
+from vinpaint_lib.training.pools import opened
 from vinpaint_lib.training.schedule import Schedule, Stage, stage_at
 from vinpaint_lib.training.task import Losses
 
@@ -116,7 +117,7 @@ def test_a_batch_holds_the_motion_of_its_targets(system, tmp_path):
     rng = np.random.default_rng(0)
     shapes = {}
     for stage in STAGES:
-        batch = task.sample(pool, rng, stage, 2)
+        batch = opened(task.sample(pool, rng, stage, 2))
         shapes[stage.name] = tuple(tuple(batch[name].shape) for name in ("flow", "first_flow"))
         assert task.truth_of(batch, stage).shape == (1, stage.targets, 3, 48, 48)
     assert shapes == {

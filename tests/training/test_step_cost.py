@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.systems import registry
+from vinpaint_lib.training.pools import opened
 from vinpaint_lib.training.step_cost import step_cost
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,7 @@ def test_an_example_has_the_shapes_of_a_step(name, tmp_path):
     task = registry.make_task(name, registry.presets(name)["tiny"])
     pool = task.pool(parse_source("toy", training=True), tmp_path, 0)
     example, choice = task.example(torch.device("cpu"))
-    sample = task.sample(pool, np.random.default_rng(0), choice, 2)
+    sample = opened(task.sample(pool, np.random.default_rng(0), choice, 2))
     found = {key: (task.preset.batch, *value.shape[1:]) for key, value in sample.items()}
     assert {key: tuple(value.shape) for key, value in example.items()} == found
 

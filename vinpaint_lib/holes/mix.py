@@ -52,7 +52,7 @@ def check(mix: Mapping[str, float]) -> None:
     for kind, share in mix.items():
         if kind not in KINDS:
             raise UserError(f"holes: {kind!r} is no kind of hole; use {', '.join(KINDS)}")
-        if not share > 0:
+        if not 0 < share < float("inf"):
             raise UserError(f"holes: {kind} has the share {share}; give a number above 0, or leave it out")
 
 
@@ -61,11 +61,13 @@ def parse(text: str) -> dict[str, float]:
 
     Raises UserError as `check`, and for a share that is no number.
     """
-    found = {}
+    found: dict[str, float] = {}
     for item in text.split(","):
-        kind, star, share = item.strip().partition("*")
+        kind, star, share = (part.strip() for part in item.partition("*"))
+        if kind in found:
+            raise UserError(f"holes: {kind} is named twice; give it one share")
         try:
-            found[kind.strip()] = float(share) if star else 1.0
+            found[kind] = float(share) if star else 1.0
         except ValueError:
             raise UserError(f"holes: {item.strip()!r} has no number behind the star; write KIND*SHARE") from None
     check(found)

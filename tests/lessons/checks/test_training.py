@@ -14,6 +14,7 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.recipe import PRESETS
 from vinpaint_lib.systems.tgfnet.samples import TargetPool
 from vinpaint_lib.training import schedule
+from vinpaint_lib.training.feed import StepSamples
 from vinpaint_lib.training.loop import Trainer
 
 
@@ -85,7 +86,7 @@ def test_sample_for():
 
 
 def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
-    """`Trainer.batch` gives (seed, 2, step, slot) to `SamplePool.batch`, whose first draw chooses the block."""
+    """The feed gives (seed, 2, step, slot) to `TargetPool.packed`, whose first draw chooses the block."""
 
     class Asked(Exception):
         pass
@@ -96,16 +97,10 @@ def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
     pool = SimpleNamespace(blocks=13, block=block)
     preset = replace(PRESETS["tiny"], blocks=13, growth=(13, 1), batch=4)
     for step in (0, 3, 17):
-        trainer = SimpleNamespace(
-            preset=preset,
-            step=step,
-            run=SimpleNamespace(seed=5, processes=4),
-            accelerator=SimpleNamespace(process_index=2, device="cpu"),
-            task=registry.make_task("tgfnet", preset),
-            pools={"train": SimpleNamespace(batch=lambda *given: TargetPool.batch(pool, *given))},
-        )
+        task = registry.make_task("tgfnet", preset)
+        packing = SimpleNamespace(packed=lambda *given: TargetPool.packed(pool, *given))
         with pytest.raises(Asked) as asked:
-            Trainer.batch(trainer, (2, False))
+            StepSamples(task, packing, seed=5, slots=range(4)[2::4])[step]
         assert asked.value.args == (sample(5, step, 2, 13),)
 
 

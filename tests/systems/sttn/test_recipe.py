@@ -134,4 +134,4 @@ def test_a_few_steps_learn_to_fill_a_still_clip_from_other_frames():
 def test_the_paper_s_holes_are_those_of_the_released_generator():
     spec = recipe.PRESETS["paper"].spec
     assert spec.speed == (masks.MAX_SPEED, masks.MAX_SPEED)
-    assert spec.stationary == 0.5
+    assert spec.holes == {"blob": 0.5, "moving blob": 0.5}

@@ -12,9 +12,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.tgfnet import samples
 from vinpaint_lib.video.clip import Clip
 
-SPEC = samples.TargetSpec(
-    crop=32, height=(48, 48), length=6, targets=2, crops=1, reach=4, hole=(0.05, 0.15), stationary=0.5
-)
+SPEC = samples.TargetSpec(crop=32, height=(48, 48), length=6, targets=2, crops=1, reach=4, hole=(0.05, 0.15))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +76,7 @@ def test_references_that_are_trusted_show_the_target(toy):
 
 def test_the_guess_shows_every_pixel(toy, tmp_path):
     """Known pixels as they are, the most trusted reference where there is one, a smooth membrane elsewhere."""
-    sample = samples.TargetPool(toy, tmp_path, 2, 0, replace(SPEC, stationary=1.0)).whole(0)
+    sample = samples.TargetPool(toy, tmp_path, 2, 0, replace(SPEC, holes={"blob": 1.0})).whole(0)
     truth, hole, guess, unseen = (sample[name] for name in ("truth", "mask", "guess", "unseen"))
     assert torch.equal(guess * (1 - hole), truth * (1 - hole))
     assert unseen.any()

@@ -10,7 +10,7 @@ not aligned is our reading of "reference frame stack". `scale` is ours: the note
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
@@ -18,6 +18,7 @@ from torch.nn import functional
 from vinpaint_lib.alignment.matching import NEVER
 
 MATCHINGS = ("hole", "entire")
+CHOOSING = ("cpu",)  # devices that never wait for themselves: there, only the positions that are asked are computed
 CHUNK = 2**24  # scores that are held at a time (64 MB); a larger chunk only needs more memory
 
 
@@ -32,35 +33,59 @@ def attend(
 
     Without a key, or without a query, everything is 0.
     """
-    found = []
+    choosing = target.device.type in CHOOSING and not isinstance(target, FakeTensor)
+    form = of_chosen if choosing else of_all
     with torch.autocast(target.device.type, enabled=False):
-        for asked, known, query, key in zip(target.float(), references.float(), queries, keys, strict=True):
-            asking, there = positions(query), positions(key)
-            shown = rearrange(known, "r c h w -> (r h w) c")[there]
-            flat = rearrange(asked, "c h w -> (h w) c")
-            result = torch.zeros_like(flat)
-            if len(there):
-                result = result.index_copy(0, asking, look_up(flat[asking], shown, scale))
-            found.append(rearrange(result, "(h w) c -> c h w", h=target.shape[-2]))
-    return torch.stack(found)
+        samples = zip(target.float(), references.float(), queries, keys, strict=True)
+        return torch.stack([form(*sample, scale) for sample in samples])
 
 
-def positions(mask: Float[Tensor, "*r 1 h w"]) -> Int[Tensor, "n"]:
-    """Numbers of the positions where `mask` is 1, in order. A fake tensor, on which the cost of a step is counted, has
-    no content: all its positions count, since no step can cost more."""
-    flat = rearrange(mask, "... -> (...)")
-    if isinstance(mask, FakeTensor):
-        return torch.arange(flat.numel(), device=flat.device)
-    return torch.nonzero(flat > 0)[:, 0]
+def of_chosen(
+    asked: Float[Tensor, "c h w"],
+    known: Float[Tensor, "r c h w"],
+    query: Float[Tensor, "1 h w"],
+    key: Float[Tensor, "r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "c h w"]:
+    """`attend` for one sample, computed only where it is asked: few operations, but the number of positions must be
+    known first, and on a GPU that means to wait."""
+    asking, there = (torch.nonzero(rearrange(mask, "... -> (...)") > 0)[:, 0] for mask in (query, key))
+    shown = rearrange(known, "r c h w -> (r h w) c")[there]
+    flat = rearrange(asked, "c h w -> (h w) c")
+    result = torch.zeros_like(flat)
+    if len(there):
+        result = result.index_copy(0, asking, look_up(flat[asking], shown, scale))
+    return rearrange(result, "(h w) c -> c h w", h=asked.shape[-2])
 
 
-def look_up(asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: float) -> Float[Tensor, "n c"]:
-    """Weighted means of `shown` for each row of `asked`, by the softmax of scaled cosines; some rows at a time."""
+def of_all(
+    asked: Float[Tensor, "c h w"],
+    known: Float[Tensor, "r c h w"],
+    query: Float[Tensor, "1 h w"],
+    key: Float[Tensor, "r 1 h w"],
+    scale: float,
+) -> Float[Tensor, "c h w"]:
+    """`attend` for one sample, computed for all positions and kept where it is asked: nothing has to be waited for."""
+    there = rearrange(key, "r 1 h w -> (r h w)") > 0
+    flat, shown = rearrange(asked, "c h w -> (h w) c"), rearrange(known, "r c h w -> (r h w) c")
+    found = rearrange(look_up(flat, shown, scale, there), "(h w) c -> c h w", h=asked.shape[-2])
+    return torch.where((query > 0) & there.any(), found, 0.0)
+
+
+def look_up(
+    asked: Float[Tensor, "n c"], shown: Float[Tensor, "m c"], scale: float, there: Bool[Tensor, "m"] | None = None
+) -> Float[Tensor, "n c"]:
+    """Weighted means of `shown` for each row of `asked`, by the softmax of scaled cosines; some rows at a time.
+
+    Rows of `shown` that are not `there` get no weight.
+    """
     keys = functional.normalize(shown, dim=-1, eps=1e-6)
     parts = []
     for some in asked.split(max(1, CHUNK // len(shown))):
-        cosine = functional.normalize(some, dim=-1, eps=1e-6) @ keys.T
-        parts.append((scale * cosine).softmax(dim=-1) @ shown)
+        scores = scale * (functional.normalize(some, dim=-1, eps=1e-6) @ keys.T)
+        if there is not None:
+            scores = scores.masked_fill(~there, NEVER)
+        parts.append(scores.softmax(dim=-1) @ shown)
     return torch.cat(parts)
 
 

@@ -1,0 +1,85 @@
+"""How often a step waits for the device: at most once, and once more with a critic; for every system."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vinpaint_lib import train
+from vinpaint_lib.losses.critics import TemporalPatchDiscriminator
+from vinpaint_lib.systems import registry
+from vinpaint_lib.systems.align_attend import attention
+from vinpaint_lib.systems.sttn.recipe import STTNTask
+from vinpaint_lib.training.devices import accelerator_on
+from vinpaint_lib.training.loop import Run, Trainer
+from vinpaint_lib.training.waits import Waits
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("call", "count"),
+    [
+        (lambda x: x.sum() * 2, 0),
+        (lambda x: x[0], 0),
+        (lambda x: x[torch.tensor([0, 1])], 0),
+        (lambda x: torch.where(x > 0, x, 0), 0),
+        (lambda x: x.sum().item(), 1),
+        (lambda x: x.tolist(), 1),
+        (lambda x: float(x[0]), 1),
+        (lambda x: 1 if x[0] > 0 else 2, 1),
+        (lambda x: x[x > 0], 1),
+        (lambda x: x.cpu().numpy(), 2),
+        (lambda x: x.nonzero(), 1),
+    ],
+)
+def test_what_makes_a_caller_wait_is_counted(call, count):
+    with Waits() as waits:
+        call(torch.ones(3))
+    assert waits.total == count, waits.counts
+
+
+def trainer_of(name: str, tmp_path, **changes) -> Trainer:
+    preset = replace(registry.presets(name)["tiny"], **changes)
+    settings = Run(name, "tiny", preset, "toy", (), 0, 1)
+    task = registry.make_task(name, preset)
+    return Trainer(settings, task, train.make_pools(task, settings, tmp_path), accelerator_on("cpu"), out=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(registry.SYSTEMS))
+def test_a_step_waits_once(name, tmp_path, monkeypatch):
+    """All steps of the preset tiny, so every stage. The samples are drawn before, as loaders do."""
+    monkeypatch.setattr(attention, "CHOOSING", ())  # the form that other devices than the CPU take
+    trainer = trainer_of(name, tmp_path)
+    for batch in trainer.feed.batches(0, trainer.preset.steps):
+        with Waits() as waits:
+            trainer.one_step(batch)
+        trainer.step += 1
+        assert waits.total == 1, (trainer.step, waits.counts)
+
+
+def test_a_step_with_a_critic_waits_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(STTNTask, "make_critic", lambda task: TemporalPatchDiscriminator(width=2))
+    trainer = trainer_of("sttn", tmp_path, weights={"L_hole": 1.0, "L_adv": 0.1})
+    batch = next(trainer.feed.batches(0, 1))
+    with Waits() as waits:
+        terms = trainer.one_step(batch)
+    assert waits.total == 2, waits.counts
+    assert np.isfinite([terms["L_D"], terms["L_adv"], terms["loss"]]).all()
+
+
+def test_the_running_average_is_taken_without_a_wait(tmp_path):
+    """As a plain loop over all weights, tolerance 1e-6."""
+    trainer = trainer_of("sttn", tmp_path)
+    before = {name: value.clone() for name, value in trainer.average.items()}
+    trainer.step = 3
+    for parameter in trainer.plain.parameters():
+        parameter.data.add_(0.1)
+    with Waits() as waits:
+        trainer.update_average()
+    assert waits.total == 0
+    decay = min(trainer.preset.average, 4 / 13)
+    for name, value in trainer.plain.state_dict().items():
+        expected = decay * before[name] + (1 - decay) * value.float()
+        torch.testing.assert_close(trainer.average[name], expected, atol=1e-6, rtol=0)
