@@ -5,16 +5,20 @@ Data sets that are opened for training leave out the published DAVIS test clips 
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vinpaint_lib.datasets.clip_set import ClipSet, Mixture
 from vinpaint_lib.datasets.footage import DavisFolder, VideoFolder, YouTubeVosFolder
+from vinpaint_lib.datasets.sintel import SintelFolder
 from vinpaint_lib.datasets.synthetic import PhotoMotion, ToyClips
 from vinpaint_lib.errors import UserError
 
 FOLDERS: dict[str, Callable[[str, bool], ClipSet]] = {
     "davis": DavisFolder,
     "youtube-vos": YouTubeVosFolder,
+    "sintel": SintelFolder,
+    "sintel-final": partial(SintelFolder, rendering="final"),
     "videos": VideoFolder,
     "photos": PhotoMotion,
 }
@@ -22,7 +26,8 @@ FORMS = "toy, " + ", ".join(f"{kind}:PATH" for kind in FOLDERS)
 
 
 def parse_source(text: str, *, training: bool = False) -> ClipSet:
-    """The data set that `text` names: "toy", "davis:PATH", "youtube-vos:PATH", "videos:PATH" or "photos:PATH".
+    """The data set that `text` names: "toy", or one of "davis:PATH", "youtube-vos:PATH", "sintel:PATH" (its clean
+    rendering), "sintel-final:PATH", "videos:PATH" and "photos:PATH".
 
     Commas separate several sets. All sets are drawn from equally often, or by weight: "videos:PATH*3,photos:PATH".
     `training` leaves out the DAVIS test clips and warns of it. Raises UserError for any other text, a weight that is
