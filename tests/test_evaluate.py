@@ -199,6 +199,13 @@ def test_a_table_of_several_sets_names_every_flow(data: str, tmp_path: Path):
     assert result["protocol"]["flow_estimator"] in score_table(result)
 
 
+def test_objects_of_davis_hide_parts_of_sintel(data: str, tmp_path: Path):
+    sintel = write_sintel(tmp_path, {"alley_1": 3, "cave_2": 3})
+    result = run("flat", f"{data},sintel:{sintel}", "moving", clips=["alley_1", "cave_2"])
+    assert {clip["mask_donor"] for clip in result["clips"]} <= {"ant", "bee"}
+    assert result["protocol"]["flow_estimator"] == "the true flow of Sintel"
+
+
 def test_perfect_frames_are_left_out_of_means_and_counted(data: str, monkeypatch: pytest.MonkeyPatch):
     def holes(length, size, rng, area):
         made = torch.zeros(length, 1, *size)

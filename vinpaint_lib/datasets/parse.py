@@ -1,6 +1,6 @@
 """Opens a data set by its name in words: "toy", or a kind of folder and its path, such as "davis:PATH".
 
-Data sets that are opened for training leave out the published DAVIS test clips (`heldout.py`).
+Data sets that are opened for training leave out the published test clips of DAVIS and YouTube-VOS (`heldout.py`).
 """
 
 import re
@@ -30,8 +30,8 @@ def parse_source(text: str, *, training: bool = False) -> ClipSet:
     rendering), "sintel-final:PATH", "videos:PATH" and "photos:PATH".
 
     Commas separate several sets. All sets are drawn from equally often, or by weight: "videos:PATH*3,photos:PATH".
-    `training` leaves out the DAVIS test clips and warns of it. Raises UserError for any other text, a weight that is
-    not above 0, and folders that are missing, empty or hold nothing but test clips.
+    `training` leaves out the published test clips and warns of it. Raises UserError for any other text, a weight that
+    is not above 0, and folders that are missing, empty or hold nothing but test clips.
     """
     sources, weights = [], []
     for item in text.split(","):
