@@ -4,8 +4,8 @@
 
 Photographs and single frames of the clips are set in synthetic motion; the last part of the steps adds real pairs of
 frames from the clips. A checkpoint is written beside the output every minute. The same command continues from it, to
-the same result. Clips named by --held-back are not trained on; their residual is printed. DAVIS test clips are left
-out, whatever the folder holds. The defaults take about 12 minutes on one core.
+the same result. Clips named by --held-back are not trained on; their residual is printed. Published test clips
+are left out, whatever the folder holds. The defaults take about 12 minutes on one core.
 """
 
 import argparse

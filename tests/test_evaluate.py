@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.datasets.sintel_folder import SIZE as SINTEL_SIZE, slow_warping_error, write_sintel
 from vinpaint_lib import evaluate
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
@@ -169,6 +170,40 @@ def test_warping_error_rests_on_the_true_frames(data: str, fakes: dict[str, Flat
         expected = metrics.warping_error(output, truth, motion, where)
         assert clip["each"][key] == pytest.approx(expected.tolist(), abs=1e-9)
     assert result["protocol"]["flow_estimator"].startswith("DIS")
+
+
+def test_warping_error_follows_the_true_flow_of_sintel(tmp_path: Path, fakes: dict[str, Flat]):
+    data = f"sintel:{write_sintel(tmp_path, {'alley_1': 4, 'cave_2': 3})}"
+    result = run("flat", data, size=SINTEL_SIZE)
+    holes = holes_of(fakes["flat"], [4, 3])
+    for i, hole in enumerate(holes):
+        truth = parse_source(data).load(i).frames
+        clip = result["models"]["flat"]["clips"][i]["each"]
+        output = hole * 0.5 + (1 - hole) * truth
+        # Positions are float32, so neighbouring noise mixes in by 1e-6.
+        assert clip["warping_error"] == pytest.approx(slow_warping_error(output), rel=1e-4)
+        assert clip["hole_warping_error"] == pytest.approx(slow_warping_error(output, hole), rel=1e-4)
+    assert result["protocol"]["flow_estimator"] == "the true flow of Sintel"
+    assert "E_warp follows the true flow of Sintel\n" in score_table(result) + "\n"
+
+
+def test_a_table_of_several_sets_names_every_flow(data: str, tmp_path: Path):
+    sintel = write_sintel(tmp_path, {"alley_1": 3, "cave_2": 3})
+    result = run("flat", f"{data},sintel:{sintel},toy", clips=["ant", "alley_1", "cave_2", "coffee"], limit=3)
+    flows = {clip["name"]: clip["flow_estimator"] for clip in result["clips"]}
+    assert flows["alley_1"] == flows["cave_2"] == "the true flow of Sintel"
+    assert flows["ant"].startswith("DIS")
+    assert result["protocol"]["flow_estimator"] == (
+        f"{flows['ant']} (1 clip) and the true flow of Sintel (2 clips) and {flows['coffee']} (1 clip)"
+    )
+    assert result["protocol"]["flow_estimator"] in score_table(result)
+
+
+def test_objects_of_davis_hide_parts_of_sintel(data: str, tmp_path: Path):
+    sintel = write_sintel(tmp_path, {"alley_1": 3, "cave_2": 3})
+    result = run("flat", f"{data},sintel:{sintel}", "moving", clips=["alley_1", "cave_2"])
+    assert {clip["mask_donor"] for clip in result["clips"]} <= {"ant", "bee"}
+    assert result["protocol"]["flow_estimator"] == "the true flow of Sintel"
 
 
 def test_perfect_frames_are_left_out_of_means_and_counted(data: str, monkeypatch: pytest.MonkeyPatch):

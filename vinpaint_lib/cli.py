@@ -98,8 +98,8 @@ def train(
     Args:
         model: a name from `vinpaint models` that is a network
         preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days)
-        data: toy, videos:PATH, photos:PATH, davis:PATH or youtube-vos:PATH; several joined by commas,
-            with *WEIGHT behind a set that counts more
+        data: toy, videos:PATH, photos:PATH, davis:PATH, youtube-vos:PATH, sintel:PATH (its clean rendering) or
+            sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more
         out: folder for checkpoints, log and sample pictures, as in runs/first
         steps: number of steps, instead of the preset's
         seed: of weights, data and order
@@ -157,7 +157,8 @@ def evaluate(
 
     Args:
         model: names from `vinpaint models`, joined by commas
-        data: davis:PATH, where PATH holds JPEGImages/480p; also toy, youtube-vos:PATH, videos:PATH
+        data: davis:PATH, where PATH holds JPEGImages/480p; also toy, youtube-vos:PATH, videos:PATH, photos:PATH,
+            and sintel:PATH or sintel-final:PATH, where PATH holds training and E_warp follows the true flow
         masks: stationary (a blob), watermark (letters that stay), moving (silhouettes of another clip), object (the
             clip's own objects, where only E_warp can be scored), or fvi:PATH (published masks)
         protocol: clean, or paper (as the papers' evaluators do)

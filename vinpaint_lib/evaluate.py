@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -103,7 +104,7 @@ def evaluate(asked: Evaluation) -> dict[str, Any]:
     with tqdm(total=total, unit="frame", file=sys.stderr) as progress:
         for case in protocols.cases(source, rule, protocol, asked.size, asked.limit, seed, chosen):
             motion = protocols.motion_of(case, rule)
-            about.append(describe_case(case))
+            about.append(describe_case(case, motion))
             for name, system in systems.items():
                 progress.set_description(f"{case.clip.name}, {name}")
                 torch.manual_seed(seed)  # a model that draws numbers must not depend on the models before it
@@ -117,7 +118,7 @@ def evaluate(asked: Evaluation) -> dict[str, Any]:
         "seed": seed,
         "size": {"height": asked.size[0], "width": asked.size[1]},
         "limit": asked.limit,
-        "protocol": describe_protocol(protocol, asked.size, rule),
+        "protocol": describe_protocol(protocol, asked.size, about),
         "masks": rule.describe(),
         "data": {
             "spec": asked.data,
@@ -188,8 +189,8 @@ def build_rows(parts: Ablation, weights: Path | dict[str, Path] | None) -> dict[
     return {row.name: registry.build(parts.model, weights, **row.options) for row in parts.rows}
 
 
-def describe_protocol(protocol: str, size: Size, rule: protocols.MaskRule) -> dict[str, Any]:
-    """Every choice that a number depends on, in words."""
+def describe_protocol(protocol: str, size: Size, about: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Every choice that a number depends on, in words; `about` holds what `describe_case` says of each clip."""
     window = metrics.ssim_window(protocol, *size)
     kind = "Gaussian, sigma 1.5" if protocol == "clean" else "uniform"
     by_frame = protocol == "paper"
@@ -198,14 +199,22 @@ def describe_protocol(protocol: str, size: Size, rule: protocols.MaskRule) -> di
         "psnr": "RGB in [0, 1], composited frames; frames without error are left out of means",
         "ssim": f"scikit-image, {window}x{window} {kind}",
         "warping_error": "mean square over RGB in [0, 1] along the flow, hidden pixels left out",
-        "flow_estimator": protocols.estimator(rule),
+        "flow_estimator": describe_motions([clip["flow_estimator"] for clip in about]),
         "feature_nets": "none",
         "outputs": "rounded to 8 bits, as are the clips" if by_frame else "not rounded",
         "average": "over all frames of all clips (E_warp and time: over clips)" if by_frame else "over clips",
     }
 
 
-def describe_case(case: protocols.Case) -> dict[str, Any]:
+def describe_motions(names: Sequence[str]) -> str:
+    """The flows that E_warp follows, in words; where clips differ in it, with the number of clips."""
+    counted = Counter(names)
+    if len(counted) == 1:
+        return names[0]
+    return " and ".join(f"{name} ({count} clip{'s' * (count > 1)})" for name, count in counted.items())
+
+
+def describe_case(case: protocols.Case, motion: metrics.ScoredMotion) -> dict[str, Any]:
     """A clip of the evaluation and its holes; the sha256 shows whether two tables had the same holes."""
     holes = case.clip.masks
     return {
@@ -215,6 +224,7 @@ def describe_case(case: protocols.Case) -> dict[str, Any]:
         "mask_share_per_frame": plain(holes.double().mean((1, 2, 3))),
         "mask_sha256": hashlib.sha256(holes.byte().numpy().tobytes()).hexdigest(),
         "mask_donor": case.donor,
+        "flow_estimator": motion.estimator,
     }
 
 

@@ -7,15 +7,30 @@ A `ClipSet` is plain data and can be sent to worker processes. It reads frames w
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from vinpaint_lib.datasets import bars
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.clip import Clip
 
 Size = tuple[int, int]  # (height, width)
+
+
+class TrueFlow(NamedTuple):
+    """Motion t -> t+1 that a data set knows, in pixels at the size that was asked for; channel 0 = x.
+
+    known: 1 where the flow holds. covered: 1 where frame t+1 does not show the pixel; None where the set does not say
+    which pixels these are. name: whose flow it is, in words for tables.
+    """
+
+    forward: Float[Tensor, "p 2 h w"]
+    known: Float[Tensor, "p 1 h w"]
+    covered: Float[Tensor, "p 1 h w"] | None
+    name: str
 
 
 class ClipSet:
@@ -43,6 +58,10 @@ class ClipSet:
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         """The `chosen` frames of clip i at `size`. Called by `load`, which checks the numbers."""
         raise NotImplementedError
+
+    def true_flow(self, i: int, size: Size, chosen: range) -> TrueFlow | None:
+        """Motion between neighbours of the `chosen` frames of clip i at `size`; None where the set knows none."""
+        return None
 
     def load(
         self, i: int, size: Size | None = None, start: int = 0, length: int | None = None, stride: int = 1
@@ -119,6 +138,9 @@ class Selection(ClipSet):
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         return self.source.read(self.chosen[i], size, chosen)
 
+    def true_flow(self, i: int, size: Size, chosen: range) -> TrueFlow | None:
+        return self.source.true_flow(self.chosen[i], size, chosen)
+
     def draw(self, rng: np.random.Generator) -> int:
         place = {which: i for i, which in enumerate(self.chosen)}
         while (which := self.source.draw(rng)) not in place:
@@ -164,6 +186,10 @@ class Mixture(ClipSet):
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         source, at = self.find(i)
         return source.read(at, size, chosen)
+
+    def true_flow(self, i: int, size: Size, chosen: range) -> TrueFlow | None:
+        source, at = self.find(i)
+        return source.true_flow(at, size, chosen)
 
     def draw(self, rng: np.random.Generator) -> int:
         which = int(rng.choice(len(self.sources), p=np.array(self.weights) / sum(self.weights)))

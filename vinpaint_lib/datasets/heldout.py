@@ -1,7 +1,11 @@
 """Clips that are kept for evaluation: a data set that is opened for training leaves them out.
 
-The 50 names are the DAVIS test list that FuseFormer, E2FGVI and ProPainter publish; most published numbers are
-measured on it. A clip is recognised by its name: the folder of its frames, or the stem of its video file.
+DAVIS        the 50 test clips that FuseFormer, E2FGVI and ProPainter publish; most published numbers are measured
+             on them.
+YouTube-VOS  the 508 test clips that STTN and ProPainter publish.
+
+A clip is recognised by its name, in whichever folder it lies: the folder of its frames, or the stem of its video file.
+YouTube-VOS names are ten hex digits, which other footage does not have by chance.
 """
 
 import json
@@ -11,16 +15,24 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from vinpaint_lib.datasets.clip_set import listed
 from vinpaint_lib.errors import UserError
 
 DAVIS_RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
+LISTS = {"DAVIS": "davis_test.json", "YouTube-VOS": "youtube_vos_test.json"}
 
 
 @cache
-def davis_test_names() -> frozenset[str]:
-    """Names of the 50 published DAVIS test clips, e.g. "bmx-trees"."""
-    text = resources.files("vinpaint_lib.datasets").joinpath("davis_test.json").read_text(encoding="utf-8")
+def published_names(data_set: str) -> frozenset[str]:
+    """Names of the published test clips of a data set of LISTS, e.g. "bmx-trees" of "DAVIS"."""
+    text = resources.files("vinpaint_lib.datasets").joinpath(LISTS[data_set]).read_text(encoding="utf-8")
     return frozenset(json.loads(text)["clips"])
+
+
+def owner_of(clip: Path) -> str | None:
+    """The data set whose published test list names this folder of frames or video file; None for other clips."""
+    names = {clip.stem.lower(), clip.name.lower()}
+    return next((data_set for data_set in LISTS if names & published_names(data_set)), None)
 
 
 def for_training(clips: Sequence[Path], where: Path) -> list[Path]:
@@ -28,22 +40,27 @@ def for_training(clips: Sequence[Path], where: Path) -> list[Path]:
 
     Raises UserError when nothing is left.
     """
-    withheld = [clip.name for clip in clips if {clip.stem.lower(), clip.name.lower()} & davis_test_names()]
-    kept = [clip for clip in clips if clip.name not in withheld]
+    withheld = {clip: data_set for clip in clips if (data_set := owner_of(clip)) is not None}
+    kept = [clip for clip in clips if clip not in withheld]
+    sets = " or ".join(data_set for data_set in LISTS if data_set in withheld.values())
     if not kept:
-        raise UserError(f"{where}: every clip here is a DAVIS test clip; train on other clips")
+        raise UserError(f"{where}: every clip here is a {sets} test clip; train on other clips")
     if withheld:
+        names = listed(sorted(clip.name for clip in withheld), 60)  # all of DAVIS, not the hundreds of YouTube-VOS
         warnings.warn(
-            f"{where}: {', '.join(sorted(withheld))} not used for training, being named as DAVIS test clips are "
-            "(rename what is not from DAVIS)",
+            f"{where}: {names} not used for training, being named as {sets} test clips are "
+            f"(rename what is not from {sets})",
             stacklevel=3,
         )
     return kept
 
 
 def check_photographs(folder: Path) -> None:
-    """Raise UserError when a folder of photographs in truth holds the frames of a DAVIS test clip."""
-    parts = folder.resolve().parts
-    inside = len(parts) > 1 and parts[-2] in DAVIS_RESOLUTIONS
-    if inside and parts[-1] in davis_test_names():
-        raise UserError(f"{folder}: these are frames of the DAVIS test clip {parts[-1]}; train on other photographs")
+    """Raise UserError when a folder of photographs in truth holds the frames of a published test clip."""
+    *_, above, name = ("", *folder.resolve().parts)
+    inside = {"DAVIS": above in DAVIS_RESOLUTIONS, "YouTube-VOS": above == "JPEGImages"}
+    for data_set in LISTS:
+        if inside[data_set] and name in published_names(data_set):
+            raise UserError(
+                f"{folder}: these are frames of the {data_set} test clip {name}; train on other photographs"
+            )

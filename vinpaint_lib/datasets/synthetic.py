@@ -1,15 +1,18 @@
 """Synthetic clips: photographs under camera motion, with objects that move above them, made by `toy/`."""
 
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
 from vinpaint_lib.datasets import heldout
-from vinpaint_lib.datasets.clip_set import ClipSet, Size, scaled
+from vinpaint_lib.datasets.clip_set import ClipSet, Size, TrueFlow, scaled
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.motion import flow
 from vinpaint_lib.toy.clip import PHOTOS, Material, Shot, photograph, toy_scene
 from vinpaint_lib.toy.scene import Scene
 from vinpaint_lib.video.clip import Clip
@@ -37,8 +40,21 @@ class SyntheticClips(ClipSet):
         return {"kind": self.kind, "clips": self.names, "length": self.length}
 
     def read(self, i: int, size: Size, chosen: range) -> Clip:
-        scene = self.scene(i, np.random.default_rng(i), size, self.length, 1)
-        return shown(scene, chosen, self.name(i))
+        return shown(self.fixed(i, size), chosen, self.name(i))
+
+    def true_flow(self, i: int, size: Size, chosen: range) -> TrueFlow | None:
+        """The exact motion of clip i; a pixel is covered where the exact motions of both directions disagree."""
+        if len(chosen) < 2:
+            return None
+        scene = self.fixed(i, size)
+        forward = torch.stack([scene.between(t, u)[0] for t, u in pairwise(chosen)])
+        backward = torch.stack([scene.between(u, t)[0] for t, u in pairwise(chosen)])
+        covered = flow.occlusion(forward, backward).float()
+        return TrueFlow(forward, torch.ones_like(covered), covered, "the exact motion of photographs in motion")
+
+    def fixed(self, i: int, size: Size) -> Scene:
+        """The scene of clip i, the same at every call."""
+        return self.scene(i, np.random.default_rng(i), size, self.length, 1)
 
     def load_random(self, i: int, rng: np.random.Generator, *, height: int, length: int, stride: int = 1) -> Clip:
         scene = self.scene(i, rng, scaled(self.size(i), height), length, stride)

@@ -6,10 +6,11 @@ Sums     are taken in float64, one value per frame (or per pair of frames); noth
 SSIM     `clean`: 11x11 Gaussian, sigma 1.5, as Wang et al. (2004) have it. `paper`: uniform 65x65 window, as the
          evaluators of STTN, E2FGVI and ProPainter call scikit-image. The same pictures can score 0.03 higher with
          `paper`: never put the two into one column.
-E_warp   flow from the *true* frames, t -> t+1; the output t+1 is pulled back to t; pixels that are hidden in t+1,
-         that leave the frame, or that lie on a motion boundary do not count (Lai et al. 2018; the papers'
-         evaluators used FlowNet2, here the estimator is named in the result). Full frames mostly compare known
-         pixels with known pixels, so only the variant for the hole shows differences between models.
+E_warp   flow from the *true* frames, t -> t+1, or the true flow of a data set that knows it; the output t+1 is pulled
+         back to t; pixels that are hidden in t+1, that leave the frame, or that lie on a motion boundary do not count
+         (Lai et al. 2018; the papers' evaluators used FlowNet2, here the estimator is named in the result). Full
+         frames mostly compare known pixels with known pixels, so only the variant for the hole shows differences
+         between models.
 """
 
 import math
@@ -127,13 +128,26 @@ def exact_motion(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2
     return ScoredMotion(forward, (~hidden(forward, backward)).float(), EXACT)
 
 
+def given_motion(forward: Float[Tensor, "p 2 h w"], covered: Float[Tensor, "p 1 h w"], estimator: str) -> ScoredMotion:
+    """Motion of which only the forward flow is known, and which pixels of t are `covered` (1) in t+1, as in Sintel.
+
+    The rule of `truth_motion`, but that the given pixels stand for those where forward and backward flow disagree.
+    """
+    return ScoredMotion(forward, (~((covered > 0) | unsteady(forward))).float(), estimator)
+
+
 def hidden(forward: Float[Tensor, "p 2 h w"], backward: Float[Tensor, "p 2 h w"]) -> Bool[Tensor, "p 1 h w"]:
     """True where a pixel of t is not scored: covered in t+1, on a motion boundary of its flow, or gone from the frame.
 
     The papers' evaluator clamps positions outside of the frame to its border; here they are left out.
     """
+    return flow.occlusion(forward, backward) | unsteady(forward)
+
+
+def unsteady(forward: Float[Tensor, "p 2 h w"]) -> Bool[Tensor, "p 1 h w"]:
+    """The part of `hidden` that needs the forward flow alone: motion boundaries, and pixels that leave the frame."""
     seen = warp.by_flow(torch.ones_like(forward[:, :1]), forward)
-    return flow.occlusion(forward, backward) | flow.motion_boundary(forward) | (seen < 1 - TOUCH)
+    return flow.motion_boundary(forward) | (seen < 1 - TOUCH)
 
 
 def warping_error(

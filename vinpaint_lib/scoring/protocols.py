@@ -3,7 +3,8 @@
 clean   outputs as the model gives them, SSIM 11x11 Gaussian, every clip counts the same.
 paper   as the evaluators of STTN, FuseFormer, E2FGVI and ProPainter: frames and outputs in 8 bits, SSIM with the
         uniform 65x65 window, every frame of PSNR and SSIM counts the same, published masks grown by 4 pixels.
-        Not reproduced: their resizing filter, and FlowNet2 for the warping error (DIS here, named in every table).
+        Not reproduced: their resizing filter, and FlowNet2 for the warping error (here the true flow where the data
+        set knows it, else DIS, named in every table).
 
 Holes depend on the seed and the clip's name only, never on the models or on the choice of other clips.
 """
@@ -11,6 +12,7 @@ Holes depend on the seed and the clip's name only, never on the models or on the
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +22,7 @@ from einops import rearrange
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from vinpaint_lib.datasets.clip_set import ClipSet
+from vinpaint_lib.datasets.clip_set import ClipSet, TrueFlow
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.motion import flow
@@ -36,10 +38,14 @@ PROTOCOLS = ("clean", "paper")
 
 
 class Case(NamedTuple):
-    """One clip to fill: the truth in `clip.frames`, the holes in `clip.masks`; `donor` is the clip that gave them."""
+    """One clip to fill: the truth in `clip.frames`, the holes in `clip.masks`; `donor` is the clip that gave them.
+
+    motion: the true flow, if the data set knows it.
+    """
 
     clip: Clip
     donor: str | None
+    motion: TrueFlow | None = None
 
 
 @dataclass(frozen=True)
@@ -134,25 +140,30 @@ def cases(
     source: ClipSet, rule: MaskRule, protocol: str, size: tuple[int, int], limit: int | None, seed: int,
     chosen: list[int],
 ) -> Iterator[Case]:  # fmt: skip
-    """The chosen clips at `size` (height, width), at most `limit` frames each, with their holes."""
+    """The chosen clips at `size` (height, width), at most `limit` frames each, with their holes and true flow."""
     for i in chosen:
         clip = source.load(i, size, 0, limit)
         frames = metrics.to_8bit(clip.frames) if protocol == "paper" else clip.frames
-        yield rule.make(source, i, Clip(frames, clip.masks, clip.fps, clip.name), seed)
+        case = rule.make(source, i, Clip(frames, clip.masks, clip.fps, clip.name), seed)
+        # The true flow inside of a real object is the object's, and not that of what is behind it.
+        yield case._replace(motion=source.true_flow(i, size, range(len(clip)))) if rule.has_truth else case
 
 
 def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
-    """The motion that E_warp follows, estimated once per clip on the true frames.
+    """The motion that E_warp follows, once per clip: the true flow where the data set knows it, else an estimate.
 
-    No truth exists behind a real object. There, the flow around the hole is continued through the hole.
+    The estimate is made on the true frames. No truth exists behind a real object. There, the flow around the hole is
+    continued through the hole.
     """
+    if rule.has_truth and case.motion is not None:
+        return followed(case.motion, case.clip.frames)
     if rule.has_truth:
-        return metrics.truth_motion(case.clip.frames)
+        return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))
     links = Links()
     links.update(tuple(range(len(case.clip))), case.clip.masked, case.clip.masks)
     pairs = [links.by_index[t] for t in range(len(case.clip) - 1)]
     if not pairs:
-        return metrics.truth_motion(case.clip.frames)
+        return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))
     forward, backward = (
         rearrange(torch.from_numpy(np.stack(side)).float(), "p h w xy -> p xy h w")
         for side in ([pair.forward for pair in pairs], [pair.backward for pair in pairs])
@@ -160,8 +171,23 @@ def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
     return metrics.exact_motion(forward, backward)._replace(estimator=estimator(rule))
 
 
+def followed(true: TrueFlow, frames: Float[Tensor, "t 3 h w"]) -> metrics.ScoredMotion:
+    """A data set's true flow as E_warp follows it.
+
+    What counts is the rule of `metrics.truth_motion`, so that the numbers mean the same as with an estimated flow:
+    covered pixels, motion boundaries and what leaves the frame are left out. But the data set itself says which pixels
+    are covered. Where it does not, they are those where the backward flow of DIS contradicts the true forward flow.
+    """
+    covered, name = true.covered, true.name
+    if covered is None:
+        backward = torch.stack([flow.dis(after, before) for before, after in pairwise(frames)])
+        covered = flow.occlusion(true.forward, backward).float()
+        name += f"; which pixels are covered is estimated by {flow.ESTIMATOR}"
+    return metrics.given_motion(true.forward, torch.maximum(covered, 1 - true.known), name)
+
+
 def estimator(rule: MaskRule) -> str:
-    """The flow behind E_warp, in words, for tables."""
+    """The estimated flow behind E_warp, in words, for tables."""
     if rule.has_truth:
         return f"{flow.ESTIMATOR} on the true frames"
     return f"{flow.ESTIMATOR} on what is known, continued through the holes by a membrane"

@@ -85,7 +85,7 @@ def score_table(result: dict[str, Any], ablation: Ablation | None = None) -> str
         f"holes: {result['masks']} ({sum(shares) / len(shares):.1%} of the frame on average)",
         f"protocol {protocol['name']}: SSIM {protocol['ssim']}; outputs {protocol['outputs']}; "
         f"averages {protocol['average']}",
-        f"E_warp: flow by {protocol['flow_estimator']}",
+        f"E_warp follows {protocol['flow_estimator']}",
     ]
     perfect = max(row["values"].get("psnr", {}).get("infinite", 0) for row in rows.values())
     if perfect:
