@@ -7,6 +7,7 @@ not depend on how many loaders there are, or on whether there are any.
 """
 
 import os
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -66,19 +67,20 @@ class Feed:
         options: dict[str, Any] = {}
         if self.workers:
             options = {"prefetch_factor": AHEAD, "worker_init_fn": one_thread, "multiprocessing_context": processes()}
-        loader = DataLoader(
-            self.samples,
-            batch_size=None,
-            sampler=self.steps(first, last),
-            num_workers=self.workers,
-            pin_memory=self.device.type == "cuda",
-            **options,
-        )
-        for packed in loader:
+        with warnings.catch_warnings():
+            # More loaders than cores is the caller's choice, and changes no number.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            loader = DataLoader(
+                self.samples,
+                batch_size=None,
+                sampler=Steps(self, first, last),
+                num_workers=self.workers,
+                pin_memory=self.device.type == "cuda",
+                **options,
+            )
+            batches = iter(loader)
+        for packed in batches:
             yield opened(packed, self.device)
-
-    def steps(self, first: int, last: int) -> "Steps":
-        return Steps(self, first, last)
 
 
 class Steps:
