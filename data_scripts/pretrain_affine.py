@@ -4,8 +4,8 @@
 
 Photographs and single frames of the clips are set in synthetic motion; the last part of the steps adds real pairs of
 frames from the clips. A checkpoint is written beside the output every minute. The same command continues from it, to
-the same result. Clips named by --held-back are not trained on; their residual is printed. Published test clips
-are left out, whatever the folder holds. The defaults take about 12 minutes on one core.
+the same result; on another device, to nearly the same. Clips named by --held-back are not trained on; their residual is
+printed. Published test clips are left out, whatever the folder holds. The defaults take about 12 minutes on one core.
 """
 
 import argparse
@@ -25,11 +25,13 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from vinpaint_lib import checkpoints
+from vinpaint_lib.alignment import affine
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.alignment.pair_losses import REAL_WEIGHT, WEIGHTS, align_loss, losses
-from vinpaint_lib.alignment.pairs import Pair, blob, chance, make_pairs
+from vinpaint_lib.alignment.pairs import Pair, blob, holes, make_pairs
 from vinpaint_lib.datasets.parse import PhotoMotion, VideoFolder
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.options import choose_device, use_bf16
 
 PICTURE = (256, 384)  # photographs are kept at this size: views of half of it fill the working size
 FRAME = (160, 288)  # frames of clips, for real pairs
@@ -42,19 +44,37 @@ Teach = Callable[[LearnedAffine, Pair, torch.Generator], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast; `real_from` is the share of the steps after which real pairs join, every third step."""
+    """How long and how fast.
+
+    `real_from` is the share of the steps after which real pairs join, every third step. `masks`: `pairs.MASKS`.
+    `device`: in torch's words. `precision`: "auto" (bf16 where it is fast), "bf16" or "float32".
+    """
 
     steps: int = 1400
     batch: int = 8
     rate: float = 1.5e-3
     seed: int = 0
     real_from: float = 0.6
+    masks: str = "blobs"
+    device: str = "cpu"
+    precision: str = "auto"
     save_every: float = 60.0  # seconds
     stop_at: int | None = None  # end early, as if killed; for tests
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    plan = plan_of(options)
+    photos, clips, held = read_all(options.clips, options.photos, options.held_back)
+    net = pretrain(LearnedAffine(), photos, clips, options.out, plan)
+    for name, clip in held.items():
+        print(f"{name}: residual {residual(net, clip)} at {APART} frames (mean difference of 0-255)")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that both pretraining scripts take."""
     parser.add_argument("--clips", type=Path, required=True, help="folder of videos")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--out", type=Path, required=True, help="weights, .safetensors")
@@ -62,12 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    options = parser.parse_args(arguments)
-    photos, clips, held = read_all(options.clips, options.photos, options.held_back)
-    plan = Plan(steps=options.steps, batch=options.batch, seed=options.seed)
-    net = pretrain(LearnedAffine(), photos, clips, options.out, plan)
-    for name, clip in held.items():
-        print(f"{name}: residual {residual(net, clip)} at {APART} frames (mean difference of 0-255)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    helped = "of the encoder; auto: bf16 where the device has units for it"
+    parser.add_argument("--precision", choices=("auto", "bf16", "float32"), default=Plan.precision, help=helped)
+
+
+def plan_of(options: argparse.Namespace, **more: Any) -> Plan:
+    """The plan that the options of `add_options` ask for; a device that is not there is a UserError."""
+    named = {name: getattr(options, name) for name in ("steps", "batch", "seed", "precision")}
+    return Plan(device=choose_device(options.device), **named, **more)
 
 
 def read_all(
@@ -120,6 +143,7 @@ def pretrain(
     checkpoint belongs to another plan or another network.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
+    net.to(plan.device)
     net.gate.data.fill_(1.0)
     parts = {"encoder": [], "rest": []}
     for name, parameter in net.named_parameters():
@@ -132,7 +156,8 @@ def pretrain(
     step, spent = 0, 0.0
     if state_file.exists():
         state = checkpoints.load_state(state_file)
-        if other := differences(state["plan"], described):
+        # Before plans named their masks, all had blobs.
+        if other := differences({"masks": "blobs"} | state["plan"], described):
             raise UserError(
                 f"{state_file}: belongs to a run with other options ({other}); repeat those, choose another --out, "
                 "or delete it to begin anew"
@@ -150,7 +175,7 @@ def pretrain(
         step += 1
         bar.update()
         if step % 20 == 0:
-            bar.set_postfix({name: f"{value:.2f}" for name, value in terms.items()})
+            bar.set_postfix({name: f"{value.item():.2f}" for name, value in terms.items()})
         if time.monotonic() - saved > plan.save_every or step == last:
             saved = time.monotonic()
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
@@ -159,13 +184,15 @@ def pretrain(
     if step == plan.steps:
         minutes = round((spent + time.monotonic() - began) / 60, 1)
         data = f"{len(photos)} photographs and frames in synthetic motion, real pairs of {len(clips)} clips"
-        checkpoints.save_weights(net, out, describe(plan) | {"minutes": minutes, "data": data})
+        precision = "bf16" if use_bf16(plan.precision, torch.device(plan.device)) else "float32"
+        made = {"minutes": minutes, "data": data, "device": plan.device, "precision": precision}
+        checkpoints.save_weights(net, out, describe(plan) | made)
     return net
 
 
-def describe(plan: Plan) -> dict[str, float]:
-    """The settings of a plan that decide the result."""
-    return {name: getattr(plan, name) for name in ("steps", "batch", "rate", "seed", "real_from")}
+def describe(plan: Plan) -> dict[str, Any]:
+    """The settings of a plan that decide the result, but for the rounding of a device."""
+    return {name: getattr(plan, name) for name in ("steps", "batch", "rate", "seed", "real_from", "masks")}
 
 
 def describe_network(net: LearnedAffine) -> dict[str, Any]:
@@ -198,16 +225,21 @@ def train_step(
     step: int,
     teach: Teach = losses,
     weights: dict[str, float] = WEIGHTS,
-) -> dict[str, float]:
-    """One step; returns the terms of the loss. Raises SystemExit if the loss is not finite."""
+) -> dict[str, Tensor]:
+    """One step; returns the terms of the loss, still on the device. Raises SystemExit if the loss is not finite.
+
+    The question whether it is finite is the one wait for the device.
+    """
+    device = torch.device(plan.device)
     rng = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     chosen = torch.randint(len(photos), (plan.batch,), generator=rng)
-    pair = make_pairs(photos[chosen].float() / 255, net.size, rng)
-    with torch.autocast("cpu", torch.bfloat16):
+    pair = make_pairs(affine.sent(photos[chosen], device).float() / 255, net.size, rng, masks=plan.masks)
+    with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(plan.precision, device)):
         terms = teach(net, pair, rng)
         loss = sum(weights[name] * value for name, value in terms.items())
         if step >= plan.real_from * plan.steps and step % 3 == 0:
-            terms["align"] = align_loss(net, *real_pairs(clips, max(plan.batch // 2, 1), net.size, rng))
+            real = real_pairs(clips, max(plan.batch // 2, 1), net.size, rng, plan.masks, device)
+            terms["align"] = align_loss(net, *real)
             loss = loss + REAL_WEIGHT * terms["align"]
     if not torch.isfinite(loss):
         raise SystemExit(f"step {step}: the loss is not finite; the last checkpoint is from before")
@@ -215,27 +247,30 @@ def train_step(
     loss.backward()
     torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
     optimiser.step()
-    return {name: value.item() for name, value in terms.items()}
+    return {name: value.detach() for name, value in terms.items()}
 
 
 def real_pairs(
-    clips: list[Pictures], count: int, size: tuple[int, int], rng: torch.Generator
+    clips: list[Pictures], count: int, size: tuple[int, int], rng: torch.Generator, masks: str, device: torch.device
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"], Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """Frames up to 20 apart, in either order, mirrored or not, with blobs as holes in both."""
+    """Frames up to 20 apart, in either order, mirrored or not, with holes in both: one of `pairs.MASKS`."""
     pairs = []
     for _ in range(count):
         clip = clips[int(torch.randint(len(clips), (1,), generator=rng))]
         apart = int(torch.randint(1, min(21, len(clip)), (1,), generator=rng))
         first = int(torch.randint(len(clip) - apart, (1,), generator=rng))
-        two = clip[[first, first + apart]].float() / 255
+        two = clip[[first, first + apart]]
         swap, mirror = torch.rand(2, generator=rng) < 0.5
         two = two.flip(0) if swap else two
         pairs.append(two.flip(-1) if mirror else two)
-    target, reference = (
-        functional.interpolate(x, size, mode="bilinear", antialias=True) for x in torch.stack(pairs, 1)
-    )
-    holes = [blob(count, size, rng, 0.02, 0.2) * chance(count, 0.7, rng) for _ in range(2)]
-    return target, holes[0], reference, holes[1]
+    target, reference = (frames_of(x, size, device) for x in torch.stack(pairs, 1))
+    ours, theirs = (holes(masks, count, size, rng, 0.2, 0.7, target) for _ in range(2))
+    return target, ours, reference, theirs
+
+
+def frames_of(pictures: Pictures, size: tuple[int, int], device: torch.device) -> Float[Tensor, "t 3 h w"]:
+    """Bytes as frames in [0, 1] of a size, on a device; they travel as bytes."""
+    return functional.interpolate(affine.sent(pictures, device).float() / 255, size, mode="bilinear", antialias=True)
 
 
 @torch.no_grad()
@@ -246,13 +281,10 @@ def residual(net: LearnedAffine, clip: Pictures) -> list[float]:
     for apart in APART:
         first = torch.arange(0, max(len(clip) - apart, 1), 10)
         target, reference = (
-            functional.interpolate(
-                clip[at.clamp(max=len(clip) - 1)].float() / 255, net.size, mode="bilinear", antialias=True
-            )
-            for at in (first, first + apart)
+            frames_of(clip[at.clamp(max=len(clip) - 1)], net.size, net.gate.device) for at in (first, first + apart)
         )
-        holes = [blob(len(first), net.size, rng, 0.05, 0.15) for _ in range(2)]
-        found.append(round(255 * align_loss(net, target, holes[0], reference, holes[1]).item(), 1))
+        ours, theirs = (blob(len(first), net.size, rng, 0.05, 0.15, target) for _ in range(2))
+        found.append(round(255 * align_loss(net, target, ours, reference, theirs).item(), 1))
     return found
 
 

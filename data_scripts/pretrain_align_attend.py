@@ -7,38 +7,39 @@ The first command trains on synthetic pairs, with pairs of real frames among the
 does for TGF-Net. When it is given again, it goes on from its checkpoint. The file that it writes holds a whole
 Align-and-Attend: the estimator as trained, the rest as drawn from the seed. It takes about 10 minutes on one core.
 The second command freezes the estimator.
+
+--masks says which holes both pictures of a pair have: smooth blobs, or irregular ones (streaks, brush strokes and holes
+of arbitrary shape, each under an affine map of its own) as in the note. The configuration `paper` has irregular ones
+if nothing is said, the others blobs. The note's photographs are those of Places2; give its folder to --photos.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
-from data_scripts.pretrain_affine import APART, Plan, describe, pretrain, read_all, residual
+from data_scripts.pretrain_affine import APART, add_options, describe, plan_of, pretrain, read_all, residual
 from vinpaint_lib import checkpoints
+from vinpaint_lib.alignment.pairs import MASKS
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.align_attend import estimator_losses
 from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
 from vinpaint_lib.systems.align_attend.model import AlignAttend
 from vinpaint_lib.systems.align_attend.network import CONFIGS, Config, build_estimator
 
+MASKS_OF = {"paper": "irregular"}  # by configuration; the others have blobs
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True, help="folder of videos")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--out", type=Path, required=True, help="weights, .safetensors")
-    parser.add_argument("--held-back", nargs="*", default=[], help="names of clips that are measured, not trained on")
+    add_options(parser)
     parser.add_argument("--config", choices=sorted(CONFIGS), default="small", help="of the network")
-    parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--batch", type=int, default=Plan.batch)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--masks", choices=MASKS, help="holes of the pairs; irregular for `paper`, else blobs")
     options = parser.parse_args(arguments)
+    plan = plan_of(options, masks=options.masks or MASKS_OF.get(options.config, "blobs"))
     photos, clips, held = read_all(options.clips, options.photos, options.held_back)
-    plan = Plan(steps=options.steps, batch=options.batch, seed=options.seed)
     config = CONFIGS[options.config]
     net = make(config, plan.seed)
     single = options.out.with_suffix(".estimator.safetensors")

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_scripts import pretrain_affine
-from data_scripts.pretrain_affine import Plan, pretrain
+from data_scripts.pretrain_affine import Plan, pretrain, real_pairs
 from vinpaint_lib import checkpoints
 from vinpaint_lib.alignment.learned import LearnedAffine, mutually_visible, warp_references
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.options import use_bf16
 from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
 from vinpaint_lib.systems.registry import SHIPPED, build
 from vinpaint_lib.video.clip import read_clip
@@ -47,7 +48,9 @@ def test_a_run_that_was_killed_ends_where_it_would_have(tmp_path):
     assert not (tmp_path / "parts.safetensors").exists(), "weights are written at the end only"
     parts = run(tmp_path / "parts.safetensors")
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
-    assert checkpoints.read_provenance(tmp_path / "whole.safetensors")["steps"] == 4
+    made = checkpoints.read_provenance(tmp_path / "whole.safetensors")
+    assert (made["steps"], made["masks"], made["device"]) == (4, "blobs", "cpu")
+    assert made["precision"] == ("bf16" if use_bf16("auto", torch.device("cpu")) else "float32")
 
 
 def test_training_moves_everything_but_the_gate(tmp_path):
@@ -64,6 +67,45 @@ def test_a_checkpoint_of_other_options_is_refused(tmp_path):
     run(tmp_path / "weights.safetensors", stop_at=1)
     with pytest.raises(UserError, match=r"other options \(seed: 0 there, 1 here\)"):
         run(tmp_path / "weights.safetensors", seed=1)
+
+
+def test_a_checkpoint_of_other_masks_is_refused_and_one_from_before_had_blobs(tmp_path):
+    run(tmp_path / "weights.safetensors", stop_at=1)
+    file = tmp_path / "weights.checkpoint.pt"
+    state = checkpoints.load_state(file)
+    del state["plan"]["masks"]
+    for plan in (state["plan"], state["plan"] | {"masks": "blobs"}):
+        checkpoints.save_state(file, state | {"plan": plan})
+        with pytest.raises(UserError, match=r"other options \(masks: blobs there, irregular here\)"):
+            run(tmp_path / "weights.safetensors", masks="irregular")
+    run(tmp_path / "weights.safetensors", stop_at=2)
+
+
+def test_irregular_masks_teach_other_weights_on_synthetic_and_on_real_pairs(tmp_path):
+    blobs, irregular = (run(tmp_path / f"{name}.safetensors", masks=name) for name in ("blobs", "irregular"))
+    assert any(not torch.equal(blobs[name], irregular[name]) for name in blobs)
+    assert checkpoints.read_provenance(tmp_path / "irregular.safetensors")["masks"] == "irregular"
+    rng = torch.Generator().manual_seed(0)
+    real = real_pairs([pictures()], 2, (32, 56), rng, "irregular", torch.device("cpu"))
+    rng.manual_seed(0)
+    same = real_pairs([pictures()], 2, (32, 56), rng, "blobs", torch.device("cpu"))
+    assert torch.equal(real[0], same[0])
+    assert torch.equal(real[2], same[2])
+    assert not torch.equal(real[1], same[1])
+
+
+def test_the_precision_is_that_of_the_plan(tmp_path):
+    plain, half = (run(tmp_path / f"{name}.safetensors", precision=name) for name in ("float32", "bf16"))
+    auto = run(tmp_path / "auto.safetensors")
+    fast = use_bf16("auto", torch.device("cpu"))
+    assert all(torch.equal(auto[name], (half if fast else plain)[name]) for name in auto)
+    assert not all(torch.equal(plain[name], half[name]) for name in plain)
+
+
+@pytest.mark.parametrize(("name", "message"), [("cuda:99", "--device cuda:99: this machine"), ("gpu", "is not known")])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(name, message):
+    with pytest.raises(UserError, match=message):
+        pretrain_affine.main(["--clips", "none", "--photos", "none", "--out", "none", "--device", name])
 
 
 def going_on(folder: Path, net: LearnedAffine, **more) -> None:

@@ -15,6 +15,17 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`, without waiting until a GPU has finished the work that it was given before."""
+    # Elsewhere than on CUDA, a source in ordinary memory would have to outlive such a copy.
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
+def beside(values: Tensor | list, like: Tensor) -> Tensor:
+    """Numbers of the CPU in the type of `like`, `sent` to its device."""
+    return sent(torch.as_tensor(values, dtype=like.dtype), like.device)
+
+
 def identity(count: int, like: Tensor) -> Float[Tensor, "b 2 3"]:
     """`count` identity maps on the device of `like`, in float32."""
     return repeat(torch.eye(2, 3, device=like.device), "i j -> b i j", b=count).clone()
@@ -22,7 +33,7 @@ def identity(count: int, like: Tensor) -> Float[Tensor, "b 2 3"]:
 
 def square(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 3 3"]:
     """The same map as a 3 x 3 matrix (last row 0 0 1)."""
-    return torch.cat([theta, repeat(theta.new_tensor([[0.0, 0.0, 1.0]]), "i j -> b i j", b=len(theta))], dim=1)
+    return torch.cat([theta, repeat(beside([[0.0, 0.0, 1.0]], theta), "i j -> b i j", b=len(theta))], dim=1)
 
 
 def compose(first: Float[Tensor, "b 2 3"], then: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
@@ -56,7 +67,7 @@ def corners_to_edges(theta: Float[Tensor, "b 2 3"], height: int, width: int) -> 
 
 def rescaled(theta: Float[Tensor, "b 2 3"], x: float, y: float) -> Float[Tensor, "b 2 3"]:
     """S theta S^-1 with S = diag(x, y); exactly theta where theta is the identity."""
-    factors = theta.new_tensor([[1.0, x / y, x], [y / x, 1.0, y]])
+    factors = beside([[1.0, x / y, x], [y / x, 1.0, y]], theta)
     return theta * factors
 
 
@@ -86,7 +97,10 @@ def fit(
     # Solved for theta - I: displacements instead of positions, so that "no motion" stays exact in float32.
     normal = einsum(weighted, points, "b p i, b p j -> b i j") + ridge * torch.eye(3, device=start.device)
     right = einsum(weighted, end - start, "b p i, b p j -> b i j")
-    return identity(len(start), start) + rearrange(torch.linalg.solve(normal, right), "b i j -> b j i")
+    # `solve` would wait for the device to ask whether there is a solution; the ridge sees to it. And unlike `solve`,
+    # `solve_ex` does not itself compute in full precision under autocast.
+    solved = torch.linalg.solve_ex(normal, right.to(normal.dtype)).result
+    return identity(len(start), start) + rearrange(solved, "b i j -> b j i")
 
 
 def fit_robust(
@@ -103,7 +117,7 @@ def fit_robust(
     begin with the best of five fits: one to all matches, and one to the matches of each half of the picture (left,
     right, top, bottom). A large object on one side bends the fit to all matches so far that no round could undo it.
     """
-    unit = start.new_tensor([half_size[1], half_size[0]])
+    unit = beside([half_size[1], half_size[0]], start)
 
     def robust(theta: Float[Tensor, "b 2 3"], scale: float) -> Float[Tensor, "b i"]:
         squared = ((apply(theta, start) - end) * unit).square().sum(-1)

@@ -86,7 +86,7 @@ def peak(
     best = logits.argmax(dim=-1)
     index = torch.arange(rows * cols, device=logits.device)
     row, col = index // cols, index % cols
-    step = torch.tensor([-1, 0, 1], device=logits.device)
+    step = torch.arange(-1, 2, device=logits.device)
     dy, dx = repeat(step, "d -> (d e)", e=3), repeat(step, "d -> (e d)", e=3)
     y, x = rearrange(row, "j -> j 1") + dy, rearrange(col, "j -> j 1") + dx
     inside = (y >= 0) & (y < rows) & (x >= 0) & (x < cols)

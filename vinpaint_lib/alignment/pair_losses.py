@@ -49,7 +49,7 @@ def terms_and_map(
             return {"grid": grid, "cells": cells, "belief": belief}, rough
         known = fit_known(pair.motion, net.size)
         # The second look starts at the result of the first look; while this is still far off, it starts near the truth.
-        near = affine.compose(shaken(len(known), jitter), known)
+        near = affine.compose(affine.beside(shaken(len(known), jitter), known), known)
         use = distance(rough, pair.motion, net.size) < 12
         start = torch.where(rearrange(use, "b -> b 1 1"), rough, near).detach()
         moved, gone = warp_with_mask(pair.reference, other_mask, start)
@@ -72,11 +72,14 @@ def terms_and_map(
 def fit_known(motion: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> Float[Tensor, "b 2 3"]:
     """The affine map nearest to a known motion; an affine motion gives itself, up to the ridge."""
     start = repeat(affine.cell_centres(size[0] // 8, size[1] // 8, motion), "i xy -> b i xy", b=len(motion))
-    return affine.fit(start, project(motion, start), torch.ones(start.shape[:2]), ridge=1e-6)
+    return affine.fit(start, project(motion, start), torch.ones_like(start[..., 0]), ridge=1e-6)
 
 
 def shaken(count: int, rng: torch.Generator) -> Float[Tensor, "b 2 3"]:
-    """Small random affine maps of some pixels of the working size, like the error that a first look may leave."""
+    """Small random affine maps of some pixels of the working size, like the error that a first look may leave.
+
+    They are drawn on the CPU, as all random numbers here.
+    """
     return affine.identity(count, torch.zeros(())) + torch.randn(count, 2, 3, generator=rng) * torch.tensor(
         [0.02, 0.02, 0.03]
     )
@@ -93,7 +96,7 @@ def distance(
     true = project(motion, start)
     inside = (true.abs().amax(-1) <= 1).float()
     inside = inside + 1e-3
-    half = theta.new_tensor([size[1] / 2, size[0] / 2])
+    half = affine.beside([size[1] / 2, size[0] / 2], theta)
     gap = ((affine.apply(theta, start) - true) * half).square().sum(-1).add(1e-4).sqrt()
     return (gap * inside).sum(-1) / inside.sum(-1)
 
@@ -123,14 +126,16 @@ def first_terms(matches: Matches, pair: Pair, size: tuple[int, int]) -> tuple[Te
     """
     true = project(pair.motion, matches.start)
     rows, cols = size[0] // 8, size[1] // 8
-    return match_terms(matches, pair, true, (true + 1) / 2 * true.new_tensor([cols, rows]) - 0.5, rows, cols, 8, size)
+    index = (true + 1) / 2 * affine.beside([cols, rows], true) - 0.5
+    return match_terms(matches, pair, true, index, rows, cols, 8, size)
 
 
 def second_terms(matches: Matches, pair: Pair, start: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The two terms of the second look, whose candidates are steps in the reference warped by `start`."""
     there = project(pair.motion, matches.start)
-    true = project(torch.linalg.inv(square(start)), there)
-    half = true.new_tensor([size[1] / 8, size[0] / 8])
+    # `inv` would wait for the device to ask whether there is an inverse.
+    true = project(torch.linalg.inv_ex(square(start)).inverse, there)
+    half = affine.beside([size[1] / 8, size[0] / 8], true)
     side = 2 * REACH + 1
     return match_terms(matches, pair, true, (true - matches.start) * half + REACH, side, side, 4, size, there)
 
@@ -165,7 +170,7 @@ def match_terms(
         weight = (part[..., 0] if dx else 1 - part[..., 0]) * (part[..., 1] if dy else 1 - part[..., 1])
         log_p = log_p + weight * (logit - total).clamp(min=SURE)
     cells = -(log_p * within).sum() / within.sum().clamp(min=1)
-    gap = ((matches.end - true) * true.new_tensor([size[1] / 2, size[0] / 2])).norm(dim=-1)
+    gap = ((matches.end - true) * affine.beside([size[1] / 2, size[0] / 2], true)).norm(dim=-1)
     right = ((gap < 0.75 * cell).float() * shown).detach()
     # Cut-outs are left out, since one cell does not show that they move by themselves.
     judged = (share(torch.maximum(pair.target_mask, pair.target_front), cell) < 0.1).float()

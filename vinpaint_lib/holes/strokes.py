@@ -37,18 +37,18 @@ def irregular(size: Size, rng: np.random.Generator, area: Range | None = None) -
     least, most = math.ceil(low * pixels), math.floor(high * pixels)
     wanted = float(np.clip(rng.uniform(low, high) * pixels, least, most))
     most = min(most, math.ceil(EXCESS * wanted))
-    hole, scale = np.zeros(size, np.uint8), 1.0
+    hole, covered, scale = np.zeros(size, np.uint8), 0, 1.0
     for _ in range(TRIES if least <= most else 0):
         larger = hole.copy()
         piece = (streak, brush, blotch)[rng.integers(3)]
         piece(larger, rng, math.sqrt(pixels) * scale)
-        if larger.sum() > most:
+        if (count := cv2.countNonZero(larger)) > most:
             scale *= 0.8
             continue
-        hole = larger
-        if hole.sum() >= wanted:
+        hole, covered = larger, count
+        if covered >= wanted:
             break
-    if least <= hole.sum() <= most:
+    if least <= covered <= most:
         return hole
     raise UserError(
         f"no irregular hole of area {area} fits a {size[1]}x{size[0]} frame; ask for a wider or smaller range of areas"
@@ -60,10 +60,10 @@ def streak(canvas: UInt8[np.ndarray, "h w"], rng: np.random.Generator, side: flo
     count = 24
     along = np.linspace(-0.5, 0.5, count)
     direction = rng.uniform(0, 2 * math.pi) + rng.uniform(-1.5, 1.5) * along
-    steps = np.stack([np.cos(direction), np.sin(direction)], axis=1) * side * rng.uniform(0.3, 1.2) / count
-    middle = np.cumsum(steps, axis=0)
+    towards = np.array([np.cos(direction), np.sin(direction)]).T
+    middle = np.cumsum(towards, axis=0) * side * rng.uniform(0.3, 1.2) / count
     middle += place(canvas, rng) - middle[count // 2]
-    across = np.stack([-np.sin(direction), np.cos(direction)], axis=1)
+    across = towards[:, ::-1] * (-1, 1)
     width = side * rng.uniform(0.01, 0.05) * np.sqrt(1 - (2 * along) ** 2)
     left, right = (middle + sign * across * (width * rng.uniform(0.2, 1, count))[:, None] for sign in (1, -1))
     fill(canvas, np.concatenate([left, right[::-1]]))
@@ -78,7 +78,7 @@ def brush(canvas: UInt8[np.ndarray, "h w"], rng: np.random.Generator, side: floa
         angle += sign * turn * rng.uniform(0.5, 1.5)
         sign = -sign if rng.random() < 0.7 else sign
         end = at + side * rng.uniform(0.05, 0.25) * np.array([math.cos(angle), math.sin(angle)])
-        line(canvas, np.stack([at, end]), max(1, round(thickness * rng.uniform(0.7, 1.3))))
+        line(canvas, np.array([at, end]), max(1, round(thickness * rng.uniform(0.7, 1.3))))
         at = end
 
 

@@ -175,7 +175,8 @@ def test_the_script_writes_weights_that_training_begins_with(tmp_path, monkeypat
     torch.manual_seed(0)
     drawn, model = AlignAttend(CONFIGS["tiny"]), AlignAttend(CONFIGS["tiny"])
     found = checkpoints.load_weights(model, out)
-    assert (found["model"], found["config_name"], found["estimator"]["steps"]) == ("align_attend", "tiny", 3)
+    assert (found["model"], found["config_name"]) == ("align_attend", "tiny")
+    assert (found["estimator"]["steps"], found["estimator"]["masks"]) == (3, "blobs")
     for name, value in model.state_dict().items():
         trained = name.startswith("net.estimator.") and not name.endswith("gate")
         assert torch.equal(value, drawn.state_dict()[name]) != trained, name
@@ -183,3 +184,19 @@ def test_the_script_writes_weights_that_training_begins_with(tmp_path, monkeypat
     checkpoints.load_weights(alone, out.with_suffix(".estimator.safetensors"))
     assert all(torch.equal(value, model.net.estimator.state_dict()[name]) for name, value in alone.state_dict().items())
     assert not any(p.requires_grad for p in model.net.estimator.parameters())
+
+
+@pytest.mark.parametrize(("config", "given", "expected"), [
+    ("paper", [], "irregular"),
+    ("paper", ["--masks", "blobs"], "blobs"),
+    ("small", [], "blobs"),
+    ("tiny", ["--masks", "irregular"], "irregular"),
+])  # fmt: skip
+def test_the_paper_has_irregular_masks_and_a_word_decides(tmp_path, monkeypatch, config, given, expected):
+    plans = []
+    monkeypatch.setattr(pretrain_align_attend, "read_all", lambda *args: (None, [], {}))
+    monkeypatch.setattr(pretrain_align_attend, "pretrain", lambda *args, **more: plans.append(args[4]))
+    out = tmp_path / "start.safetensors"
+    pretrain_align_attend.main(["--clips", "c", "--photos", "p", "--out", str(out), "--config", config, *given])
+    assert [plan.masks for plan in plans] == [expected]
+    assert checkpoints.read_provenance(out)["estimator"]["masks"] == expected

@@ -93,7 +93,7 @@ def views(
     motion = pairs.random_affine(count, size, rng, shift=shift, turn=4.0, zoom=0.06, stretch=0.02)
     there = view @ torch.linalg.inv(pairs.square(motion))
     target, reference = pairs.view_of(chosen, view, size), pairs.view_of(chosen, there, size)
-    holes = [pairs.blob(count, size, rng, 0.04, 0.12) for _ in range(2)]
+    holes = [pairs.blob(count, size, rng, 0.04, 0.12, chosen) for _ in range(2)]
     return View(target * (1 - holes[0]), holes[0], reference * (1 - holes[1]), holes[1], motion)
 
 

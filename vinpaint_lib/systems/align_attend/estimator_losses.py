@@ -3,12 +3,14 @@
     L = 1/n sum ||G - G^||  +  ||theta - theta^||_1
 
 is the mean distance of the two sampling grids and the L1 of the six parameters, on synthetic pairs with holes
-(`alignment/pairs.py`). The note takes photographs of Places2, and irregular holes under random affine maps; here the
-photographs are those that are given, and the holes are smooth blobs. Two things in the loss are ours. The logarithm of
-the grid distance replaces the distance, so that a pair that is lost altogether does not decide the step. The matches
-themselves are taught too, as in `alignment/pair_losses.py`, which saves most of the steps. Both terms judge the last
-map of the network: the map of its second look, or of the first look if there is no second. A pair whose true motion is
-a homography has no true theta; the nearest affine map replaces it.
+(`alignment/pairs.py`). The note takes photographs of Places2, and masks of streaks and holes of arbitrary shape under
+random affine maps (sec. 3.3). Here the photographs are those that are given. The configuration `paper` is trained under
+such masks, which are drawn, not taken from the note's set of masks; the others, and the weights that ship, under smooth
+blobs that are not warped. Two things in the loss are ours. The logarithm of the grid distance replaces the distance, so
+that a pair that is lost altogether does not decide the step. The matches themselves are taught too, as in
+`alignment/pair_losses.py`, which saves most of the steps. Both terms judge the last map of the network: the map of its
+second look, or of the first look if there is no second. A pair whose true motion is a homography has no true theta; the
+nearest affine map replaces it.
 """
 
 import torch

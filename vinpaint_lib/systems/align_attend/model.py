@@ -33,6 +33,9 @@ CARD = ModelCard(
         "cosines of the estimator: each side's features less their mean over what is seen; between like cells the "
         "nearer wins, by a learned deduction for distance; the softmax runs over the reference (the note has lost over "
         "which side)",
+        "pretraining of the estimator: any photographs (the note: Places2); in `paper` drawn streaks and holes, each "
+        "picture's under an affine map of its own (the note: a set of masks, not said whether a pair shares one); in "
+        "`small` smooth blobs, not warped",
         "softmax over references of minus the distance; the note's formula is lost, and its sentence names no sign; a "
         "reference that does not show a position has no weight there",
         "distance: on features (the note: frames), root of the mean square over what both show; its factor is learned, "
