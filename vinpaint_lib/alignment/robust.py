@@ -7,6 +7,8 @@ Benhimane and Malis 2004) refine them. Everything is batched and plain torch. No
 to train.
 """
 
+import math
+
 import torch
 from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Float
@@ -99,7 +101,7 @@ def compare(
 def working_size(height: int, width: int) -> tuple[tuple[int, int], int]:
     """Size (h, w) of the finest level, and the number of levels; each level has half the size of the level before."""
     scale = min(LONGEST / max(height, width), 1.0)
-    levels = max(int(torch.tensor(min(height, width) * scale / COARSEST).log2().round().item()), 0) + 1
+    levels = max(round(math.log2(min(height, width) * scale / COARSEST)), 0) + 1
     step = 2 ** (levels - 1)
     return (max(round(height * scale / step), 1) * step, max(round(width * scale / step), 1) * step), levels
 

@@ -36,6 +36,8 @@ CARD = ModelCard(
         "pretraining of the estimator: any photographs (the note: Places2); in `paper` drawn streaks and holes, each "
         "picture's under an affine map of its own (the note: a set of masks, not said whether a pair shares one); in "
         "`small` smooth blobs, not warped",
+        "holes in training: `paper` draws irregular ones in the first stage and moving silhouettes after it (the note: "
+        "object masks of YouTube-VOS); ours are cut out of photographs and clips by GrabCut",
         "softmax over references of minus the distance; the note's formula is lost, and its sentence names no sign; a "
         "reference that does not show a position has no weight there",
         "distance: on features (the note: frames), root of the mean square over what both show; its factor is learned, "

@@ -28,6 +28,8 @@ CARD = ModelCard(
         "the guide is the 3DCN frame itself, composited with the known small pixels",
         "small volume: frames by area, a cell is a hole if any of its pixels is",
         "losses: mean L1 in the small hole, over the frame and in the hole, one to one; the note lost the weights",
+        "holes in training: the note's are random; `paper` draws STTN's blobs, and other presets add silhouettes of "
+        "objects and watermarks",
         "`small`: a half and a quarter of the channels, no batch normalisation, which a step of two clips serves badly",
         "overlap of volumes, and the blending by the distance from a volume's end: not in the note",
     ),

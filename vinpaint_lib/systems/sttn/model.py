@@ -26,6 +26,8 @@ CARD = ModelCard(
         "patch sizes are shares of the frame, so any frame whose sides divide by 48 will do; the engine pads",
         "L_hole and L_valid are means by clip, so that a batch in two halves gives the same number",
         "the discriminator sees each clip for itself; the released code strings all clips of a batch together",
+        "holes in training: `paper` draws blobs, half of them still, as released; other presets add silhouettes of "
+        "objects and watermarks",
         "revisited frames are averaged with equal weights; the released code halves the old average each time",
         "`small` is narrower and shallower, starts otherwise, is trained without the adversarial loss, and keeps the "
         "sharpness that its attention had in training at other frame sizes",

@@ -33,6 +33,8 @@ CARD = ModelCard(
         "the first frame has no previous output: the frame itself with its hole stands for it, and eq. 6 is left out",
         "five planes go in, one of them ones, because the released weights have five; the note has frame and mask",
         "the thirty reversed frames that the released demo puts before a clip are left out",
+        "holes in training: `paper` draws rectangles, still and moving, irregular holes and moving silhouettes, each a "
+        "quarter; the authors had four families, and which they were is in no source that we could check",
         "correlation and warps are torch's own; the released ones were compiled for one kind of GPU",
         "`small`: narrow, smaller windows of correlation, context networks at 1/8 alone, correlation of directions, no "
         "plane of ones; its flows begin with the camera's motion (`camera`), one affine map a source fitted to "
