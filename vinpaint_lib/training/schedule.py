@@ -50,16 +50,16 @@ class Stage:
     targets   number of frames of a sample that are filled in a row, one after another
     sources   number of other frames that each target is filled from
     weights   of the terms of the loss, by their symbols
-    holes     kinds of holes and the share of each, in place of those of the preset's samples; empty: those
     name      for logs and tables
+    holes     kinds of holes and the share of each, in place of those of the preset's samples; empty: those
     """
 
     until: int
     targets: int = 1
     sources: int = 4
     weights: dict[str, float] = field(default_factory=dict)
-    holes: dict[str, float] = field(default_factory=dict)
     name: str = ""
+    holes: dict[str, float] = field(default_factory=dict)
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
