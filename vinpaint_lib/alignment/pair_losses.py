@@ -24,7 +24,10 @@ SURE = -9.0  # lower log-probabilities count as this, so that one impossible cel
 
 
 def losses(net: LearnedAffine, pair: Pair, jitter: torch.Generator) -> dict[str, Tensor]:
-    """Terms of the supervised loss on pairs at the network's working size."""
+    """Terms of the supervised loss on pairs at the network's working size.
+
+    `jitter` is a generator of the CPU, wherever network and pairs are: the terms then depend on its seed alone.
+    """
     return terms_and_map(net, pair, jitter)[0]
 
 
@@ -49,7 +52,7 @@ def terms_and_map(
             return {"grid": grid, "cells": cells, "belief": belief}, rough
         known = fit_known(pair.motion, net.size)
         # The second look starts at the result of the first look; while this is still far off, it starts near the truth.
-        near = affine.compose(shaken(len(known), jitter), known)
+        near = affine.compose(shaken(len(known), jitter).to(known), known)
         use = distance(rough, pair.motion, net.size) < 12
         start = torch.where(rearrange(use, "b -> b 1 1"), rough, near).detach()
         moved, gone = warp_with_mask(pair.reference, other_mask, start)
@@ -72,11 +75,14 @@ def terms_and_map(
 def fit_known(motion: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> Float[Tensor, "b 2 3"]:
     """The affine map nearest to a known motion; an affine motion gives itself, up to the ridge."""
     start = repeat(affine.cell_centres(size[0] // 8, size[1] // 8, motion), "i xy -> b i xy", b=len(motion))
-    return affine.fit(start, project(motion, start), torch.ones(start.shape[:2]), ridge=1e-6)
+    return affine.fit(start, project(motion, start), torch.ones_like(start[..., 0]), ridge=1e-6)
 
 
 def shaken(count: int, rng: torch.Generator) -> Float[Tensor, "b 2 3"]:
-    """Small random affine maps of some pixels of the working size, like the error that a first look may leave."""
+    """Small random affine maps of some pixels of the working size, like the error that a first look may leave.
+
+    They are drawn on the CPU, since a seed gives other numbers on other devices.
+    """
     return affine.identity(count, torch.zeros(())) + torch.randn(count, 2, 3, generator=rng) * torch.tensor(
         [0.02, 0.02, 0.03]
     )
