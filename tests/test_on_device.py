@@ -137,7 +137,9 @@ def tiny_tasks() -> dict[str, Task]:
             tasks[name] = registry.make_task(name, tiny)
             tiny = replace(tiny, weights=every_term(name))
         tasks[f"{name} every term"] = registry.make_task(name, tiny)
-    return tasks
+    aligning = tasks["tgfnet every term"]
+    config = replace(aligning.config, align=("learned",))  # as in its preset paper, whose network is too large here
+    return tasks | {"tgfnet learned alignment": type(aligning)(aligning.preset, aligning.model, config)}
 
 
 def gpu_task(name: str) -> Task:
