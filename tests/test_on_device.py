@@ -143,14 +143,21 @@ def tiny_tasks() -> dict[str, Task]:
 
 
 def gpu_task(name: str) -> Task:
-    """The network, terms and stages of the preset gpu, on the small batches of the preset tiny."""
+    """The network, terms and stages of the preset gpu, on the small batches of the preset tiny.
+
+    L_adv is left out: the tasks with every term have it, and critics cost more than everything else here.
+    """
     presets = registry.presets(name)
     tiny, gpu = presets["tiny"], presets["gpu"]
-    changes: dict[str, Any] = {"config": gpu.config, "batch": 1, "weights": gpu.weights}
+    changes: dict[str, Any] = {"config": gpu.config, "batch": 1, "weights": calm(gpu.weights)}
     if stages := getattr(gpu, "stages", ()):
         # The last stage, with two targets: the samples of the preset tiny have no more than three.
-        changes["stages"] = (replace(stages[-1], targets=2),)
+        changes["stages"] = (replace(stages[-1], targets=2, weights=calm(stages[-1].weights)),)
     return registry.make_task(name, replace(tiny, **changes))
+
+
+def calm(weights: dict[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in weights.items() if name != "L_adv"}
 
 
 def batch_for(task: Task) -> tuple[Batch, Any]:
