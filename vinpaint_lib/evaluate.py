@@ -146,9 +146,9 @@ def evaluate(asked: Evaluation) -> dict[str, Any]:
 
 
 def step(frame: torch.Tensor, progress: tqdm) -> torch.Tensor:
-    """Count a finished frame and move it to the CPU: a model may give frames back on another device."""
+    """Count a finished frame."""
     progress.update()
-    return frame.float().cpu()
+    return frame.float()
 
 
 def build_all(models: Sequence[str], weights: Path | dict[str, Path] | None) -> dict[str, Inpainter]:

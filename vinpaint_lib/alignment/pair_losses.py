@@ -78,7 +78,7 @@ def fit_known(motion: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> Float[Te
 def shaken(count: int, rng: torch.Generator) -> Float[Tensor, "b 2 3"]:
     """Small random affine maps of some pixels of the working size, like the error that a first look may leave.
 
-    They are drawn on the CPU, as all random numbers here.
+    They are drawn on the CPU, since a seed gives other numbers on other devices.
     """
     return affine.identity(count, torch.zeros(())) + torch.randn(count, 2, 3, generator=rng) * torch.tensor(
         [0.02, 0.02, 0.03]
