@@ -198,7 +198,7 @@ def one_step(task: Task, device: torch.device, batch: Batch, choice: Any) -> tup
     optimiser.step()
     assert any((p != old).any() for p, old in zip(parameters, before, strict=True))
     assert {p.device for p in model.parameters()} == {device}
-    return {name: term.item() for name, term in (terms | judged).items()}, gradients
+    return {name: float(term) for name, term in (terms | judged).items()}, gradients
 
 
 @pytest.fixture
