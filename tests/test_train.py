@@ -16,6 +16,7 @@ import torch
 from vinpaint_lib import checkpoints, train
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.holes import mix
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.systems.tgfnet import recipe
 from vinpaint_lib.systems.tgfnet.model import TGFNet, Trainable
@@ -175,6 +176,45 @@ def test_losses_of_features_refuse_to_be_left_out_silently(cache, tmp_path, monk
     provenance = checkpoints.read_provenance(weights)
     assert provenance["feature_net"].startswith("none, as asked")
     assert provenance["run"]["preset"]["without_features"]
+
+
+COMPILED = """
+import torch
+plain = torch.nn.Module.compile
+def eager(part):
+    print("compiled", type(part).__name__)
+    plain(part, backend="eager")
+torch.nn.Module.compile = eager
+"""
+
+
+def test_a_compiled_network_trains_to_the_same_weights(whole, cache, tmp_path):
+    """torch.compile without its code generator ("eager"), which takes minutes and a C++ compiler; in a process without
+    the shape checks, which it cannot trace. Tolerance 1e-6."""
+    script = COMPILED + program(tmp_path, {"batch": 2}).replace("workers=0,", "workers=0, compiled=True,")
+    environment = {**os.environ, "VINPAINT_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[0] == "compiled Trainable"
+    one, two = (checkpoints.load_state(out / STATE)["model"] for out in (whole, tmp_path))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+    assert build("tgfnet", tmp_path / WEIGHTS).config.copy
+
+
+@pytest.mark.parametrize("holes", [{"rectangle": 1.0}, {"object": 1.0, "irregular": 2.0}])
+def test_holes_are_those_that_were_asked_for(tmp_path, monkeypatch, holes):
+    """In all samples and stages, and in the header of the weights."""
+    drawn = []
+    real = mix.draw
+    monkeypatch.setattr(mix, "draw", lambda kinds, *rest: drawn.append(dict(kinds)) or real(kinds, *rest))
+    monkeypatch.setenv("VINPAINT_CACHE", str(tmp_path))
+    for model in ("tgfnet", "align_attend"):
+        weights = train.train(
+            train.Training(model, "tiny", tmp_path / model, holes=holes, device="cpu", workers=0, stop_after=2)
+        )
+        assert checkpoints.read_provenance(weights)["run"]["preset"]["spec"]["holes"] == holes
+    assert drawn
+    assert all(kinds == holes for kinds in drawn)
 
 
 def test_a_system_without_losses_of_features_says_so(tmp_path):
