@@ -37,7 +37,8 @@ class Window:
     where it was given.
 
     Each of the three may be given as a stack or frame by frame. Frames are stacked when they are asked for together;
-    `at` gives one frame without a stack, which would be a copy of the whole window in every step.
+    `at` gives one frame without a stack, which would be a copy of the whole window in every step. No tensor of a window
+    is changed in place.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Window:
         filled: Float[Tensor, "n 1 h w"] | Sequence[Tensor],
     ) -> None:
         self.indices = indices
-        self.parts = (frames, masks, filled)
+        self.given = (frames, masks, filled)
+        self.parts = tuple(tuple(part) for part in self.given)
 
     def at(self, n: int) -> Still:
         """The window's frame `n`, its hole, and what was written back in it."""
@@ -56,15 +58,15 @@ class Window:
 
     @cached_property
     def frames(self) -> Float[Tensor, "n 3 h w"]:
-        return stacked(self.parts[0])
+        return stacked(self.given[0])
 
     @cached_property
     def masks(self) -> Float[Tensor, "n 1 h w"]:
-        return stacked(self.parts[1])
+        return stacked(self.given[1])
 
     @cached_property
     def filled(self) -> Float[Tensor, "n 1 h w"]:
-        return stacked(self.parts[2])
+        return stacked(self.given[2])
 
 
 def stacked(part: Tensor | Sequence[Tensor]) -> Float[Tensor, "n c h w"]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from einops import rearrange
+from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Still, Window
@@ -70,7 +71,7 @@ class Trail:
         self.links, self.walk, self.target, self.reach, self.known = links, walk, target, reach, known
         y, x = (grid.ravel().astype(np.float32) for grid in np.mgrid[box.top : box.bottom, box.left : box.right])
         self.x, self.y = links.on.array(x), links.on.array(y)
-        self.start = self.x, self.y
+        self.start = (self.x, self.y) if walk.by == "homography" else ()
         self.doubt = links.on.zeros(len(x))
         self.pixels = links.on.array(np.arange(len(x)))
         self.ahead: Array | None = None  # flows (n 4) at the positions, where the last step has looked them up
@@ -79,7 +80,7 @@ class Trail:
         """Follow only the pixels at the places `chosen` (k) of `pixels` from now on."""
         self.pixels, self.doubt = self.pixels[chosen], self.doubt[chosen]
         self.x, self.y = self.x[chosen], self.y[chosen]
-        self.start = self.start[0][chosen], self.start[1][chosen]
+        self.start = tuple(part[chosen] for part in self.start)
         self.ahead = None if self.ahead is None else self.ahead[chosen]
 
     def __iter__(self) -> Iterator[int]:
@@ -144,21 +145,20 @@ class Views:
 
     def __init__(self, on: BackEnd = CPU) -> None:
         self.on = on
-        self.known: dict[tuple[int, bool], View] = {}  # (index in the clip, written back or not) -> view
-        self.window: Window | None = None
-        self.current: dict[int, View] = {}  # place in the window -> view
+        # Index in the clip -> what was written back (`Window.filled`), whether that is anything, and the view.
+        self.known: dict[int, tuple[Tensor, bool, View]] = {}
 
     def of(self, window: Window, n: int) -> View:
         """The view of the window's frame `n`. It is made once, and once more after an output was written back."""
-        if window is not self.window:
-            self.window, self.current = window, {}
-        if n not in self.current:
-            key = (window.indices[n], bool(window.at(n).filled.numpy().any()))
-            if key not in self.known:
-                self.known = {old: view for old, view in self.known.items() if old[0] >= window.indices[0]}
-                self.known[key] = view_of(window.at(n), key[1], self.on)
-            self.current[n] = self.known[key]
-        return self.current[n]
+        index, still = window.indices[n], window.at(n)
+        filled, written, view = self.known.get(index, (None, False, None))
+        if view is None or filled is not still.filled:
+            before, written = written, bool(still.filled.numpy().any())
+            if view is None or written != before:
+                view = view_of(still, written, self.on)
+            self.known = {old: kept for old, kept in self.known.items() if old >= window.indices[0]}
+            self.known[index] = (still.filled, written, view)
+        return view
 
 
 def view_of(still: Still, written_back: bool, on: BackEnd = CPU) -> View:
@@ -210,6 +210,7 @@ def collect(search: Search, trail: Trail, views: Views, found: Found) -> Earlier
     # Of each pixel that is followed: how many picks it has, and the smallest distance of its next pick.
     made, due = on.zeros(len(trail.pixels)), on.zeros(len(trail.pixels))
     hole = on.array((window.at(place[target]).mask[0][box.slices].numpy() > 0).ravel())
+    rest = on.nonzero(due == 0)
     for index in trail:
         distance = abs(index - target)
         view = views.of(window, place[index])
@@ -232,15 +233,17 @@ def collect(search: Search, trail: Trail, views: Views, found: Found) -> Earlier
             pixels = trail.pixels[fresh]
             written_picture[pixels] = on.cubic(view.colour, trail.x[fresh], trail.y[fresh])
             written_age[pixels] = distance
-        made[new] += 1
-        due[new] = distance + LATER
-        due[made == picks] = np.inf
-        rest = on.nonzero(made < picks)
+        if len(new):
+            made[new] += 1
+            due[new] = distance + LATER
+            due[made == picks] = np.inf
+            rest = on.nonzero(made < picks)
         if not hole[rest].any():
             break
         if len(rest) < CROWDED * len(made):
             trail.keep(rest)
             made, due, hole = made[rest], due[rest], hole[rest]
+            rest = on.nonzero(due < np.inf)
     return EarlierOutput(written_picture.reshape(*box.size, 3), written_age.reshape(*box.size))
 
 

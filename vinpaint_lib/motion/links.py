@@ -102,9 +102,10 @@ class Links:
 
 def smooth_grey(frame: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"]) -> np.ndarray:
     """Grey 8-bit picture whose hole is a smooth membrane: no edge of the hole is left to be tracked."""
-    grey = flow.to_grey(frame).astype(np.float32)
+    grey = flow.to_grey(frame)
     unknown = rearrange(hole, "1 h w -> h w").numpy() > 0
-    return np.round(complete(grey[..., None], unknown)[..., 0]).clip(0, 255).astype(np.uint8)
+    smooth = complete(grey[..., None].astype(np.float32), unknown)[..., 0]
+    return np.where(unknown, smooth.round().clip(0, 255).astype(np.uint8), grey)
 
 
 def measure(
@@ -130,10 +131,10 @@ def raw_flow(
     raw = flow.dis_grey(src, dst)
     height, width = src.shape
     kernel = np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     # A pixel that lands in the other frame's hole was matched to nothing real.
     landing = cv2.dilate(dst_hole.astype(np.uint8), kernel)
-    lands = cv2.remap(landing, x + raw[..., 0], y + raw[..., 1], cv2.INTER_NEAREST, borderValue=0) > 0
+    x, y = raw[..., 0] + np.arange(width, dtype=np.float32), raw[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    lands = cv2.remap(landing, x, y, cv2.INTER_NEAREST, borderValue=0) > 0
     return raw, lands | (cv2.dilate(src_hole.astype(np.uint8), kernel) > 0)
 
 
@@ -143,9 +144,15 @@ def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) ->
     The membrane continues the difference between the known flow around and the homography.
     """
     height, width = unknown.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    camera_flow = np.stack(warp.project_arrays(matrix, x, y), -1) - np.stack([x, y], -1)
-    return complete(raw - camera_flow, unknown) + camera_flow
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    camera_x, camera_y = warp.project_arrays(matrix, x, y)
+    camera_flow = np.stack([camera_x - x, camera_y - y], -1)
+    gap = np.flatnonzero(unknown)
+    result, rest, beside = (
+        x.reshape(height * width, 2) for x in (raw.copy(), complete(raw - camera_flow, unknown), camera_flow)
+    )
+    result[gap] = rest[gap] + beside[gap]
+    return result.reshape(height, width, 2)
 
 
 def from_flow(raw: np.ndarray, unknown: np.ndarray) -> np.ndarray:
