@@ -115,7 +115,8 @@ def solve_symmetric(diagonal: np.ndarray, i: np.ndarray, j: np.ndarray, right: n
         return scipy.linalg.solveh_banded(band, right, lower=True, overwrite_ab=True, check_finite=False)
     rows, columns = np.concatenate([np.arange(count), i, j]), np.concatenate([np.arange(count), j, i])
     entries = np.concatenate([diagonal, np.full(2 * len(i), -1.0)])
-    return scipy.sparse.linalg.splu(scipy.sparse.csc_matrix((entries, (rows, columns)), shape=(count, count))).solve(right)
+    system = scipy.sparse.csc_matrix((entries, (rows, columns)), shape=(count, count))
+    return scipy.sparse.linalg.splu(system).solve(right)
 
 
 def push_pull(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:

@@ -57,7 +57,7 @@ WALKS = walks(("flow", "homography"))
 
 
 class Trail:
-    """The pixels of `box` on their way through up to `reach` frames. Iterated, it gives the index of each frame reached.
+    """The pixels of `box` on their way through up to `reach` frames; iterated, it gives the index of each one reached.
 
     Then `x`, `y` (n) are the positions of the n pixels there, and `pixels` (n) says which pixels of the box these are,
     counted row by row. `doubt` (n) adds up what speaks against the positions. By flow, each step adds the distance in
@@ -247,9 +247,7 @@ def collect(search: Search, trail: Trail, views: Views, found: Found) -> Earlier
     return EarlierOutput(written_picture.reshape(*box.size, 3), written_age.reshape(*box.size))
 
 
-def seen_at(
-    view: View, x: Array, y: Array, feedback: str = "off", on: BackEnd = CPU
-) -> tuple[Array, Array | None]:
+def seen_at(view: View, x: Array, y: Array, feedback: str = "off", on: BackEnd = CPU) -> tuple[Array, Array | None]:
     """For positions x y (n): whether the frame shows a given pixel (n), and whether it shows only an output (n).
 
     The second is None where outputs do not count apart. `feedback`: see `Search`.

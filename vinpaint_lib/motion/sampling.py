@@ -7,7 +7,7 @@ Rounding  OpenCV rounds positions to 1/32 pixel where it interpolates bicubicall
           Torch does not. Values of both back ends therefore differ by up to 1/64 pixel times the picture's slope.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ CLEAR = 8  # of 255: a mask of 0 and 255 counts as 0 below this value, which for
 ROW = 1024  # OpenCV wants maps with fewer than 32,768 rows and columns
 
 
+@runtime_checkable
 class BackEnd(Protocol):
     """What walks ask of numpy and OpenCV, or of torch on a device."""
 
@@ -123,11 +124,11 @@ CPU = OnCpu()
 
 
 def back_end(device: torch.device) -> BackEnd:
-    """OpenCV for the CPU, torch for a CUDA device. Other devices lack a bicubic `grid_sample`, so OpenCV serves them."""
+    """torch for a CUDA device, OpenCV for the CPU and for devices on which torch may lack a bicubic `grid_sample`."""
     return OnDevice(device) if device.type == "cuda" else CPU
 
 
-def remap(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int, border: int, outside: float = 0) -> np.ndarray:
+def remap(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int, border: int, outside: int = 0) -> np.ndarray:
     """OpenCV's `remap` for flat positions: values (n c) of a picture (h w c), or (n) of a picture (h w)."""
     count = len(x)
     values = np.empty((count, *picture.shape[2:]), picture.dtype)

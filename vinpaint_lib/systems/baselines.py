@@ -139,7 +139,7 @@ class AlignedMedian(Classical):
 class FlowPropagation(Classical):
     """Fills each missing pixel from the nearest frame on its flow chain that shows it.
 
-    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.chain`).
+    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.Trail`).
     """
 
     card = ModelCard(

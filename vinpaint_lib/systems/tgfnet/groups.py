@@ -51,7 +51,7 @@ def gather_groups(
         if earlier is None and written.age.any():
             earlier = written
     names = tuple(f"{walk.name}{' later' * (pick > 0)}" for walk in ways for pick in range(search.picks))
-    return Groups(*(torch.as_tensor(part) for part in (frames, trust, age)), names), earlier
+    return Groups(torch.as_tensor(frames), torch.as_tensor(trust), torch.as_tensor(age), names), earlier
 
 
 def guess(

@@ -69,7 +69,7 @@ class TGFNet(Inpainter):
 
         Maps: box; names of the groups; frames, the aligned references (n 3 h w), trust and age (n 1 h w) inside the
         box; attention, the softmaxes GA at 1/2, 1/4, 1/8 (n 1 h/s w/s); weights of the copy path (n 1 h w); copied
-        (3 h w).
+        (3 h w). They lie where they were made.
         """
         (target,) = step.targets
         place = window.indices.index(target)
