@@ -16,7 +16,7 @@ from vinpaint_lib.video.clip import Clip
 
 
 def a_clip() -> Clip:
-    frames = moving_clip()
+    frames = moving_clip()[:9]
     height, width = frames.shape[-2:]
     return Clip(
         frames, masks.stationary_blob(len(frames), (height, width), np.random.default_rng(0), area=(0.05, 0.15))
