@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.inpaint import fill, fill_clip, oldest_needs
-from vinpaint_lib.interface import Inpainter, Output, Step
+from vinpaint_lib.inpaint import Recorder, fill, fill_clip, oldest_needs
+from vinpaint_lib.interface import Inpainter, Output, Step, Window
 from vinpaint_lib.video.clip import Clip
 
 
@@ -174,3 +174,55 @@ def test_nothing_known_at_all_is_refused():
 def test_oldest_needs_look_ahead():
     steps = [Step((3,), (1, 2)), Step((4,), (3, 5)), Step((0,), (6,)), Step((7,), (6,))]
     assert oldest_needs(steps) == [0, 0, 0, 6]
+
+
+def test_a_window_of_single_frames_is_that_of_a_stack():
+    clip = a_clip()
+    filled = torch.rand_like(clip.masks)
+    stacks = (clip.frames, clip.masks, filled)
+    from_stacks, from_frames = Window(tuple(range(5)), *stacks), Window(tuple(range(5)), *map(list, stacks))
+    for window in (from_stacks, from_frames):
+        for found, given in zip((window.frames, window.masks, window.filled), stacks, strict=True):
+            assert torch.equal(found, given)
+        for n in range(5):
+            for found, given in zip(window.at(n), stacks, strict=True):
+                assert torch.equal(found, given[n])
+    assert from_stacks.frames is clip.frames
+
+
+def test_a_window_is_stacked_when_it_is_asked_for_and_only_then(monkeypatch):
+    stacks = []
+    stack = torch.stack
+    monkeypatch.setattr(torch, "stack", lambda parts: stacks.append(len(parts)) or stack(parts))
+
+    class OneByOne(Painter):
+        def forward(self, window, step, state):
+            still = window.at(window.indices.index(step.targets[0]))
+            return Output(still.frame[None], {})
+
+    list(fill(OneByOne(), a_clip(), feedback=True))
+    assert stacks == []
+    list(fill(Painter(), a_clip(), feedback=True))
+    assert stacks == [3, 4, 5, 4, 3]
+
+
+def test_the_recorder_keeps_the_maps_of_every_target_on_the_cpu():
+    class Elsewhere(torch.Tensor):
+        """Stands for a tensor on a device: it says so when it is copied."""
+
+        def cpu(self):
+            return self.as_subclass(torch.Tensor) + 100
+
+    class Mapped(Painter):
+        def forward(self, window, step, state):
+            t = step.targets[0]
+            there = torch.full((2,), float(t)).as_subclass(Elsewhere)
+            return super().forward(window, step, state)._replace(maps={"a": there, "b": [there, there], "c": ("x", t)})
+
+    recorder = Recorder()
+    list(fill(Mapped(), a_clip(), on_step=recorder))
+    assert sorted(recorder.maps) == list(range(5))
+    for t, maps in recorder.maps.items():
+        assert maps["a"].tolist() == [100 + t] * 2
+        assert [part.tolist() for part in maps["b"]] == [[100 + t] * 2] * 2
+        assert maps["c"] == ("x", t)

@@ -52,8 +52,7 @@ class Buffer:
 
     def window(self, step: Step) -> Window:
         indices = tuple(sorted({*step.targets, *step.references}))
-        stacks = (torch.stack([part[i] for i in indices]) for part in (self.frames, self.masks, self.filled))
-        return Window(indices, *stacks)
+        return Window(indices, *([part[i] for i in indices] for part in (self.frames, self.masks, self.filled)))
 
     def write_back(self, index: int, frame: Tensor) -> None:
         """Sec. H: the completed frame replaces the given frame, and its mask becomes empty."""
@@ -146,11 +145,21 @@ def fill_clip(model: Inpainter, clip: Clip, **options: Any) -> Clip:
 
 
 class Recorder:
-    """Keeps the maps of every step, by target: give it to `fill` as `on_step`. Frames without a hole have no maps."""
+    """Keeps the maps of every step, by target: give it to `fill` as `on_step`. Frames without a hole have no maps.
+
+    The maps are copied to the CPU.
+    """
 
     def __init__(self) -> None:
         self.maps: dict[int, dict[str, Any]] = {}
 
     def __call__(self, step: Step, output: Output) -> None:
         if output.maps:
-            self.maps[step.targets[0]] = output.maps
+            self.maps[step.targets[0]] = {name: on_cpu(value) for name, value in output.maps.items()}
+
+
+def on_cpu(value: Any) -> Any:
+    """A tensor or a list of tensors on the CPU; anything else as it is."""
+    if isinstance(value, list):
+        return [on_cpu(part) for part in value]
+    return value.cpu() if isinstance(value, Tensor) else value

@@ -7,10 +7,12 @@ The loop works on the CPU: windows come from there, and every tensor of an outpu
 computes with to the device of its parameters, and may keep tensors on that device in its `state`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,21 +24,63 @@ class Step(NamedTuple):
     references: tuple[int, ...]
 
 
-class Window(NamedTuple):
+class Still(NamedTuple):
+    """One frame of a window; see `Window`."""
+
+    frame: Float[Tensor, "3 h w"]
+    mask: Float[Tensor, "1 h w"]
+    filled: Float[Tensor, "1 h w"]
+
+
+class Window:
     """The frames of one step, in temporal order.
 
-    `indices` are their numbers in the clip; `masks` are the holes that are still open; `filled` is 1 where
-    a pixel is an earlier output of the model that was written back (TGF-Net sec. H), 0 where it was given.
+    `indices` are their numbers in the clip; `frames` (n 3 h w); `masks` (n 1 h w) are the holes that are still open;
+    `filled` (n 1 h w) is 1 where a pixel is an earlier output of the model that was written back (TGF-Net sec. H), 0
+    where it was given.
+
+    Each of the three may be given as a stack or frame by frame. Frames are stacked when they are asked for together;
+    `at` gives one frame without a stack, which would be a copy of the whole window in every step. No tensor of a window
+    is changed in place.
     """
 
-    indices: tuple[int, ...]
-    frames: Float[Tensor, "n 3 h w"]
-    masks: Float[Tensor, "n 1 h w"]
-    filled: Float[Tensor, "n 1 h w"]
+    def __init__(
+        self,
+        indices: tuple[int, ...],
+        frames: Float[Tensor, "n 3 h w"] | Sequence[Tensor],
+        masks: Float[Tensor, "n 1 h w"] | Sequence[Tensor],
+        filled: Float[Tensor, "n 1 h w"] | Sequence[Tensor],
+    ) -> None:
+        self.indices = indices
+        self.given = (frames, masks, filled)
+        self.parts = tuple(tuple(part) for part in self.given)
+
+    def at(self, n: int) -> Still:
+        """The window's frame `n`, its hole, and what was written back in it."""
+        return Still(*(part[n] for part in self.parts))
+
+    @cached_property
+    def frames(self) -> Float[Tensor, "n 3 h w"]:
+        return stacked(self.given[0])
+
+    @cached_property
+    def masks(self) -> Float[Tensor, "n 1 h w"]:
+        return stacked(self.given[1])
+
+    @cached_property
+    def filled(self) -> Float[Tensor, "n 1 h w"]:
+        return stacked(self.given[2])
+
+
+def stacked(part: Tensor | Sequence[Tensor]) -> Float[Tensor, "n c h w"]:
+    """A stack of what is a stack already, or comes frame by frame."""
+    return part if isinstance(part, Tensor) else torch.stack(list(part))
 
 
 class Output(NamedTuple):
     """Raw frames for the step's targets (not composited), and named intermediates for figures.
+
+    `maps` may lie on the model's device; `inpaint.Recorder` copies what it keeps to the CPU.
 
     A frame that is a target of several steps gets the mean of its outputs. `weights` (above 0) say how much each frame
     of this output counts in that mean; None: each counts 1.

@@ -35,7 +35,13 @@ def test_the_loop_plays_back_and_forth():
 
 def test_shares_of_the_parts_add_up():
     rows = report.inference((48, 64), 3)
-    assert sum(v for k, v in rows.items() if k != "seconds per frame") == pytest.approx(1)
+    seconds = {name: value for name, value in rows.items() if name.startswith("seconds per frame, ")}
+    assert sum(value for name, value in rows.items() if name not in seconds) == pytest.approx(1)
+    parts = ("in all", "network", "motion, references")
+    whole, network, rest = (seconds[f"seconds per frame, {name}"] for name in parts)
+    assert network + rest == pytest.approx(whole)
+    assert network > rows["encoder"] * whole > 0
+    assert rest > rows["alignment"] * whole > 0
     assert {"encoder", "alignment", "decoder", "groups 1/8"} <= set(rows)
 
 

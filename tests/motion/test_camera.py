@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.motion.moving import HEIGHT, LENGTH, STEP, WIDTH, moving_clip, texture
+from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import camera, chains, flow
 from vinpaint_lib.motion.links import FAR, Link, Links, complete_beside
 
@@ -66,7 +68,8 @@ def test_far_links_are_measured_not_multiplied():
     """In a clip that moves by whole pixels the far link is right at the frame's corners, even those that leave it."""
     truth = moving_clip()
     links = Links()
-    links.update(tuple(range(LENGTH)), truth, truth[:, :1] * 0)
+    nothing = torch.zeros_like(truth[:, :1])
+    links.update(Window(tuple(range(LENGTH)), truth, nothing, nothing))
     assert len(links.far) == LENGTH - FAR
     for found in links.far.values():
         assert np.abs(mapped(found, CORNERS) - CORNERS - np.array(STEP) * FAR).max() < 1.0

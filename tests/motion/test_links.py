@@ -1,11 +1,14 @@
 """Links between neighbouring frames: known motion is found, holes have no say, memory follows the window."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests.motion.moving import davis_frames, texture, to_frames
+from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import camera, links as motion_links, warp
 from vinpaint_lib.motion.links import Links
 
@@ -28,9 +31,14 @@ def holes_of(frames: Tensor, box: tuple[int, int, int, int] | None = (30, 62, 44
     return holes
 
 
+def given(indices: Sequence[int], frames: Tensor, holes: Tensor) -> Window:
+    """A window in which nothing was written back."""
+    return Window(tuple(indices), frames, holes, torch.zeros_like(holes))
+
+
 def links_of(frames: Tensor, holes: Tensor) -> Links:
     links = Links()
-    links.update(tuple(range(len(frames))), frames, holes)
+    links.update(given(range(len(frames)), frames, holes))
     return links
 
 
@@ -156,9 +164,11 @@ def test_links_and_pictures_behind_the_window_are_forgotten():
     sizes = []
     for start in range(0, 7):
         indices = tuple(range(start, start + 4))
-        links.update(indices, frames[list(indices)], holes[list(indices)])
+        links.update(given(indices, frames[list(indices)], holes[list(indices)]))
         assert sorted(links.by_index) == [start, start + 1, start + 2]
-        assert sorted(links.greys) == list(indices)
+        assert sorted(links.greys) == sorted(links.gaps) == list(indices)
+        links.flows_at(start)
+        assert sorted(links.flows) == [start]
         sizes.append(len(links.by_index))
     assert len(set(sizes)) == 1
 
@@ -167,9 +177,9 @@ def test_a_link_is_measured_once():
     frames = moving_clip(4)
     holes = holes_of(frames)
     links = Links()
-    links.update((0, 1, 2), frames[:3], holes[:3])
+    links.update(given((0, 1, 2), frames[:3], holes[:3]))
     kept = links.by_index[1]
-    links.update((1, 2, 3), frames[1:], holes[1:])
+    links.update(given((1, 2, 3), frames[1:], holes[1:]))
     assert links.by_index[1] is kept
     assert sorted(links.by_index) == [1, 2]
 
@@ -177,9 +187,37 @@ def test_a_link_is_measured_once():
 def test_only_neighbours_are_linked():
     frames = moving_clip(5)[[0, 1, 3, 4]]
     links = Links()
-    links.update((0, 1, 3, 4), frames, holes_of(frames))
+    links.update(given((0, 1, 3, 4), frames, holes_of(frames)))
     assert sorted(links.by_index) == [0, 3]
     assert np.quantile(np.abs(links.by_index[3].forward - STEP)[INSIDE], 0.95) < 0.15
+
+
+def test_an_output_that_was_written_back_is_no_motion():
+    """A hole of the input stays one for the motion, whatever was painted into it."""
+    frames = moving_clip()
+    holes = holes_of(frames)
+    painted = Window((0, 1, 2), frames * (1 - holes) + holes * torch.rand_like(frames), holes * 0, holes)
+    links = Links()
+    links.update(painted)
+    plain = links_of(frames * (1 - holes), holes)
+    for i in (0, 1):
+        assert np.array_equal(links.by_index[i].forward, plain.by_index[i].forward)
+
+
+def test_the_flows_at_a_frame_are_those_of_its_two_links():
+    frames = moving_clip(4)
+    holes = holes_of(frames)
+    links = links_of(frames[:3], holes[:3])
+    first, second = links.by_index[0], links.by_index[1]
+    assert np.array_equal(links.flows_at(1), np.concatenate([first.backward, second.forward], -1))
+    assert np.array_equal(links.flows_at(0), np.concatenate([0 * first.forward, first.forward], -1))
+    assert np.array_equal(links.flows_at(2), np.concatenate([second.backward, 0 * second.forward], -1))
+    # A link keeps no second copy of its flow.
+    assert np.shares_memory(links.by_index[1].forward, links.flows_at(1))
+    assert np.shares_memory(links.by_index[1].backward, links.flows_at(2))
+    # A new link behind frame 2 reaches its flows.
+    links.update(given((0, 1, 2, 3), frames, holes))
+    assert np.array_equal(links.flows_at(2), np.concatenate([second.backward, links.by_index[2].forward], -1))
 
 
 def test_one_frame_has_no_link():

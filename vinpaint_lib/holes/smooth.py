@@ -8,13 +8,17 @@ spread     in torch, with gradients: the same idea with other rules for odd size
 
 import cv2
 import numpy as np
+import scipy.linalg
 import scipy.sparse.linalg
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from vinpaint_lib.holes.box import bounding_box
+
 RADIUS = 8  # pixels; Telea's method weighs the known pixels within this distance of a missing pixel
 COARSE = 4  # the membrane is solved on a grid coarser by this factor: it is smooth anyway, and this is 16 times cheaper
+BAND = 2**24  # numbers, 128 MiB; a wider matrix is factored as a sparse one
 
 
 def telea(frame: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -40,16 +44,32 @@ def complete(flow: np.ndarray, unknown: np.ndarray, coarse: int = COARSE) -> np.
         return flow
     if unknown.all():
         return np.zeros_like(flow)
+    if any(side % coarse for side in unknown.shape):
+        return membrane(flow, unknown, coarse)
+    # The known cells right beside the unknown ones decide; the upsampling looks one cell farther.
+    box = bounding_box(unknown, 2 * coarse, coarse)
+    assert box is not None, "something is unknown"
+    result = flow.copy()
+    result[box.slices] = membrane(flow[box.slices], unknown[box.slices], coarse)
+    return result
+
+
+def membrane(flow: np.ndarray, unknown: np.ndarray, coarse: int) -> np.ndarray:
+    """`complete` without its shortcuts: some pixels are unknown, and some are not."""
     height, width = unknown.shape
     small = (max(height // coarse, 1), max(width // coarse, 1))
-    known = (~unknown).astype(np.float32)
-    weight = cv2.resize(known, small[::-1], interpolation=cv2.INTER_AREA)
+    gap = np.flatnonzero(unknown)
+    result = flow.copy()
+    by_pixel = result.reshape(height * width, -1)
+    by_pixel[gap] = 0
+    weight = cv2.resize((~unknown).astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA)
     # OpenCV drops a last axis of length one; reshape keeps it.
-    total = cv2.resize(flow * known[..., None], small[::-1], interpolation=cv2.INTER_AREA).reshape(*small, -1)
+    total = cv2.resize(result, small[::-1], interpolation=cv2.INTER_AREA).reshape(*small, -1)
     average = np.where(weight[..., None] > 0, total / np.maximum(weight, 1e-6)[..., None], 0)
-    membrane = solve_membrane(average.astype(np.float64), weight < 0.5 if (weight >= 0.5).any() else weight <= 0)
-    wide = cv2.resize(membrane.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.where(unknown[..., None], wide.reshape(flow.shape), flow)
+    solved = solve_membrane(average.astype(np.float64), weight < 0.5 if (weight >= 0.5).any() else weight <= 0)
+    wide = cv2.resize(solved.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    by_pixel[gap] = wide.reshape(height * width, -1)[gap]
+    return result
 
 
 def solve_membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
@@ -57,30 +77,46 @@ def solve_membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     count = int(unknown.sum())
     if count == 0:
         return values
+    height, width = unknown.shape
+    if width > height:
+        # Cells are counted along the shorter side: the band of the matrix is as wide as that side at most.
+        return solve_membrane(values.swapaxes(0, 1), unknown.T).swapaxes(0, 1)
     number = np.full(unknown.shape, -1)
     number[unknown] = np.arange(count)
     rows, cols = np.nonzero(unknown)
-    height, width = unknown.shape
     degree = np.zeros(count)
     right = np.zeros((count, values.shape[-1]))
-    entries = []
+    pairs = []
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
         y, x = rows + dy, cols + dx
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        here = np.arange(count)[inside]
-        y, x = y[inside], x[inside]
+        here = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
+        y, x = y[here], x[here]
         degree[here] += 1
-        free = number[y, x] >= 0
-        entries.append((here[free], number[y, x][free]))
-        np.add.at(right, here[~free], values[y[~free], x[~free]])
-    i = np.concatenate([e[0] for e in entries] + [np.arange(count)])
-    j = np.concatenate([e[1] for e in entries] + [np.arange(count)])
-    v = np.concatenate([np.full(len(i) - count, -1.0), np.maximum(degree, 1)])
-    system = scipy.sparse.csc_matrix((v, (i, j)), shape=(count, count))
-    solution = scipy.sparse.linalg.splu(system).solve(right)
+        there = number[y, x]
+        right[here[there < 0]] += values[y[there < 0], x[there < 0]]
+        below = there > here  # the matrix is symmetric: each pair once
+        pairs.append((there[below], here[below]))
+    i, j = (np.concatenate(side) for side in zip(*pairs, strict=True))
     result = values.copy()
-    result[unknown] = solution
+    result[unknown] = solve_symmetric(np.maximum(degree, 1), i, j, right)
     return result
+
+
+def solve_symmetric(diagonal: np.ndarray, i: np.ndarray, j: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solution (n c) of a positive definite system with the `diagonal` (n), and -1 at the places i > j and at (j, i).
+
+    By Cholesky's method on the band of the matrix; if the band is too large, by a sparse factorisation.
+    """
+    count = len(diagonal)
+    wide = int((i - j).max(initial=0))
+    if (wide + 1) * count <= BAND:
+        band = np.zeros((wide + 1, count))
+        band[0], band[i - j, j] = diagonal, -1
+        return scipy.linalg.solveh_banded(band, right, lower=True, overwrite_ab=True, check_finite=False)
+    rows, columns = np.concatenate([np.arange(count), i, j]), np.concatenate([np.arange(count), j, i])
+    entries = np.concatenate([diagonal, np.full(2 * len(i), -1.0)])
+    system = scipy.sparse.csc_matrix((entries, (rows, columns)), shape=(count, count))
+    return scipy.sparse.linalg.splu(system).solve(right)
 
 
 def push_pull(picture: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:

@@ -35,13 +35,16 @@ def homography(
     guess = points if start is None else cv2.perspectiveTransform(points, start).astype(np.float32)
     options = {"winSize": WINDOW, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
     there, ok_there, _ = cv2.calcOpticalFlowPyrLK(src, dst, points, guess.copy(), **options)
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(dst, src, there, points.copy(), **options)
-    kept = (ok_there[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.abs(back - points).max(axis=(1, 2)) < RETURN)
-    points, there = points[kept][:, 0], there[kept][:, 0]
     height, width = dst.shape
-    columns, rows = np.clip(np.rint(there).astype(int), 0, [width - 1, height - 1]).T
-    shown = ~dst_hole[rows, columns]
-    return fit(points[shown], there[shown], INLIER)
+    columns, rows = np.clip(np.rint(there[:, 0]).astype(int), 0, [width - 1, height - 1]).T
+    # Only a corner that was found on known pixels is worth the way back.
+    found_there = (ok_there[:, 0] > 0) & ~dst_hole[rows, columns]
+    points, there = points[found_there], there[found_there]
+    if not len(points):
+        return None
+    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(dst, src, there, points.copy(), **options)
+    kept = (ok_back[:, 0] > 0) & (np.abs(back - points).max(axis=(1, 2)) < RETURN)
+    return fit(points[kept][:, 0], there[kept][:, 0], INLIER)
 
 
 def fit(src: np.ndarray, dst: np.ndarray, inlier: float) -> np.ndarray | None:

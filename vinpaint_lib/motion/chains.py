@@ -8,20 +8,23 @@ Trust  1 = a near frame shows the pixel, and nothing contradicts the walk. The t
        the walk and with the distance in time, but not below 0.2; 0 = no frame shows the pixel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from einops import rearrange
+from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
-from vinpaint_lib.interface import Window
+from vinpaint_lib.interface import Still, Window
 from vinpaint_lib.motion import warp
 from vinpaint_lib.motion.links import FAR, Links
+from vinpaint_lib.motion.sampling import CPU, Array, BackEnd
 
 FADE = 0.03  # loss of trust per frame of distance, in units of the exponent
 LATER = 4  # the second pick of a walk is at least this many frames farther from the target than the first
+CROWDED = 0.8  # once a smaller share of the followed pixels still needs a pick, the others are dropped
 
 
 class Walk(NamedTuple):
@@ -41,8 +44,8 @@ class EarlierOutput(NamedTuple):
     `age` is the distance in frames from the target.
     """
 
-    picture: np.ndarray
-    age: np.ndarray
+    picture: Array
+    age: Array
 
 
 def walks(names: tuple[str, ...]) -> tuple[Walk, ...]:
@@ -53,36 +56,61 @@ def walks(names: tuple[str, ...]) -> tuple[Walk, ...]:
 WALKS = walks(("flow", "homography"))
 
 
-def chain(
-    links: Links, walk: Walk, target: int, box: Box, reach: int, known: set[int]
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Follow the pixels of `box` for up to `reach` frames: yields (frame index, x, y, doubt), each (h w) float32.
+class Trail:
+    """The pixels of `box` on their way through up to `reach` frames; iterated, it gives the index of each one reached.
 
-    The walk ends before a frame that is not in `known`, and where a link is missing. `doubt` adds up what speaks
-    against the positions. By flow, each step adds the distance in pixels by which the opposite flow misses the step's
-    start. By homography, each step adds a quarter of its distance from the flow there (a moving object, parallax).
+    Then `x`, `y` (n) are the positions of the n pixels there, and `pixels` (n) says which pixels of the box these are,
+    counted row by row. `doubt` (n) adds up what speaks against the positions. By flow, each step adds the distance in
+    pixels by which the opposite flow misses the step's start. By homography, each step adds a quarter of its distance
+    from the flow there (a moving object, parallax).
+
+    The trail ends before a frame that is not in `known`, and where a link is missing.
     """
-    y, x = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
-    start_x, start_y = x, y
-    doubt = np.zeros_like(x)
-    totals = [np.eye(3)]
-    for distance in range(1, reach + 1):
-        index = target + walk.direction * distance
-        link = links.by_index.get(min(index, index - walk.direction))
-        if link is None or index not in known:
-            return
-        there, back = (link.forward, link.backward) if walk.direction > 0 else (link.backward, link.forward)
-        moved = cv2.remap(there, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if walk.by == "flow":
-            x, y = x + moved[..., 0], y + moved[..., 1]
-            returned = cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            doubt = doubt + np.hypot(moved[..., 0] + returned[..., 0], moved[..., 1] + returned[..., 1])
-        else:
-            totals.append(longer(links, walk.direction, target, totals))
-            before_x, before_y = x, y
-            x, y = warp.project_arrays(totals[-1], start_x, start_y)
-            doubt = doubt + np.hypot(x - before_x - moved[..., 0], y - before_y - moved[..., 1]) / 4
-        yield index, x, y, doubt
+
+    def __init__(self, links: Links, walk: Walk, target: int, box: Box, reach: int, known: Collection[int]) -> None:
+        self.links, self.walk, self.target, self.reach, self.known = links, walk, target, reach, known
+        y, x = (grid.ravel().astype(np.float32) for grid in np.mgrid[box.top : box.bottom, box.left : box.right])
+        self.x, self.y = links.on.array(x), links.on.array(y)
+        self.start = (self.x, self.y) if walk.by == "homography" else ()
+        self.doubt = links.on.zeros(len(x))
+        self.pixels = links.on.array(np.arange(len(x)))
+        self.ahead: Array | None = None  # flows (n 4) at the positions, where the last step has looked them up
+
+    def keep(self, chosen: Array) -> None:
+        """Follow only the pixels at the places `chosen` (k) of `pixels` from now on."""
+        self.pixels, self.doubt = self.pixels[chosen], self.doubt[chosen]
+        self.x, self.y = self.x[chosen], self.y[chosen]
+        self.start = tuple(part[chosen] for part in self.start)
+        self.ahead = None if self.ahead is None else self.ahead[chosen]
+
+    def __iter__(self) -> Iterator[int]:
+        links, direction = self.links, self.walk.direction
+        there, back = (slice(2, 4), slice(0, 2)) if direction > 0 else (slice(0, 2), slice(2, 4))
+        totals = [np.eye(3)]
+        for distance in range(1, self.reach + 1):
+            index = self.target + direction * distance
+            if min(index, index - direction) not in links.by_index or index not in self.known:
+                return
+            flows = self.ahead
+            if flows is None:
+                flows = links.on.linear(links.flows_at(index - direction), self.x, self.y)
+            u, v = flows[:, there].T
+            if self.walk.by == "flow":
+                self.x, self.y = self.x + u, self.y + v
+                self.ahead = links.on.linear(links.flows_at(index), self.x, self.y)
+                back_u, back_v = self.ahead[:, back].T
+                self.doubt = self.doubt + length(u + back_u, v + back_v)
+            else:
+                totals.append(longer(links, direction, self.target, totals))
+                before_x, before_y = self.x, self.y
+                self.x, self.y = warp.project_arrays(totals[-1], *self.start)
+                self.doubt = self.doubt + length(self.x - before_x - u, self.y - before_y - v) / 4
+            yield index
+
+
+def length(u: Array, v: Array) -> Array:
+    """Lengths of vectors."""
+    return (u * u + v * v) ** 0.5
 
 
 def longer(links: Links, direction: int, target: int, totals: list[np.ndarray]) -> np.ndarray:
@@ -100,31 +128,46 @@ def longer(links: Links, direction: int, target: int, totals: list[np.ndarray]) 
 
 
 class View(NamedTuple):
-    """A frame as walks read it: its colours, and two masks.
+    """A frame as walks read it: its colours, and two masks, in the form of the back end (`BackEnd.hold`).
 
-    `colour` (h w 3). `hidden` (h w uint8): 255 where the pixel was not given. `still_open` (h w uint8): 255 where the
-    frame has neither a given pixel nor an output yet; None if no output was written back. Both masks are grown by one
-    pixel, so that cubic interpolation does not reach into a hole.
+    `colour` (h w 3). `hidden` (h w): 255 where the pixel was not given. `still_open` (h w): 255 where the frame has
+    neither a given pixel nor an output yet; None if no output was written back. Both masks are grown by one pixel, so
+    that cubic interpolation does not reach into a hole.
     """
 
-    colour: np.ndarray
-    hidden: np.ndarray
-    still_open: np.ndarray | None
+    colour: Array
+    hidden: Array
+    still_open: Array | None
 
 
 class Views:
     """The views of a window's frames, kept as long as the window needs them."""
 
-    def __init__(self) -> None:
-        self.known: dict[tuple[int, bool], View] = {}  # (index in the clip, written back or not) -> view
+    def __init__(self, on: BackEnd = CPU) -> None:
+        self.on = on
+        # Index in the clip -> what was written back (`Window.filled`), whether that is anything, and the view.
+        self.known: dict[int, tuple[Tensor, bool, View]] = {}
 
     def of(self, window: Window, n: int) -> View:
         """The view of the window's frame `n`. It is made once, and once more after an output was written back."""
-        key = (window.indices[n], bool(window.filled[n].any()))
-        if key not in self.known:
-            self.known = {old: view for old, view in self.known.items() if old[0] >= window.indices[0]}
-            self.known[key] = frame_and_margins(window, n, key[1])
-        return self.known[key]
+        index, still = window.indices[n], window.at(n)
+        filled, written, view = self.known.get(index, (None, False, None))
+        if view is None or filled is not still.filled:
+            before, written = written, bool(still.filled.numpy().any())
+            if view is None or written != before:
+                view = view_of(still, written, self.on)
+            self.known = {old: kept for old, kept in self.known.items() if old >= window.indices[0]}
+            self.known[index] = (still.filled, written, view)
+        return view
+
+
+def view_of(still: Still, written_back: bool, on: BackEnd = CPU) -> View:
+    """The view of one frame of a window."""
+    kernel = np.ones((3, 3), np.uint8)
+    still_open = rearrange(still.mask, "1 h w -> h w").numpy() > 0
+    hole = still_open | (rearrange(still.filled, "1 h w -> h w").numpy() > 0)
+    hidden, opened = (on.hold(cv2.dilate(part.astype(np.uint8), kernel) * 255) for part in (hole, still_open))
+    return View(on.hold(rearrange(still.frame, "c h w -> h w c").numpy()), hidden, opened if written_back else None)
 
 
 class Search(NamedTuple):
@@ -142,73 +185,77 @@ class Search(NamedTuple):
     feedback: str = "unseen"
 
 
-def collect(
-    search: Search, steps: Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]], views: Views
-) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], EarlierOutput]:
-    """Go along the `steps` of one walk (`chain`), and take each pixel of the search from the first frames that show it.
+class Found(NamedTuple):
+    """What `collect` finds, for each pick: colours (p 3 h w), trust (p 1 h w), age (p 1 h w).
 
-    Returns (rgb (h w 3), trust (h w), age (h w)) for every pick, and what earlier outputs show. `age` is the distance
-    in frames from the target; 0 where no frame shows the pixel.
+    `age` is the distance in frames from the target; all are 0 where no frame shows the pixel.
+    """
+
+    frames: Array
+    trust: Array
+    age: Array
+
+
+def collect(search: Search, trail: Trail, views: Views, found: Found) -> EarlierOutput:
+    """Follow the `trail`, and take each pixel of the search from the first frames that show it.
+
+    The result goes into `found`, which holds zeros before. Returns what earlier outputs show. A pixel that has all of
+    its picks is followed no further.
     """
     window, target, box, picks, feedback = search
+    on = views.on
     place = {index: n for n, index in enumerate(window.indices)}
-    rgb = np.zeros((picks, *box.size, 3), np.float32)
-    trust, age = (np.zeros((picks, *box.size), np.float32) for _ in range(2))
-    earlier = EarlierOutput(np.zeros((*box.size, 3), np.float32), np.zeros(box.size, np.float32))
-    hole = window.masks[place[target], 0][box.slices].numpy() > 0
-    for index, x, y, doubt in steps:
+    frames, trust, age = (rearrange(part, "p c h w -> p c (h w)") for part in found)
+    written_picture, written_age = on.zeros(len(trail.pixels), 3), on.zeros(len(trail.pixels))
+    # Of each pixel that is followed: how many picks it has, and the smallest distance of its next pick.
+    made, due = on.zeros(len(trail.pixels)), on.zeros(len(trail.pixels))
+    hole = on.array((window.at(place[target]).mask[0][box.slices].numpy() > 0).ravel())
+    rest = on.nonzero(due == 0)
+    for index in trail:
         distance = abs(index - target)
-        picture, seen, written = seen_at(views.of(window, place[index]), x, y, feedback)
+        view = views.of(window, place[index])
+        ready = on.nonzero(due <= distance)
+        seen, written = seen_at(view, trail.x[ready], trail.y[ready], feedback, on)
+        new = ready[on.nonzero(seen)]
         for pick in range(picks):
-            ready = age[pick] == 0
-            if pick:
-                ready &= (age[pick - 1] > 0) & (distance >= age[pick - 1] + LATER)
-            new = seen & ready
-            if new.any():
-                rgb[pick][new] = sample_at(picture, x[new], y[new])
-                trust[pick][new] = 0.2 + 0.8 * np.exp(-doubt[new] / 2 - FADE * distance)
-                age[pick][new] = distance
-        fresh = written & (earlier.age == 0) & (age[0] == 0)
-        if fresh.any():
-            earlier.picture[fresh] = sample_at(picture, x[fresh], y[fresh])
-            earlier.age[fresh] = distance
-        if (age[-1][hole] > 0).all():
+            chosen = new[on.nonzero(made[new] == pick)]
+            if not len(chosen):
+                continue
+            pixels = trail.pixels[chosen]
+            colours = on.cubic(view.colour, trail.x[chosen], trail.y[chosen])
+            for channel in range(3):
+                frames[pick, channel][pixels] = colours[:, channel]
+            trust[pick, 0][pixels] = 0.2 + 0.8 * on.exp(-trail.doubt[chosen] / 2 - FADE * distance)
+            age[pick, 0][pixels] = distance
+        if written is not None:
+            fresh = ready[on.nonzero(written)]
+            fresh = fresh[on.nonzero((made[fresh] == 0) & (written_age[trail.pixels[fresh]] == 0))]
+            pixels = trail.pixels[fresh]
+            written_picture[pixels] = on.cubic(view.colour, trail.x[fresh], trail.y[fresh])
+            written_age[pixels] = distance
+        if len(new):
+            made[new] += 1
+            due[new] = distance + LATER
+            due[made == picks] = np.inf
+            rest = on.nonzero(made < picks)
+        if not hole[rest].any():
             break
-    return list(zip(rgb, trust, age, strict=True)), earlier
+        if len(rest) < CROWDED * len(made):
+            trail.keep(rest)
+            made, due, hole = made[rest], due[rest], hole[rest]
+            rest = on.nonzero(due < np.inf)
+    return EarlierOutput(written_picture.reshape(*box.size, 3), written_age.reshape(*box.size))
 
 
-def seen_at(
-    view: View, x: np.ndarray, y: np.ndarray, feedback: str = "off"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The frame's colours; for positions x y, whether it shows a given pixel, and whether it shows only an output.
+def seen_at(view: View, x: Array, y: Array, feedback: str = "off", on: BackEnd = CPU) -> tuple[Array, Array | None]:
+    """For positions x y (n): whether the frame shows a given pixel (n), and whether it shows only an output (n).
 
-    `feedback`: see `Search`.
+    The second is None where outputs do not count apart. `feedback`: see `Search`.
     """
-    # Masks are 255 at a hole and one pixel around it; 8 forgives the rounding of positions.
-    outside = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": 255}
-    seen = cv2.remap(view.hidden, x, y, **outside) < 8
     if view.still_open is None or feedback == "off":
-        return view.colour, seen, np.zeros_like(seen)
-    available = cv2.remap(view.still_open, x, y, **outside) < 8
+        return on.clear(view.hidden, x, y), None
+    available = on.clear(view.still_open, x, y)
     if feedback == "all":
-        return view.colour, available, np.zeros_like(seen)
-    return view.colour, seen, available & ~seen
-
-
-def frame_and_margins(window: Window, n: int, written_back: bool) -> View:
-    """The view of the window's frame `n`."""
-    kernel = np.ones((3, 3), np.uint8)
-    still_open = rearrange(window.masks[n], "1 h w -> h w").numpy() > 0
-    hole = still_open | (rearrange(window.filled[n], "1 h w -> h w").numpy() > 0)
-    colour = np.ascontiguousarray(rearrange(window.frames[n], "c h w -> h w c").numpy())
-    margins = [cv2.dilate(part.astype(np.uint8), kernel) * 255 for part in (hole, still_open)]
-    return View(colour, margins[0], margins[1] if written_back else None)
-
-
-def sample_at(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Bicubic RGB (n 3) of a picture (h w 3) at n positions, clamped to [0, 1]."""
-    count, row = len(x), 1024  # OpenCV wants maps of fewer than 32,768 rows
-    pad = -count % row
-    maps = [np.pad(v, (0, pad)).reshape(-1, row) for v in (x, y)]
-    values = cv2.remap(picture, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return values.reshape(-1, 3)[:count].clip(0, 1)
+        return available, None
+    seen = on.clear(view.hidden, x, y)
+    return seen, available & ~seen

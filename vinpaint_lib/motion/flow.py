@@ -24,8 +24,8 @@ def dis(src: Float[Tensor, "3 h w"], dst: Float[Tensor, "3 h w"]) -> Float[Tenso
 
 def to_grey(frame: Float[Tensor, "3 h w"]) -> np.ndarray:
     """Grey 8-bit picture (h w) of a frame, as DIS takes it."""
-    rgb = rearrange(frame, "c h w -> h w c").clamp(0, 1).mul(255).round().byte().numpy()
-    return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    planes = frame.clamp(0, 1).mul(255).round().byte().numpy()
+    return cv2.cvtColor(cv2.merge(list(planes)), cv2.COLOR_RGB2GRAY)
 
 
 def dis_grey(src: np.ndarray, dst: np.ndarray) -> np.ndarray:

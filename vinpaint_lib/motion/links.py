@@ -5,16 +5,19 @@ directions. In the holes the flow is the camera's motion plus a smooth rest. `ch
 For the camera there is also one step over `FAR` frames, since errors add up in a chain of many small steps.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import camera, flow, warp
+from vinpaint_lib.motion.sampling import CPU, Array, BackEnd
 
 GUARD = 6  # pixels around a hole whose flow is not trusted: DIS patches there still touch the hole
 STRIDE = 8  # every 8th pixel votes, if the homography has to come from flow
@@ -37,50 +40,72 @@ class Links:
     """All links inside of the current window. Older links are dropped, so the memory depends on the window only.
 
     `far` holds homographies from frame i to i + FAR. With `guided`, flow in holes follows the camera's motion; without
-    it, flow in holes is a plain membrane (the baseline "flow").
+    it, flow in holes is a plain membrane (the baseline "flow"). `on` holds the flows that walks read (`flows_at`).
     """
 
     guided: bool = True
+    on: BackEnd = CPU
     by_index: dict[int, Link] = field(default_factory=dict)
     far: dict[int, np.ndarray] = field(default_factory=dict)
     greys: dict[int, np.ndarray] = field(default_factory=dict)
+    gaps: dict[int, np.ndarray] = field(default_factory=dict)
+    flows: dict[int, Array] = field(default_factory=dict)
 
-    def update(
-        self, indices: tuple[int, ...], frames: Float[Tensor, "n 3 h w"], holes: Float[Tensor, "n 1 h w"]
-    ) -> None:
-        """Add the missing links between neighbouring frames of `indices`, and drop all links of earlier frames.
+    def update(self, window: Window) -> None:
+        """Add the missing links between neighbouring frames of the window, and drop all links of earlier frames.
 
-        `holes` are the holes of the input (1 = not known from the input), even where an output was written back, since
-        motion is measured on real pixels only.
+        A hole of the input counts as not known even where an output was written back, since motion is measured on real
+        pixels only.
         """
-        wanted = [i for i in indices[:-1] if i + 1 in indices]
-        self.by_index = {i: link for i, link in self.by_index.items() if i >= indices[0]}
-        self.far = {i: matrix for i, matrix in self.far.items() if i >= indices[0]}
-        self.greys = {i: grey for i, grey in self.greys.items() if i >= indices[0]}
-        place = {index: n for n, index in enumerate(indices)}
-        gaps = {i: rearrange(holes[place[i]], "1 h w -> h w").numpy() > 0 for i in indices}
-        for i in wanted:
-            if i in self.by_index:
+        for kept in (self.by_index, self.far, self.greys, self.gaps, self.flows):
+            for old in [i for i in kept if i < window.indices[0]]:
+                del kept[old]
+        place = {index: n for n, index in enumerate(window.indices)}
+        for i in window.indices:
+            if i + 1 not in place or i in self.by_index:
                 continue
             for j in (i, i + 1):
                 if j not in self.greys:
-                    self.greys[j] = smooth_grey(frames[place[j]], holes[place[j]])
-            self.by_index[i] = measure(self.greys[i], self.greys[i + 1], gaps[i], gaps[i + 1], self.guided)
-        for i in indices:
+                    frame, mask, filled = window.at(place[j])
+                    hole = torch.maximum(mask, filled)
+                    self.greys[j] = smooth_grey(frame, hole)
+                    self.gaps[j] = rearrange(hole, "1 h w -> h w").numpy() > 0
+                self.flows.pop(j, None)
+            self.by_index[i] = measure(self.greys[i], self.greys[i + 1], self.gaps[i], self.gaps[i + 1], self.guided)
+        for i in window.indices:
             if i in self.far or not all(k in self.by_index for k in range(i, i + FAR)):
                 continue
             chained = np.eye(3)
             for k in range(i, i + FAR):
                 chained = self.by_index[k].forward_homography @ chained
-            found = camera.homography(self.greys[i], self.greys[i + FAR], gaps[i], gaps[i + FAR], chained)
+            found = camera.homography(self.greys[i], self.greys[i + FAR], self.gaps[i], self.gaps[i + FAR], chained)
             self.far[i] = chained if found is None else found
+
+    def flows_at(self, index: int) -> Array:
+        """Flows (h w 4) from frame `index` to the frame before (x, y) and to the frame behind (x, y), in the form of
+        the back end; 0 where there is no link. OpenCV samples four channels faster than two."""
+        if index not in self.flows:
+            before, behind = self.by_index.get(index - 1), self.by_index.get(index)
+            either = before or behind
+            assert either is not None, "a frame on a walk has a link"
+            joined = np.zeros((*either.forward.shape[:2], 4), np.float32)
+            # The links keep views of the joined flows, so that no flow is held twice.
+            if before is not None:
+                joined[..., :2] = before.backward
+                self.by_index[index - 1] = replace(before, backward=joined[..., :2])
+            if behind is not None:
+                joined[..., 2:] = behind.forward
+                self.by_index[index] = replace(behind, forward=joined[..., 2:])
+            self.flows[index] = self.on.hold(joined)
+        return self.flows[index]
 
 
 def smooth_grey(frame: Float[Tensor, "3 h w"], hole: Float[Tensor, "1 h w"]) -> np.ndarray:
     """Grey 8-bit picture whose hole is a smooth membrane: no edge of the hole is left to be tracked."""
-    grey = flow.to_grey(frame).astype(np.float32)
+    grey = flow.to_grey(frame)
     unknown = rearrange(hole, "1 h w -> h w").numpy() > 0
-    return np.round(complete(grey[..., None], unknown)[..., 0]).clip(0, 255).astype(np.uint8)
+    smooth = complete(grey[..., None].astype(np.float32), unknown)[..., 0]
+    return np.where(unknown, smooth.round().clip(0, 255).astype(np.uint8), grey)
 
 
 def measure(
@@ -106,10 +131,10 @@ def raw_flow(
     raw = flow.dis_grey(src, dst)
     height, width = src.shape
     kernel = np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     # A pixel that lands in the other frame's hole was matched to nothing real.
     landing = cv2.dilate(dst_hole.astype(np.uint8), kernel)
-    lands = cv2.remap(landing, x + raw[..., 0], y + raw[..., 1], cv2.INTER_NEAREST, borderValue=0) > 0
+    x, y = raw[..., 0] + np.arange(width, dtype=np.float32), raw[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    lands = cv2.remap(landing, x, y, cv2.INTER_NEAREST, borderValue=0) > 0
     return raw, lands | (cv2.dilate(src_hole.astype(np.uint8), kernel) > 0)
 
 
@@ -119,9 +144,15 @@ def complete_beside(raw: np.ndarray, unknown: np.ndarray, matrix: np.ndarray) ->
     The membrane continues the difference between the known flow around and the homography.
     """
     height, width = unknown.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    camera_flow = np.stack(warp.project_arrays(matrix, x, y), -1) - np.stack([x, y], -1)
-    return complete(raw - camera_flow, unknown) + camera_flow
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    camera_x, camera_y = warp.project_arrays(matrix, x, y)
+    camera_flow = np.stack([camera_x - x, camera_y - y], -1)
+    gap = np.flatnonzero(unknown)
+    result, rest, beside = (
+        x.reshape(height * width, 2) for x in (raw.copy(), complete(raw - camera_flow, unknown), camera_flow)
+    )
+    result[gap] = rest[gap] + beside[gap]
+    return result.reshape(height, width, 2)
 
 
 def from_flow(raw: np.ndarray, unknown: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ out(x) = src(x + flow(x)); flow in pixels, channel 0 = x, channel 1 = y; align_c
 Outside of the source the result is 0. So `by_flow` of a plane of ones gives a visibility.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from einops import einsum, rearrange
@@ -56,11 +58,14 @@ def project(
     return found[:, :2] / found[:, 2:]
 
 
-def project_arrays(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`project` for arrays x and y (float32) and one homography (3 3); points behind the camera go far away."""
-    m = (matrix / matrix[2, 2]).astype(np.float32)
-    depth = np.maximum(m[2, 0] * x + m[2, 1] * y + 1, 1e-3)
-    return (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
+def project_arrays(matrix: np.ndarray, x: Any, y: Any) -> tuple[Any, Any]:
+    """`project` for arrays or tensors x and y (float32) and one homography (3 3); points behind the camera go far away.
+
+    x and y need to fit each other only by broadcasting: a row and a column make a grid.
+    """
+    (a, b, c), (d, e, f), (g, h, _) = (matrix / matrix[2, 2]).astype(np.float32).tolist()
+    depth = (g * x + h * y + 1).clip(1e-3)
+    return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
 
 
 def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:

@@ -25,6 +25,7 @@ from torch import Tensor
 from vinpaint_lib.datasets.clip_set import ClipSet, TrueFlow
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
+from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import flow
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.scoring import metrics
@@ -159,8 +160,8 @@ def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
         return followed(case.motion, case.clip.frames)
     if rule.has_truth:
         return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))
-    links = Links()
-    links.update(tuple(range(len(case.clip))), case.clip.masked, case.clip.masks)
+    clip, links = case.clip, Links()
+    links.update(Window(tuple(range(len(clip))), clip.masked, clip.masks, torch.zeros_like(clip.masks)))
     pairs = [links.by_index[t] for t in range(len(case.clip) - 1)]
     if not pairs:
         return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))

@@ -48,8 +48,9 @@ class Classical(Inpainter):
         frames, found = [], []
         for target in step.targets:
             n = window.indices.index(target)
-            hole = rearrange(window.masks[n], "1 h w -> h w").numpy() > 0
-            frame = rearrange(window.frames[n], "c h w -> h w c").numpy() * ~hole[..., None]
+            still = window.at(n)
+            hole = rearrange(still.mask, "1 h w -> h w").numpy() > 0
+            frame = rearrange(still.frame, "c h w -> h w c").numpy() * ~hole[..., None]
             open_still = hole.copy()
             box = bounding_box(hole)
             if box is not None:
@@ -120,25 +121,25 @@ class AlignedMedian(Classical):
         chosen = spread([i for i in window.indices if i != target], self.references)
         for index in (target, *chosen):
             if index not in points:
-                points[index] = sift_points(window.frames[place[index]], not_given(window)[place[index]])
-        y, x = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
-        colours, visible = [np.zeros((*x.shape, 3), np.float32)], [np.zeros(x.shape, bool)]  # for a lone frame
+                still = window.at(place[index])
+                points[index] = sift_points(still.frame, torch.maximum(still.mask, still.filled))
+        y, x = (grid.ravel() for grid in np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32))
+        colours, visible = [np.zeros((*box.size, 3), np.float32)], [np.zeros(box.size, bool)]  # for a lone frame
         for index in chosen:
             matrix = matched_homography(points[target], points[index])
             if matrix is None:
                 continue
             there = warp.project_arrays(matrix, x, y)
-            picture, seen, _ = chains.seen_at(views.of(window, place[index]), *there)
-            values = chains.sample_at(picture, *(part.ravel() for part in there))
-            colours.append(rearrange(values, "(h w) c -> h w c", h=len(x)))
-            visible.append(seen)
+            view = views.of(window, place[index])
+            colours.append(views.on.cubic(view.colour, *there).reshape(*box.size, 3))
+            visible.append(views.on.clear(view.hidden, *there).reshape(box.size))
         return visible_median(np.stack(colours), np.stack(visible))
 
 
 class FlowPropagation(Classical):
     """Fills each missing pixel from the nearest frame on its flow chain that shows it.
 
-    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.chain`).
+    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.Trail`).
     """
 
     card = ModelCard(
@@ -153,26 +154,30 @@ class FlowPropagation(Classical):
 
     def look_around(self, window, target, box, state):
         links: Links = state.setdefault("links", Links(guided=False))
-        links.update(window.indices, window.frames, not_given(window))
+        links.update(window)
         views: chains.Views = state.setdefault("views", chains.Views())
         place = {index: n for n, index in enumerate(window.indices)}
-        wanted = window.masks[place[target], 0][box.slices].numpy() > 0
-        colour = np.zeros((*wanted.shape, 3), np.float32)
-        cost = np.full(wanted.shape, np.inf, np.float32)
+        wanted = (window.at(place[target]).mask[0][box.slices].numpy() > 0).ravel()
+        colour = np.zeros((wanted.size, 3), np.float32)
+        cost = np.full(wanted.size, np.inf, np.float32)
         for direction in (-1, 1):
-            walk = chains.Walk("flow", direction)
-            for index, x, y, doubt in chains.chain(links, walk, target, box, self.reach, set(window.indices)):
+            trail = chains.Trail(links, chains.Walk("flow", direction), target, box, self.reach, window.indices)
+            trail.keep(np.flatnonzero(wanted))
+            for index in trail:
                 distance = abs(index - target)
-                if cost[wanted].max() < distance:  # every pixel has a nearer source
+                # A pixel that has a nearer source is followed no further.
+                trail.keep(np.flatnonzero(cost[trail.pixels] >= distance))
+                if not len(trail.pixels):
                     break
-                picture, seen, _ = chains.seen_at(views.of(window, place[index]), x, y)
+                view = views.of(window, place[index])
                 # The distance in frames decides. The chain's doubt, pressed below 1, orders sources of equal distance.
-                here = distance + doubt / (1 + doubt)
-                better = seen & wanted & (here < cost)
-                if better.any():
-                    colour[better] = chains.sample_at(picture, x[better], y[better])
-                    cost[better] = here[better]
-        return colour, np.isfinite(cost)
+                here = distance + trail.doubt / (1 + trail.doubt)
+                seen = views.on.clear(view.hidden, trail.x, trail.y)
+                better = np.flatnonzero(seen & (here < cost[trail.pixels]))
+                pixels = trail.pixels[better]
+                colour[pixels] = views.on.cubic(view.colour, trail.x[better], trail.y[better])
+                cost[pixels] = here[better]
+        return colour.reshape(*box.size, 3), np.isfinite(cost).reshape(box.size)
 
 
 def not_given(window: Window) -> Float[Tensor, "n 1 h w"]:

@@ -9,15 +9,14 @@ guess is low everywhere, so the attention decides.
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.holes.smooth import complete
-from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Search, Views, Walk, chain, collect
+from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Found, Search, Trail, Views, Walk, collect
 from vinpaint_lib.motion.links import Links
 
 EARLIER = 0.1  # trust of the guess where an earlier output is in it
@@ -43,22 +42,16 @@ def gather_groups(
     `reach` is the longest walk in frames. The second result holds what earlier outputs show; `guess` uses it. With the
     feedback "all" the search follows TGF-Net sec. H to the letter.
     """
-    collected, earlier = [], None
-    for walk in ways:
-        steps = chain(links, walk, search.target, search.box, reach, set(search.window.indices))
-        found, written = collect(search, steps, views)
-        collected += found
+    earlier, count = None, len(ways) * search.picks
+    frames, trust, age = (views.on.zeros(count, channels, *search.box.size) for channels in (3, 1, 1))
+    for number, walk in enumerate(ways):
+        part = slice(number * search.picks, (number + 1) * search.picks)
+        trail = Trail(links, walk, search.target, search.box, reach, search.window.indices)
+        written = collect(search, trail, views, Found(frames[part], trust[part], age[part]))
         if earlier is None and written.age.any():
             earlier = written
     names = tuple(f"{walk.name}{' later' * (pick > 0)}" for walk in ways for pick in range(search.picks))
-    frames, trust, age = (np.stack(part) for part in zip(*collected, strict=True))
-    aligned = Groups(
-        rearrange(torch.from_numpy(frames), "n h w c -> n c h w").contiguous(),
-        rearrange(torch.from_numpy(trust), "n h w -> n 1 h w"),
-        rearrange(torch.from_numpy(age), "n h w -> n 1 h w"),
-        names,
-    )
-    return aligned, earlier
+    return Groups(torch.as_tensor(frames), torch.as_tensor(trust), torch.as_tensor(age), names), earlier
 
 
 def guess(
@@ -66,27 +59,37 @@ def guess(
 ) -> Groups:
     """One group that shows every pixel: the known pixel of the target, else the most trusted pixel of `aligned`, else
     earlier output and membrane mixed."""
-    best = rearrange(aligned.trust.argmax(dim=0), "1 h w -> 1 1 h w").expand(1, 3, -1, -1)
-    picture = torch.where(mask > 0, torch.gather(aligned.frames, 0, best)[0], target)
-    unknown = (mask > 0) & (reduce(aligned.trust, "n 1 h w -> 1 h w", "max") == 0)
-    smooth = complete(rearrange(picture, "c h w -> h w c").numpy(), rearrange(unknown, "1 h w -> h w").numpy(), FINE)
-    picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float()
+    device = aligned.trust.device
+    target, mask = target.to(device), mask.to(device)
+    hole = torch.nonzero(mask.flatten())[:, 0]
+    best, group = rearrange(aligned.trust, "n 1 h w -> n (h w)")[:, hole].max(dim=0)
+    picture = target.clone(memory_format=torch.contiguous_format)
+    unknown = torch.zeros(mask.shape, dtype=torch.bool, device=device)
+    rearrange(picture, "c h w -> c (h w)")[:, hole] = rearrange(aligned.frames, "n c h w -> c n (h w)")[:, group, hole]
+    unknown.view(-1)[hole] = best == 0
+    hwc = rearrange(picture, "c h w -> h w c").cpu().numpy()
+    smooth = complete(hwc, rearrange(unknown, "1 h w -> h w").cpu().numpy(), FINE)
+    picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float().to(device)
     trust, age = torch.full_like(mask, MEMBRANE), torch.zeros_like(mask)
     if earlier is not None:
-        met = unknown & torch.from_numpy(earlier.age > 0)
-        mixed = KEEP * rearrange(torch.from_numpy(earlier.picture), "h w c -> c h w") + (1 - KEEP) * picture
-        picture, age = torch.where(met, mixed, picture), torch.where(met, torch.from_numpy(earlier.age), age)
+        outputs, ages = (torch.as_tensor(part, device=device) for part in earlier)
+        met = unknown & (ages > 0)
+        mixed = KEEP * rearrange(outputs, "h w c -> c h w") + (1 - KEEP) * picture
+        picture, age = torch.where(met, mixed, picture), torch.where(met, ages, age)
         trust = torch.where(met, EARLIER, trust)
     frames, trust, age = (rearrange(x, "c h w -> 1 c h w") for x in (picture, trust, age))
     return Groups(frames, trust, age, ("guess",))
 
 
 def join(parts: list[Groups]) -> Groups:
-    """Groups of several estimators, one after the other."""
+    """Groups of several estimators, one after the other, on the device of the first."""
+    if len(parts) == 1:
+        return parts[0]
+    device = parts[0].trust.device
     return Groups(
-        torch.cat([part.frames for part in parts]),
-        torch.cat([part.trust for part in parts]),
-        torch.cat([part.age for part in parts]),
+        torch.cat([part.frames.to(device) for part in parts]),
+        torch.cat([part.trust.to(device) for part in parts]),
+        torch.cat([part.age.to(device) for part in parts]),
         tuple(name for part in parts for name in part.names),
     )
 

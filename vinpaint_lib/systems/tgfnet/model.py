@@ -18,6 +18,7 @@ from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.links import Links
+from vinpaint_lib.motion.sampling import back_end
 from vinpaint_lib.systems.tgfnet import groups
 from vinpaint_lib.systems.tgfnet.network import Config, Fused, FusionNet
 
@@ -70,11 +71,11 @@ class TGFNet(Inpainter):
 
         Maps: box; names of the groups; frames, the aligned references (n 3 h w), trust and age (n 1 h w) inside the
         box; attention, the softmaxes GA at 1/2, 1/4, 1/8 (n 1 h/s w/s); weights of the copy path (n 1 h w); copied
-        (3 h w).
+        (3 h w). They lie where they were made.
         """
         (target,) = step.targets
         place = window.indices.index(target)
-        frame, mask = window.frames[place], window.masks[place]
+        frame, mask, _ = window.at(place)
         box = bounding_box(mask, self.config.margin, self.multiple)
         if box is None:
             return Output(rearrange(frame, "c h w -> 1 c h w"), {})
@@ -93,9 +94,10 @@ class TGFNet(Inpainter):
         chained = tuple(name for name in self.config.align if name in ("flow", "homography"))
         parts, earlier = [], None
         if chained:
-            links = state.setdefault("links", Links())
-            links.update(window.indices, window.frames, torch.maximum(window.masks, window.filled))
-            views = state.setdefault("views", chains.Views())
+            on = back_end(next(self.parameters()).device)
+            links = state.setdefault("links", Links(on=on))
+            links.update(window)
+            views = state.setdefault("views", chains.Views(on))
             search = chains.Search(window, target, box, self.config.picks, self.config.feedback)
             aligned, earlier = groups.gather_groups(
                 search, links, views, ways=chains.walks(chained), reach=self.config.reach
@@ -107,9 +109,8 @@ class TGFNet(Inpainter):
         joined = groups.join(parts)
         if not self.config.guess:
             return joined
-        place = window.indices.index(target)
-        cut = box.slices
-        spare = groups.guess(window.frames[place][:, *cut], window.masks[place][:, *cut], joined, earlier)
+        frame, mask, _ = window.at(window.indices.index(target))
+        spare = groups.guess(frame[:, *box.slices], mask[:, *box.slices], joined, earlier)
         return groups.join([joined, spare])
 
     def align_whole(self, name: str, window: Window, target: int, box: Box) -> groups.Groups:
@@ -121,18 +122,18 @@ class TGFNet(Inpainter):
             return groups.nothing(box)
         offsets = offsets[: self.config.references]
         chosen = [place[target + offset] for offset in offsets]
-        masks = window.masks[chosen]
+        frames, masks, filled = (torch.stack(part) for part in zip(*map(window.at, chosen), strict=True))
         if self.config.feedback != "all":
             # An output that was written back is no reference here: it would be copied as if it were real.
-            masks = torch.maximum(masks, window.filled[chosen])
-        frames, visible = window.frames[chosen] * (1 - masks), 1 - masks
+            masks = torch.maximum(masks, filled)
+        frames, visible = frames * (1 - masks), 1 - masks
         if name != "none":
             estimate = self.affine if name == "learned" else robust_affine
-            here = [place[target]]
+            here = window.at(place[target])
             references = rearrange(frames, "n c h w -> 1 n c h w")
             masks = rearrange(1 - visible, "n c h w -> 1 n c h w")
             device = next(self.parameters()).device
-            target_frame, target_mask = window.frames[here].to(device), window.masks[here].to(device)
+            target_frame, target_mask = (rearrange(x, "c h w -> 1 c h w").to(device) for x in (here.frame, here.mask))
             references, masks = references.to(device), masks.to(device)
             theta = estimate(target_frame, target_mask, references, masks)
             warped = learned.warp_references(references, masks, theta)
@@ -178,9 +179,9 @@ class Trainable(torch.nn.Module):
 
 
 def maps_of(fused: Fused) -> dict[str, Any]:
-    """Intermediates of one target for figures, on the CPU, batch axis dropped."""
-    maps: dict[str, Any] = {"attention": [score[0].softmax(dim=0).cpu() for score in fused.scores]}
+    """Intermediates of one target for figures, on the model's device, batch axis dropped."""
+    maps: dict[str, Any] = {"attention": [score[0].softmax(dim=0) for score in fused.scores]}
     if fused.weights is not None and fused.copied is not None:
-        maps["weights"] = fused.weights[0].float().cpu()
-        maps["copied"] = fused.copied[0].float().cpu() / 2 + 0.5
+        maps["weights"] = fused.weights[0].float()
+        maps["copied"] = fused.copied[0].float() / 2 + 0.5
     return maps

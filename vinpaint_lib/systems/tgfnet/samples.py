@@ -63,8 +63,8 @@ def make_block(source: ClipSet, seed: int, number: int, spec: TargetSpec) -> dic
     known = clip.frames * (1 - holes)
     indices = tuple(range(len(clip)))
     links, views = Links(), chains.Views()
-    links.update(indices, known, holes)
     window = Window(indices, known, holes, torch.zeros_like(holes))
+    links.update(window)
     candidates = [t for t in indices if holes[t].any()]
     count = min(spec.targets, len(candidates))
     samples: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
