@@ -23,9 +23,10 @@ from vinpaint_lib.alignment import pair_losses
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.alignment.pairs import Pair, make_pairs
 from vinpaint_lib.evaluate import Evaluation, evaluate
-from vinpaint_lib.inpaint import fill
-from vinpaint_lib.interface import Inpainter, Output
+from vinpaint_lib.inpaint import Recorder, fill
+from vinpaint_lib.interface import Inpainter, Output, Step
 from vinpaint_lib.losses.features import FeatureNet
+from vinpaint_lib.motion import sampling
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.align_attend import estimator_losses
 from vinpaint_lib.systems.tgfnet import recipe as tgfnet_recipe
@@ -39,7 +40,7 @@ from vinpaint_lib.video.clip import Clip
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-CLOSE = {"atol": 1e-5, "rtol": 1e-4}
+CLOSE = {"atol": 5e-5, "rtol": 1e-4}
 
 
 @pytest.fixture
@@ -64,14 +65,25 @@ def filled(model: Inpainter, **options: Any) -> tuple[Tensor, list[Output]]:
 
 
 def check_filling(model: Inpainter, device: torch.device, **options: Any) -> None:
-    """The clip is filled as on the CPU, with all weights on the device, and every tensor of an output comes back."""
-    expected, _ = filled(model, **options)
+    """The clip is filled as on the CPU, with all weights on the device, and the frames of every output come back.
+
+    TGF-Net's walks are sampled by torch on a device, and by OpenCV on the CPU, which rounds positions. So the CPU
+    samples by torch here too; `motion/test_sampling.py` compares the two.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vinpaint_lib.systems.tgfnet.model.back_end", sampling.OnDevice)
+        expected, _ = filled(model, **options)
     model.to(device)
     assert {x.device for x in (*model.parameters(), *model.buffers())} == {device}
     found, outputs = filled(model, **options)
     torch.testing.assert_close(found, expected, **CLOSE)
     assert outputs
-    assert {x.device for x in tree_iter([tuple(output) for output in outputs]) if isinstance(x, Tensor)} == {CPU}
+    parts = [part for output in outputs for part in (output.frames, output.weights) if part is not None]
+    assert {part.device for part in parts} == {CPU}
+    recorder = Recorder()
+    for step, output in enumerate(outputs):
+        recorder(Step((step,), ()), output)
+    assert {x.device for x in tree_iter(recorder.maps) if isinstance(x, Tensor)} <= {CPU}
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
@@ -198,7 +210,9 @@ def one_step(task: Task, device: torch.device, batch: Batch, choice: Any) -> tup
     optimiser.step()
     assert any((p != old).any() for p, old in zip(parameters, before, strict=True))
     assert {p.device for p in model.parameters()} == {device}
-    return {name: float(term) for name, term in (terms | judged).items()}, gradients
+    return {
+        name: float(term.detach() if isinstance(term, Tensor) else term) for name, term in (terms | judged).items()
+    }, gradients
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 A model says which frames it wants (`plan`), and fills the targets of one step (`forward`). The loop, the memory and the
 composition belong to `inpaint.py`.
 
-The loop works on the CPU: windows come from there, and every tensor of an output returns there. A model copies what it
-computes with to the device of its parameters, and may keep tensors on that device in its `state`.
+The loop works on the CPU: windows come from there, and the frames and weights of an output return there. A model copies
+what it computes with to the device of its parameters. It may keep tensors there in its `state`, and leave maps there.
 """
 
 from collections.abc import Iterator, Sequence

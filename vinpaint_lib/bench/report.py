@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vinpaint_lib.bench import forms, vinet
+from vinpaint_lib.bench import feeding, forms, vinet
 from vinpaint_lib.bench.process_memory import peak
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.holes import masks
@@ -247,6 +247,9 @@ def report(quick: bool, threads: int) -> dict[str, Any]:
         for bf16 in (False, True) if use_bf16("auto", torch.device("cpu")) else (False,):
             title = f"training {name} {'bf16' if bf16 else 'float32'}"
             result[title] = show(title, training(name, bf16))
+    for name in ("sttn",) if quick else registry.SYSTEMS:
+        title = f"feeding {name}, preset laptop"
+        result[title] = show(title, feeding.feeding(name))
     result["forms"] = forms.compare(timed)
     for title, rows in result["forms"].items():
         show(f"{title} (seconds; equal outputs asserted)", rows)
