@@ -195,7 +195,7 @@ def one_step(task: Task, device: torch.device, batch: Batch, choice: Any) -> tup
     task.prepare(device)
     batch = {name: x.to(device) for name, x in batch.items()}
     terms, completed = task.losses(part, batch, weights, choice)
-    judged: dict[str, Tensor] = {}
+    judged: dict[str, float] = {}
     critic = task.critic()
     if critic is not None and completed is not None:
         critic.to(device)
@@ -210,9 +210,8 @@ def one_step(task: Task, device: torch.device, batch: Batch, choice: Any) -> tup
     optimiser.step()
     assert any((p != old).any() for p, old in zip(parameters, before, strict=True))
     assert {p.device for p in model.parameters()} == {device}
-    return {
-        name: float(term.detach() if isinstance(term, Tensor) else term) for name, term in (terms | judged).items()
-    }, gradients
+    found = {name: term.detach() for name, term in terms.items()} | judged
+    return {name: float(term) for name, term in found.items()}, gradients
 
 
 @pytest.fixture
