@@ -83,3 +83,20 @@ def test_the_running_average_is_taken_without_a_wait(tmp_path):
     for name, value in trainer.plain.state_dict().items():
         expected = decay * before[name] + (1 - decay) * value.float()
         torch.testing.assert_close(trainer.average[name], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["sttn", "vinet"])
+def test_channels_last_changes_the_order_in_memory_and_no_value(name, tmp_path, monkeypatch):
+    """The first step's losses agree with those of weights in the usual order; tolerance 1e-5."""
+    first = []
+    for last in (True, False):
+        monkeypatch.setattr(registry.SYSTEMS[name].task, "channels_last", last)
+        trainer = trainer_of(name, tmp_path)
+        kernels = [
+            m.weight for m in trainer.plain.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)
+        ]
+        order = [k.is_contiguous(memory_format=torch.channels_last) for k in kernels if k.shape[1] > 1]
+        assert order
+        assert all(order) if last else not any(order)
+        first.append(trainer.one_step(next(trainer.feed.batches(0, 1))))
+    assert first[0] == pytest.approx(first[1], abs=1e-5, rel=1e-5)

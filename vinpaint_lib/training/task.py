@@ -43,11 +43,13 @@ class Task:
     """One system in training.
 
     `rival` names the method whose scores stand beside the model's in the log. `pictured` is the frame of each block
-    that sample pictures show.
+    that sample pictures show. `channels_last`: the network's 2D convolutions keep their weights in that order in memory
+    while it is trained; set where a step was measured to be faster with it.
     """
 
     rival = ""
     pictured = 0
+    channels_last = False
 
     def __init__(self, preset: Any, model: type[Inpainter], config: Any) -> None:
         """`preset` is the schedule and what the system adds to it; `model` is built with `config`."""
