@@ -125,6 +125,7 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m vinpaint_lib.bench.gpu",
         description="Measure this machine's accelerator, compare it with the CPU, and train for the rest of the time.",
+        epilog="Training samples lie in the folder VINPAINT_CACHE, or else beside --out, like all other files.",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="all that the run may take")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines; the run appends to it")
@@ -136,6 +137,7 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--train", default="tgfnet", help="the system to train")
     parser.add_argument("--preset", default="gpu", help="its preset (a quick run on a CPU takes tiny)")
     parser.add_argument("--steps", type=int, help="length of the training's schedule, in place of the preset's")
+    parser.add_argument("--start", type=Path, help="weights to begin the training with")
     asked = parser.parse_args(words)
     asked.only = asked.only.split(",")
     unknown = [name for name in asked.only if name not in names]
@@ -159,6 +161,16 @@ def main(words: Sequence[str], begun: float | None = None) -> int:
         return 2
 
 
+def check_training(setting: Setting) -> None:
+    """Raise UserError for a training that there is not; without it, the mistake would show in the last minutes."""
+    try:
+        import_module(f"{__package__}.training").check(setting)
+    except UserError:
+        raise
+    except Exception:
+        return  # what stops the import here stops the section too, which says so in its line
+
+
 def run(asked: argparse.Namespace, budget: Budget) -> int:
     """Run all sections; 1 if something failed, else 0. Raises UserError for an option that means nothing."""
     if asked.packages is not None:
@@ -172,10 +184,12 @@ def run(asked: argparse.Namespace, budget: Budget) -> int:
     record = Record(asked.out, {"device": name_of(device), "quick": quick}, asked.resume)
     sections = [section for section in SECTIONS if section.name in asked.only]
     said = in_words(missing, {section.name: section.needs for section in sections})
-    setting = Setting(device, quick, budget, folder, asked.resume, asked.data, asked.train, asked.preset, asked.steps)
+    setting = Setting(
+        device, quick, budget, folder, asked.resume, asked.data, asked.train, asked.preset, asked.steps, asked.start
+    )
     begin: dict[str, Any] = {"minutes": asked.minutes, "packages": said, "on": str(device)}
-    if any(section.name == "training" and not set(section.needs) & set(missing) for section in sections):
-        import_module(f"{__package__}.training").check(setting)
+    if any(section.name == "training" for section in sections):
+        check_training(setting)
     record.write("run", "begins", DONE, budget.spent(), **begin)
     for section in sections:
         run_section(section, setting, record, missing)

@@ -35,12 +35,13 @@ class Setting:
     device    where networks run
     quick     everything as small as a few seconds allow, for a machine without an accelerator
     budget    the clock
-    folder    for samples, states and weights, beside the file of lines
+    folder    for samples, and for the training's state and weights
     resume    go on with the training whose state is in `folder`
     data      what to train on, in the words of `datasets.parse.parse_source`
     model     the system to train
     preset    its preset
     steps     length of the training's schedule, in place of the preset's
+    start     weights to begin the training with
     """
 
     device: torch.device
@@ -52,6 +53,7 @@ class Setting:
     model: str = "tgfnet"
     preset: str = "gpu"
     steps: int | None = None
+    start: Path | None = None
 
     @property
     def on_cpu(self) -> bool:

@@ -84,7 +84,7 @@ def trainer_of(name: str, preset: str, setting: Setting, workers: int) -> Traine
     """A trainer in the last stage of its schedule, with MOST steps to go."""
     chosen = registry.presets(name)[preset]
     longer = shortened(chosen, BLOCKS, steps=chosen.steps + MOST)
-    made = trainer(name, longer, setting.device, setting.folder / "speed" / f"{name}-{preset}", workers)
+    made = trainer(name, longer, setting.device, setting.folder, workers)
     made.step = chosen.steps
     return made
 

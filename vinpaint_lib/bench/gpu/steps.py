@@ -8,6 +8,7 @@ makes the second step.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor
@@ -32,12 +33,17 @@ def cells(setting: Setting) -> Cells:
         for precision in PRECISIONS:
             for name in registry.SYSTEMS:
                 preset = shortened(preset_of(name), 1, precision=precision)
-                out = setting.folder / "steps" / f"{name} {label} {precision}".replace(" ", "-")
-                yield Cell(f"{name}, {label}, {precision}", partial(two_steps, name, preset, setting, out))
+                yield Cell(f"{name}, {label}, {precision}", partial(two_steps, name, preset, setting))
 
 
-def two_steps(name: str, preset: Any, setting: Setting, out: Path) -> dict[str, Any]:
+def two_steps(name: str, preset: Any, setting: Setting) -> dict[str, Any]:
     """Waits, loss and memory of a step, and what a resumed run differs by. Raises ValueError beyond TOLERANCE."""
+    with TemporaryDirectory() as folder:
+        return stored_between(name, preset, setting, Path(folder))
+
+
+def stored_between(name: str, preset: Any, setting: Setting, out: Path) -> dict[str, Any]:
+    """`two_steps`, with the state in the folder `out`."""
     begin_memory(setting.device)
     whole = trainer(name, preset, setting.device, out)
     batches = samples(whole, setting)

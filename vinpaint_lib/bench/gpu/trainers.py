@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -15,7 +16,6 @@ from vinpaint_lib.training.loop import Run, Trainer
 from vinpaint_lib.training.task import Task
 
 NEVER = 10**9  # steps
-START = "start.safetensors"
 
 
 def shortened(preset: Any, blocks: int, **changes: Any) -> Any:
@@ -32,15 +32,17 @@ def network_of(name: str) -> Any:
     return replace(large, batch=small.batch, spec=spec)
 
 
-def trainer(name: str, preset: Any, device: torch.device, out: Path, workers: int = 0, data: str = "toy") -> Trainer:
-    """A trainer at the last step but one of the schedule, where all terms of the loss have their weights."""
-    out.mkdir(parents=True, exist_ok=True)
-    run = Run(name, "bench", preset, data, (), 0, 1)
+def trainer(name: str, preset: Any, device: torch.device, out: Path, workers: int = 0) -> Trainer:
+    """A trainer on toy clips at the last step but one of the schedule, where all terms of the loss have their weights.
+
+    `out`: for the state that it stores, and for samples where VINPAINT_CACHE names no folder.
+    """
+    run = Run(name, "bench", preset, "toy", (), 0, 1)
     task = registry.make_task(name, preset)
-    start = start_of(task, out / START)
-    made = Trainer(
-        run, task, make_pools(task, run, out), accelerator_on(str(device)), out=out, start=start, workers=workers
-    )
+    pools = make_pools(task, run, out)
+    with TemporaryDirectory() as folder:
+        start = start_of(task, Path(folder) / "start.safetensors")
+        made = Trainer(run, task, pools, accelerator_on(str(device)), out=out, start=start, workers=workers)
     made.step = preset.steps - 2
     return made
 

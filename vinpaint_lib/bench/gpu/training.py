@@ -48,6 +48,7 @@ def trained(preset: str, setting: Setting) -> dict[str, Any]:
         out,
         data=setting.data,
         steps=steps,
+        start=setting.start,
         resume=setting.resume,
         device=str(setting.device),
         workers=0 if setting.quick else usual_workers(str(setting.device)),
