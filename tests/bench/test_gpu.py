@@ -134,6 +134,17 @@ def test_no_cell_begins_after_its_sections_share_of_the_minutes(monkeypatch, set
     assert clock.now == 100 + 5 * 100
 
 
+@pytest.mark.parametrize("names", [["training"], ["machine", "training"], [each.name for each in run.SECTIONS]])
+def test_the_last_section_has_the_time_until_the_end(names, clock):
+    """Else the end of a training's section would come before its deadline, and nothing would be stored."""
+    for quick in (False, True):
+        budget = Budget(2.0, clock)
+        for each in run.chosen(names):
+            budget.enter(each.quick_share if quick else each.share)
+        assert budget.ends == pytest.approx(100 + 120)
+    assert [each.name for each in run.chosen(names)] == names
+
+
 def test_a_cell_that_would_take_too_long_does_not_begin(monkeypatch, setting, lines):
     cells = [Cell("long", broken, guess=301.0), Cell("short", dict, guess=299.0)]
     run.run_section(section(monkeypatch, lambda _: iter(cells)), setting, Record(lines, WHERE, False), [])

@@ -51,6 +51,13 @@ SECTIONS = (
 AGAIN = ("training",)  # goes on instead of being skipped
 
 
+def chosen(names: Sequence[str]) -> list[Section]:
+    """The sections of these names, in order, their shares scaled up so that together they have all minutes."""
+    sections = [section for section in SECTIONS if section.name in names]
+    whole, quick = (sum(shares) for shares in zip(*((each.share, each.quick_share) for each in sections)))
+    return [each._replace(share=each.share / whole, quick_share=each.quick_share / quick) for each in sections]
+
+
 def run_section(section: Section, setting: Setting, record: Record, missing: Sequence[str]) -> None:
     """Measure the cells of a section until its time is over, with a line for each."""
     budget = setting.budget
@@ -182,7 +189,7 @@ def run(asked: argparse.Namespace, budget: Budget) -> int:
     folder = asked.out.with_name(f"{asked.out.stem}-files")
     os.environ.setdefault("VINPAINT_CACHE", str(folder / "samples"))
     record = Record(asked.out, {"device": name_of(device), "quick": quick}, asked.resume)
-    sections = [section for section in SECTIONS if section.name in asked.only]
+    sections = chosen(asked.only)
     said = in_words(missing, {section.name: section.needs for section in sections})
     setting = Setting(
         device, quick, budget, folder, asked.resume, asked.data, asked.train, asked.preset, asked.steps, asked.start
