@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vinpaint_lib.bench.gpu import parity, speed, steps, trainers, training
+from vinpaint_lib.bench.gpu import frames, parity, speed, steps, trainers, training
 from vinpaint_lib.bench.gpu.budget import Budget
 from vinpaint_lib.bench.gpu.setting import LeftOut, Setting
 from vinpaint_lib.systems import registry
@@ -87,3 +87,18 @@ def test_a_training_without_time_is_left_out(setting):
     (cell,) = training.cells(replace(setting, budget=Budget(10.0, begun=time.monotonic() - 600)))
     with pytest.raises(LeftOut):
         cell.measure()
+
+
+def test_the_share_of_the_network_is_that_of_its_parts(monkeypatch, setting):
+    rows = {
+        "seconds per frame": 2.0,
+        "alignment": 0.3,
+        "encoder": 0.2,
+        "groups 1/8": 0.25,
+        "decoder": 0.1,
+        "rest": 0.15,
+    }
+    monkeypatch.setattr(frames.report, "inference", lambda size, length: rows)
+    found = frames.split((48, 64), setting)
+    assert found["share of the network"] == pytest.approx(0.55)
+    assert found["on"] == "cpu"
