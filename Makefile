@@ -2,10 +2,13 @@
 #   PYTHON=python3.12     the Python that makes .venv
 #   TORCH_INDEX=URL       where the first set-up takes torch from (a CPU build is a tenth of the size of a CUDA build)
 #   WORKERS=4             processes that `make test` uses
+#   MINUTES=10            what `make gpu` may take; OPTIONS="--resume" and others go to it as they are
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 WORKERS ?= 2
+MINUTES ?= 10
+OPTIONS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,14 +21,14 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test quick lab check bench notebooks assignments clean
+.PHONY: help setup demo test quick lab check bench gpu notebooks assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Options: PYTHON=python3.12 chooses the Python (3.11 or newer), TORCH_INDEX=URL another index for torch"
-	@echo "(pytorch.org/get-started shows the one with small CPU builds), WORKERS=4 the number of test processes."
+	@echo "(pytorch.org/get-started shows the one with small CPU builds), WORKERS=4 the number of test processes, MINUTES=10 what make gpu may take."
 
 setup: $(STAMP) ## make .venv and install everything (the other targets do this by themselves)
 
@@ -48,10 +51,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## fill the holes of a clip with the shipped TGF-Net; leaves runs/demo/
 	@$(PY) -m vinpaint_lib.rerun demo
 
-test: $(STAMP) ## all tests, then every notebook against its stored outputs
+test: $(STAMP) ## all tests, every notebook against its stored outputs, then two minutes of `make gpu` on the CPU
 	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope tests
 	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadfile -o addopts= --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
+	@rm -rf build/gpu
+	$(ONE_THREAD) $(PY) -m vinpaint_lib.bench.gpu --device cpu --minutes 2 --out build/gpu/lines.jsonl
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(PY) -m jupyter lab notebooks
@@ -69,6 +74,9 @@ check: $(STAMP) ## lint, format and types
 
 bench: $(STAMP) ## speed and memory of this machine, as tables
 	$(PY) -m vinpaint_lib.bench
+
+gpu: $(STAMP) ## ten minutes on a machine with a GPU: compared with the CPU, measured, trained; lines in runs/gpu/
+	$(PY) -m vinpaint_lib.bench.gpu --minutes $(MINUTES) --out runs/gpu/lines.jsonl $(OPTIONS)
 
 notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)

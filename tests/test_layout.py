@@ -16,8 +16,8 @@ LIBRARY = "vinpaint_lib"
 # An arrow runs from a line to a line below it: never up, and never between two rooms of one line.
 ROWS = (
     ("rerun", "cli"),
-    ("lessons", "data_scripts"),
-    ("train", "evaluate", "doctor", "bench"),
+    ("lessons", "data_scripts", "bench"),
+    ("train", "evaluate", "doctor"),
     ("systems",),
     ("training", "scoring"),
     ("datasets", "alignment", "losses"),

@@ -98,6 +98,30 @@ def test_stopped_and_resumed_ends_bit_identical(whole, cache, tmp_path, monkeypa
     assert all(torch.equal(moments[k][m], two["optimiser"]["state"][k][m]) for k in moments for m in moments[k])
 
 
+def test_a_deadline_stops_between_steps_and_the_run_goes_on(whole, cache, tmp_path, monkeypatch):
+    """The deadline is over in the third look at the clock, the one after the second step."""
+    looks = []
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "passed", lambda deadline: looks.append(deadline) or len(looks) > 2)
+        run(tmp_path, cache, monkeypatch, deadline=1800.0, overrides={"checkpoint": 100})
+    assert looks == [1800.0] * 3
+    assert checkpoints.load_state(tmp_path / STATE)["step"] == len(losses_of(tmp_path)) == 2
+    assert checkpoints.read_provenance(tmp_path / WEIGHTS)["step"] == 2
+    run(tmp_path, cache, monkeypatch, deadline=time.monotonic() - 1, overrides={"checkpoint": 100})
+    assert len(losses_of(tmp_path)) == 2  # over before a step could begin
+    run(tmp_path, cache, monkeypatch, deadline=time.monotonic() + 3600, overrides={"checkpoint": 100})
+    assert losses_of(tmp_path) == losses_of(whole)
+
+
+def test_several_processes_have_no_deadline(cache, tmp_path, monkeypatch):
+    class Two:
+        num_processes = 2
+
+    monkeypatch.setattr(train, "accelerator_on", lambda device: Two())
+    with pytest.raises(UserError, match="2 processes would not stop at the same step"):
+        run(tmp_path, cache, monkeypatch, deadline=0.0)
+
+
 def test_killed_at_any_moment_and_resumed_ends_bit_identical(whole, cache, tmp_path, monkeypatch):
     """SIGKILL behind the first log line, wherever that finds the run; the state is the last whole one."""
     script = program(tmp_path, {"batch": 2, "checkpoint": 1})

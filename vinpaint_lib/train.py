@@ -38,6 +38,8 @@ class Training:
     holes       kinds of holes, and the share of each, in place of the preset's (`holes/mix.py`)
     compiled    run the network through torch.compile, which needs a C++ compiler
     stop_after  end the process after so many steps without finishing the schedule (for tests)
+    deadline    a time of `time.monotonic()` after which no step begins; state and weights are stored then, and a later
+                call goes on. For one process: several would not stop at the same step
     overrides   fields of the preset, replaced
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
@@ -56,6 +58,7 @@ class Training:
     holes: dict[str, float] | None = None
     compiled: bool = False
     stop_after: int | None = None
+    deadline: float | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     without_features: bool = False
 
@@ -92,6 +95,8 @@ def train(asked: Training) -> Path:
     )
     if chosen.batch % run.processes:
         raise UserError(f"a batch of {chosen.batch} cannot be shared by {run.processes} processes: choose a divisor")
+    if asked.deadline is not None and run.processes > 1:
+        raise UserError(f"{run.processes} processes would not stop at the same step: leave the deadline away")
     asked.out.mkdir(parents=True, exist_ok=True)
     task = registry.make_task(asked.model, chosen)
     pools = make_pools(task, run, asked.out)
@@ -106,7 +111,7 @@ def train(asked: Training) -> Path:
         make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
     executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
     try:
-        trainer.loop(asked.stop_after)
+        trainer.loop(asked.stop_after, asked.deadline)
     finally:
         for executor in executors:
             executor.shutdown(cancel_futures=True)

@@ -97,14 +97,18 @@ class Trainer:
         self.bf16 = use_bf16(self.preset.precision, accelerator.device)
         self.step, self.bad = 0, 0
 
-    def loop(self, stop_after: int | None) -> None:
-        """Train until the schedule ends, or until `stop_after` steps are done."""
+    def loop(self, stop_after: int | None, deadline: float | None = None) -> None:
+        """Train until the schedule ends, until `stop_after` steps are done, or until `deadline` (`time.monotonic()`).
+
+        The state is stored in each case. A deadline that is over before the first step stores nothing.
+        """
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.preset.steps, initial=self.step, disable=not main, desc="train", unit="step")
         board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
         ended = self.preset.steps if stop_after is None else min(self.preset.steps, self.step + stop_after)
+        over = passed(deadline)
         with closing(self.feed.batches(self.step, ended)) as batches:
-            while self.step < ended:
+            while self.step < ended and not over:
                 began = time.perf_counter()
                 batch = next(batches)
                 fed = time.perf_counter()
@@ -113,6 +117,7 @@ class Trainer:
                 terms = self.one_step(batch)
                 self.step += 1
                 bar.update()
+                over = passed(deadline)
                 if main:
                     row = {"step": self.step, "lr": learning_rate(self.preset, self.step - 1), **terms}
                     now = time.perf_counter()
@@ -121,7 +126,7 @@ class Trainer:
                         row |= run_log.validate(self.task, self.averaged(), self.pools, self.out, self.step, self.bf16)
                         bar.set_postfix({k: v for k, v in row.items() if k.startswith("held")})
                     run_log.log(self.out / LOG, board, row)
-                    if self.step % self.preset.checkpoint == 0 or self.step == ended:
+                    if self.step % self.preset.checkpoint == 0 or self.step == ended or over:
                         self.save()
         self.accelerator.wait_for_everyone()
         if board is not None:
@@ -252,3 +257,8 @@ def make_adversary(task: Task, device: torch.device) -> Adversary | None:
         return None
     critic = critic.to(device)
     return Adversary(critic, task.optimiser(list(critic.parameters())), task.judge, task.preset.clip_gradient)
+
+
+def passed(deadline: float | None) -> bool:
+    """Whether a time of `time.monotonic()` is over; None never is."""
+    return deadline is not None and time.monotonic() >= deadline
