@@ -98,7 +98,6 @@ def test_the_share_of_the_network_is_that_of_its_parts(monkeypatch, setting):
         "decoder": 0.1,
         "rest": 0.15,
     }
-    monkeypatch.setattr(frames.report, "inference", lambda size, length: rows)
+    monkeypatch.setattr(frames.report, "inference", lambda size, length, device: rows)
     found = frames.split((48, 64), setting)
     assert found["share of the network"] == pytest.approx(0.55)
-    assert found["on"] == "cpu"

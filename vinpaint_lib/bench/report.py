@@ -21,10 +21,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vinpaint_lib.bench import feeding, forms, vinet
+from vinpaint_lib.bench import clocks, feeding, forms, vinet
 from vinpaint_lib.bench.process_memory import peak
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.holes import masks
@@ -75,54 +75,30 @@ def a_model() -> TGFNet:
     return TGFNet(CONFIGS["small"]).eval()
 
 
-def inference(size: tuple[int, int], frames: int) -> dict[str, float]:
+def inference(size: tuple[int, int], frames: int, device: str = "cpu") -> dict[str, float]:
     """Seconds per frame in all, of the network and of the rest, and the share of each part, for one clip.
 
     The rest is what the CPU does on any machine but for sampling: reading, links between frames, walks along them, the
     guess, composition. It grows until the clip is as long as a window, 49 frames.
     """
-    model = a_model()
+    model = a_model().to(device)
+    clock = clocks.clock_on(torch.device(device))
     spent: dict[str, float] = defaultdict(float)
     in_network: dict[str, float] = defaultdict(float)
-    watch({"network": model.net}, in_network)
+    clocks.watch({"network": model.net}, in_network, clock)
     parts = {"encoder": model.net.encoder, **{f"groups 1/{2 ** (int(k) + 1)}": m for k, m in model.net.groups.items()}}
     parts |= {f"attention 1/{2 ** (int(k) + 1)}": m for k, m in model.net.attention.items()}
-    watch(parts, spent)
-    watch_method(model, "align", "alignment", spent)
-    watch_method(model.net, "decode", "decoder", spent)
-    began = time.perf_counter()
+    clocks.watch(parts, spent, clock)
+    clocks.watch_method(model, "align", "alignment", spent, clock)
+    clocks.watch_method(model.net, "decode", "decoder", spent, clock)
+    began = clock()
     for _ in fill(model, Loop(frames, size)):
         pass
-    total = time.perf_counter() - began
+    total = clock() - began
     shares = {name: seconds / total for name, seconds in spent.items()}
     seconds = {"in all": total, "network": in_network["network"], "motion, references": total - in_network["network"]}
     per_frame = {f"seconds per frame, {name}": value / frames for name, value in seconds.items()}
     return per_frame | shares | {"rest": 1 - sum(shares.values())}
-
-
-def watch(parts: dict[str, nn.Module], spent: dict[str, float]) -> None:
-    """Add the time of each module's forward to `spent`."""
-    for name, part in parts.items():
-        begun: list[float] = []
-        part.register_forward_pre_hook(lambda *_, b=begun: b.append(time.perf_counter()))
-
-        def done(*_: Any, name: str = name, b: list[float] = begun) -> None:
-            spent[name] += time.perf_counter() - b.pop()
-
-        part.register_forward_hook(done)
-
-
-def watch_method(owner: nn.Module, method: str, name: str, spent: dict[str, float]) -> None:
-    """Add the time of one method to `spent`."""
-    plain = getattr(owner, method)
-
-    def measured(*arguments: Any) -> Any:
-        began = time.perf_counter()
-        result = plain(*arguments)
-        spent[name] += time.perf_counter() - began
-        return result
-
-    setattr(owner, method, measured)
 
 
 def peak_memory(frames: int, threads: int) -> float:

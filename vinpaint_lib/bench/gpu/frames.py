@@ -6,7 +6,6 @@ first one also loads and chooses kernels.
 
 import time
 from functools import lru_cache, partial
-from inspect import signature
 from typing import Any
 
 from vinpaint_lib.bench import report
@@ -59,11 +58,9 @@ def measured(name: str, size: Size, setting: Setting) -> dict[str, Any]:
 
 def split(size: Size, setting: Setting) -> dict[str, Any]:
     """Seconds a frame of TGF-Net's small network, and the shares of its CPU part and of its network."""
-    takes_device = "device" in signature(report.inference).parameters
-    where: dict[str, Any] = {"device": setting.device} if takes_device else {}
-    rows = report.inference(size, QUICK_FRAMES if setting.quick else FRAMES, **where)
+    rows = report.inference(size, QUICK_FRAMES if setting.quick else FRAMES, str(setting.device))
     network = sum(share for part, share in rows.items() if part.startswith(NETWORK))
-    return {"share of the network": network, "on": setting.device if takes_device else "cpu", **rows}
+    return {"share of the network": network, **rows}
 
 
 @lru_cache(maxsize=1)
