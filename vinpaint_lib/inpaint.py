@@ -159,7 +159,7 @@ class Recorder:
 
 
 def on_cpu(value: Any) -> Any:
-    """A tensor or a list of tensors on the CPU; anything else as it is."""
-    if isinstance(value, list):
-        return [on_cpu(part) for part in value]
+    """A tensor, or a list or tuple of tensors, on the CPU; anything else as it is."""
+    if type(value) in (list, tuple):
+        return type(value)(on_cpu(part) for part in value)
     return value.cpu() if isinstance(value, Tensor) else value

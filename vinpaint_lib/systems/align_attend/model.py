@@ -126,7 +126,7 @@ class AlignAttend(Inpainter):
 
 
 def maps_of(painted: FilledTarget) -> dict[str, Any]:
-    """Intermediates of one target for figures, on the CPU, batch axis dropped."""
+    """Intermediates of one target for figures, on the model's device, batch axis dropped."""
     maps = painted.maps | {"raw": painted.raw, "own": painted.own}
     if painted.steady is not None:
         maps |= {
@@ -134,7 +134,7 @@ def maps_of(painted: FilledTarget) -> dict[str, Any]:
             "composition": painted.steady.mask,
             "warped": painted.steady.warped,
         }
-    return {name: value[0].float().cpu() for name, value in maps.items()}
+    return {name: value[0].float() for name, value in maps.items()}
 
 
 def sliding_references(

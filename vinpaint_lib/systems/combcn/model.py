@@ -74,9 +74,9 @@ class CombCN(Inpainter):
         guide = guides[0, before : before + count]
         parts = [x.split(TOGETHER) for x in (frames, masks, guide)]
         done = torch.cat([self.net.details(*part) for part in zip(*parts, strict=True)]).clamp(0, 1)
-        maps = {"guide": guide.cpu()}
+        maps = {"guide": guide}
         if made is not None:
-            maps["volume"] = made[0, before : before + count].cpu()
+            maps["volume"] = made[0, before : before + count]
         return Output(done.to(window.frames), maps, blending(count))
 
 

@@ -114,10 +114,10 @@ def slots(target: int, indices: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def maps_of(painted: BlendedFrame) -> dict[str, Any]:
-    """Intermediates of one frame for figures, on the CPU, batch axis dropped."""
+    """Intermediates of one frame for figures, on the model's device, batch axis dropped."""
 
     def one(x: Float[Tensor, "1 *_"]) -> Tensor:
-        return x[0].float().cpu()
+        return x[0].float()
 
     maps: dict[str, Any] = {
         "compositions": tuple(one(m) for m in painted.masks),
