@@ -94,13 +94,13 @@ def test_the_first_number_of_a_slot_is_the_block_that_a_run_draws():
     def block(number):
         raise Asked(number)
 
-    pool = SimpleNamespace(blocks=13, block=block)
+    pool = TargetPool.__new__(TargetPool)  # without a folder
+    pool.blocks, pool.block = 13, block
     preset = replace(PRESETS["tiny"], blocks=13, growth=(13, 1), batch=4)
     for step in (0, 3, 17):
         task = registry.make_task("tgfnet", preset)
-        packing = SimpleNamespace(packed=lambda *given: TargetPool.packed(pool, *given))
         with pytest.raises(Asked) as asked:
-            StepSamples(task, packing, seed=5, slots=range(4)[2::4])[step]
+            StepSamples(task, pool, seed=5, slots=range(4)[2::4])[step]
         assert asked.value.args == (sample(5, step, 2, 13),)
 
 

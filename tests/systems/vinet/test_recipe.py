@@ -252,7 +252,7 @@ def test_a_few_steps_learn_and_gradients_reach_every_part():
         hole[t, :, 8:22, 2 * t % 20 : 2 * t % 20 + 10] = 1
     batch = {"truth": truth[None], "mask": hole[None]}
     stage = VINetStage(1, targets=2, weights=ALL)
-    batch = registry.make_task("vinet", recipe.PRESETS["tiny"]).with_motion(batch, stage)
+    batch = batch | registry.make_task("vinet", recipe.PRESETS["tiny"]).motion_in(batch["truth"], stage)
     net = VINet(CONFIGS["tiny"]).net
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     course = []
@@ -275,7 +275,7 @@ def test_rates_and_stages_of_the_tiny_preset_run_through_the_task():
     net = VINet(CONFIGS[preset.config]).net
     for stage in preset.stages:
         batch = a_batch(1, stage.targets, 32)
-        batch = registry.make_task("vinet", preset).with_motion(batch, stage)
+        batch = batch | registry.make_task("vinet", preset).motion_in(batch["truth"], stage)
         found = recipe.compute_losses(net, batch, stage.weights, stage)
         assert found.completed.shape == (1, stage.targets, 3, 32, 32)
         assert all(torch.isfinite(value) for value in found.terms.values())
