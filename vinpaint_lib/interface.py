@@ -113,6 +113,12 @@ class Inpainter(nn.Module):
     multiple: int = 1
     feedback: bool = False
 
+    def put_channels_last(self) -> None:
+        """Reorder the weights of all 2D convolutions in memory. Their values stay."""
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
+
     def plan(self, length: int) -> Iterator[Step]:
         """The steps for a clip of `length` frames, targets in the order in which they are filled."""
         raise NotImplementedError

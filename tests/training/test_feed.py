@@ -133,8 +133,6 @@ def test_another_process_makes_the_blocks(cache, tmp_path):
 
 def test_a_maker_that_fails_is_a_sentence_in_the_training(tmp_path):
     pool = samples_of("combcn", tmp_path).pool
-    pool.spec = replace(pool.spec, height=(4000, 4000))
-    pool.source = parse_source("toy")
     pool.spec = replace(pool.spec, crop=3000, height=(64, 64))  # no clip is so large
     executor = pool.prepare(1)
     try:

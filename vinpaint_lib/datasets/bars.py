@@ -1,8 +1,7 @@
 """Letterbox bars: black rows above and below a picture, or black columns beside it, which no network should learn."""
 
 import numpy as np
-import torch
-from einops import rearrange, reduce
+from einops import reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -28,7 +27,7 @@ def span(lit: Bool[Tensor, "t n"]) -> slice:
     side = lit.shape[1]
     first = last = 0
     for frame in lit:
-        bright = torch.nonzero(rearrange(frame, "n -> n 1"))[:, 0].numpy()
+        bright = np.flatnonzero(frame.numpy())
         if not len(bright):
             continue  # a black frame, as in a fade
         before, behind = int(bright[0]), int(side - 1 - bright[-1])
@@ -38,9 +37,7 @@ def span(lit: Bool[Tensor, "t n"]) -> slice:
     return slice(first, side - last)
 
 
-def multiple_of(span_of: slice, step: int) -> slice:
+def multiple_of(whole: slice, step: int) -> slice:
     """The middle of a span, at a length that divides by `step`; the span itself if it already does."""
-    length = span_of.stop - span_of.start
-    spare = length % step
-    start = span_of.start + int(np.ceil(spare / 2))
-    return slice(start, start + length - spare)
+    spare = (whole.stop - whole.start) % step
+    return slice(whole.start + -(-spare // 2), whole.stop - spare // 2)

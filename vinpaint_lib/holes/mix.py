@@ -57,7 +57,7 @@ def check(mix: Mapping[str, float]) -> None:
 
 
 def parse(text: str) -> dict[str, float]:
-    """ "blob, moving object*2" as a mix: kinds with commas, each with *SHARE where it counts more than once.
+    """A mix in words, as in "blob, moving object*2": kinds with commas, with *SHARE behind one that counts more.
 
     Raises UserError as `check`, and for a share that is no number.
     """

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vinpaint_lib.holes import shapes
+from vinpaint_lib.holes.box import bounding_box
 from vinpaint_lib.holes.shapes import Size
 
 SIDE = 96  # pixels of the longer side of a stored outline
@@ -64,8 +65,8 @@ def largest_piece(inside: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "a b"] 
     largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
     contours, _ = cv2.findContours((labels == largest).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(inside), contours, -1, 1, cv2.FILLED)
-    rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
-    return np.asarray(filled[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    box = bounding_box(filled > 0)
+    return None if box is None else np.asarray(filled[box.slices])
 
 
 def at_most(outline: UInt8[np.ndarray, "a b"], side: int = SIDE) -> UInt8[np.ndarray, "c d"]:

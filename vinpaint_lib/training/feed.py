@@ -6,19 +6,17 @@ that only the CPU can do, such as the estimated motion. Every draw is made from 
 not depend on how many loaders there are, or on whether there are any.
 """
 
-import os
 import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vinpaint_lib.training.pools import BlockPool, Packed, opened, processes
+from vinpaint_lib.training.pools import BlockPool, Packed, one_thread, opened, processes
 from vinpaint_lib.training.task import Task
 
 AHEAD = 4  # batches that each loader makes ahead
@@ -73,7 +71,7 @@ class Feed:
             loader = DataLoader(
                 self.samples,
                 batch_size=None,
-                sampler=Steps(self, first, last),
+                sampler=self.steps(first, last),
                 num_workers=self.workers,
                 pin_memory=self.device.type == "cuda",
                 **options,
@@ -82,25 +80,8 @@ class Feed:
         for packed in batches:
             yield opened(packed, self.device)
 
-
-class Steps:
-    """The numbers of the steps, each as soon as its blocks are on disk. Runs in the process that trains."""
-
-    def __init__(self, feed: Feed, first: int, last: int) -> None:
-        self.feed, self.first, self.last = feed, first, last
-
-    def __len__(self) -> int:
-        return max(0, self.last - self.first)
-
-    def __iter__(self) -> Iterator[int]:
-        samples = self.feed.samples
-        for step in range(self.first, self.last):
-            samples.pool.wait(blocks_at(samples.task.preset.growth, step), self.feed.elsewhere)
+    def steps(self, first: int, last: int) -> Iterator[int]:
+        """The numbers of the steps, each as soon as its blocks are on disk. Runs in the process that trains."""
+        for step in range(first, last):
+            self.samples.pool.wait(blocks_at(self.samples.task.preset.growth, step), self.elsewhere)
             yield step
-
-
-def one_thread(number: int) -> None:
-    """Set up a loader: several that use all cores each would be slower than one."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"

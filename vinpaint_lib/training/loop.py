@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -86,7 +86,7 @@ class Trainer:
         self.plain.to(accelerator.device)
         part = self.task.trained(self.plain)
         if self.task.channels_last:
-            put_channels_last(part)
+            self.plain.put_channels_last()
         optimiser = self.task.optimiser([p for p in self.plain.parameters() if p.requires_grad])
         self.average = {k: v.detach().clone().float() for k, v in self.plain.state_dict().items()}
         if compiled:
@@ -241,13 +241,6 @@ class Trainer:
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
         self.step, self.bad = state["step"], state["bad"]
-
-
-def put_channels_last(network: nn.Module) -> None:
-    """Reorder the weights of all 2D convolutions in memory. Their values stay."""
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d):
-            part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def make_adversary(task: Task, device: torch.device) -> Adversary | None:

@@ -152,10 +152,15 @@ def store_block(pool: BlockPool, number: int) -> None:
     pool.store(number)
 
 
-def quiet_worker() -> None:
-    """Set up a worker: it uses one thread, gives way to the training process, and always ends together with it."""
+def one_thread(number: int = 0) -> None:
+    """Let this process use one thread: several processes that all use every core are slower than one alone."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+def quiet_worker() -> None:
+    """Set up a worker: it uses one thread, gives way to the training process, and always ends together with it."""
+    one_thread()
     os.nice(10)
     threading.Thread(target=end_with_parent, daemon=True).start()
 

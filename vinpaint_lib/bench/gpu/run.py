@@ -168,14 +168,17 @@ def main(words: Sequence[str], begun: float | None = None) -> int:
         return 2
 
 
-def check_training(setting: Setting) -> None:
-    """Raise UserError for a training that there is not; without it, the mistake would show in the last minutes."""
+def check_training(setting: Setting, record: Record) -> None:
+    """Raise UserError for a training that there is not; without it, the mistake would show in the last minutes.
+
+    Any other error becomes a line at once. The sections run all the same.
+    """
     try:
         import_module(f"{__package__}.training").check(setting)
     except UserError:
         raise
-    except Exception:
-        return  # what stops the import here stops the section too, which says so in its line
+    except Exception as error:
+        record.write("training", "check", FAILED, setting.budget.spent(), **in_short(error))
 
 
 def run(asked: argparse.Namespace, budget: Budget) -> int:
@@ -195,8 +198,9 @@ def run(asked: argparse.Namespace, budget: Budget) -> int:
         device, quick, budget, folder, asked.resume, asked.data, asked.train, asked.preset, asked.steps, asked.start
     )
     begin: dict[str, Any] = {"minutes": asked.minutes, "packages": said, "on": str(device)}
-    if any(section.name == "training" for section in sections):
-        check_training(setting)
+    for section in sections:
+        if section.name == "training" and not set(section.needs) & set(missing):
+            check_training(setting, record)
     record.write("run", "begins", DONE, budget.spent(), **begin)
     for section in sections:
         run_section(section, setting, record, missing)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from vinpaint_lib.alignment import learned
 from vinpaint_lib.alignment.robust import robust_affine
@@ -56,9 +56,7 @@ class TGFNet(Inpainter):
         self.affine = learned.LearnedAffine()
         self.feedback = config.feedback != "off"
         # Convolutions are about a fifth faster on a CPU with their channels last; the numbers are the same.
-        for part in self.modules():
-            if isinstance(part, nn.Conv2d):
-                part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
+        self.put_channels_last()
 
     def plan(self, length: int) -> Iterator[Step]:
         """Targets in temporal order. References are all frames within reach; the alignment chooses among them."""
