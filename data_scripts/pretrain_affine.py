@@ -25,12 +25,12 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from vinpaint_lib import checkpoints
-from vinpaint_lib.alignment import affine
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.alignment.pair_losses import REAL_WEIGHT, WEIGHTS, align_loss, losses
 from vinpaint_lib.alignment.pairs import Pair, blob, holes, make_pairs
 from vinpaint_lib.datasets.parse import PhotoMotion, VideoFolder
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.motion import warp
 from vinpaint_lib.options import choose_device, use_bf16
 
 PICTURE = (256, 384)  # photographs are kept at this size: views of half of it fill the working size
@@ -233,7 +233,7 @@ def train_step(
     device = torch.device(plan.device)
     rng = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     chosen = torch.randint(len(photos), (plan.batch,), generator=rng)
-    pair = make_pairs(affine.sent(photos[chosen], device).float() / 255, net.size, rng, masks=plan.masks)
+    pair = make_pairs(warp.sent(photos[chosen], device).float() / 255, net.size, rng, masks=plan.masks)
     with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(plan.precision, device)):
         terms = teach(net, pair, rng)
         loss = sum(weights[name] * value for name, value in terms.items())
@@ -270,7 +270,7 @@ def real_pairs(
 
 def frames_of(pictures: Pictures, size: tuple[int, int], device: torch.device) -> Float[Tensor, "t 3 h w"]:
     """Bytes as frames in [0, 1] of a size, on a device; they travel as bytes."""
-    return functional.interpolate(affine.sent(pictures, device).float() / 255, size, mode="bilinear", antialias=True)
+    return functional.interpolate(warp.sent(pictures, device).float() / 255, size, mode="bilinear", antialias=True)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from vinpaint_lib.bench.gpu import run
 from vinpaint_lib.bench.gpu.budget import Budget, TimeIsOver, at_most
 from vinpaint_lib.bench.gpu.record import DONE, FAILED, LEFT_OUT, Record, plain, read
 from vinpaint_lib.bench.gpu.setting import Cell, LeftOut, Setting
+from vinpaint_lib.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -242,3 +243,22 @@ def test_wrong_words_are_sentences_before_anything_is_measured(words, sentence, 
     assert run.main(["--minutes", "1", "--out", str(lines), "--device", "cpu", *words]) == 2
     assert sentence in capsys.readouterr().err
     assert not lines.exists()
+
+
+def test_a_fault_in_the_check_of_the_training_is_not_hidden(monkeypatch, setting, lines):
+    """It is a line at once, and the sections run all the same; a mistake of the user's still ends the run."""
+    module = ModuleType("vinpaint_lib.bench.gpu.training")
+    module.check = lambda given: broken()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    record = Record(lines, WHERE, resume=False)
+    run.check_training(setting, record)
+    assert states(lines) == {"check": FAILED}
+    assert record.counts[FAILED] == 1
+    assert "planted" in lines.read_text()
+
+    def refused(given):
+        raise UserError("no such preset")
+
+    module.check = refused
+    with pytest.raises(UserError, match="no such preset"):
+        run.check_training(setting, record)

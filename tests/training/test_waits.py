@@ -32,6 +32,12 @@ pytestmark = pytest.mark.slow
         (lambda x: x[x > 0], 1),
         (lambda x: x.cpu().numpy(), 2),
         (lambda x: x.nonzero(), 1),
+        (lambda x: torch.tensor([1.0]), 0),
+        (lambda x: torch.tensor([1.0], device=x.device), 1),
+        (lambda x: x.new_tensor([1.0]), 1),
+        (lambda x: torch.linalg.solve(torch.eye(3), x), 1),
+        (lambda x: torch.linalg.solve_ex(torch.eye(3), x), 0),
+        (lambda x: torch.linalg.inv(torch.diag(x)), 1),
     ],
 )
 def test_what_makes_a_caller_wait_is_counted(call, count):
@@ -57,6 +63,25 @@ def test_a_step_waits_once(name, tmp_path, monkeypatch):
             trainer.one_step(batch)
         trainer.step += 1
         assert waits.total == 1, (trainer.step, waits.counts)
+
+
+@pytest.mark.parametrize("name", sorted(registry.SYSTEMS))
+def test_a_step_of_the_networks_that_ship_waits_once(name, tmp_path, monkeypatch):
+    """The networks, stages and losses of the preset laptop, in the small pictures of tiny: they have parts that tiny
+    has not, such as VINet's robust fit of the camera."""
+    monkeypatch.setattr(attention, "CHOOSING", ())
+    tiny, laptop = (registry.presets(name)[preset] for preset in ("tiny", "laptop"))
+    spec, count = tiny.spec, getattr(laptop.spec, "count", None)
+    if count is not None:
+        spec = replace(spec, count=count, length=max(spec.length, count))
+    changes = {"config": laptop.config, "weights": laptop.weights, "spec": spec}
+    if stages := getattr(laptop, "stages", ()):
+        changes["stages"] = (replace(stages[-1], until=tiny.steps),)
+    trainer = trainer_of(name, tmp_path, **changes)
+    batch = next(trainer.feed.batches(0, 1))
+    with Waits() as waits:
+        trainer.one_step(batch)
+    assert waits.total == 1, waits.counts
 
 
 def test_a_step_with_a_critic_waits_twice(tmp_path, monkeypatch):

@@ -14,16 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-
-def sent(values: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on `device`, without waiting until a GPU has finished the work that it was given before."""
-    # Elsewhere than on CUDA, a source in ordinary memory would have to outlive such a copy.
-    return values.to(device, non_blocking=device.type == "cuda")
-
-
-def beside(values: Tensor | list, like: Tensor) -> Tensor:
-    """Numbers of the CPU in the type of `like`, `sent` to its device."""
-    return sent(torch.as_tensor(values, dtype=like.dtype), like.device)
+from vinpaint_lib.motion import warp
 
 
 def identity(count: int, like: Tensor) -> Float[Tensor, "b 2 3"]:
@@ -33,7 +24,7 @@ def identity(count: int, like: Tensor) -> Float[Tensor, "b 2 3"]:
 
 def square(theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 3 3"]:
     """The same map as a 3 x 3 matrix (last row 0 0 1)."""
-    return torch.cat([theta, repeat(beside([[0.0, 0.0, 1.0]], theta), "i j -> b i j", b=len(theta))], dim=1)
+    return torch.cat([theta, repeat(warp.beside([[0.0, 0.0, 1.0]], theta), "i j -> b i j", b=len(theta))], dim=1)
 
 
 def compose(first: Float[Tensor, "b 2 3"], then: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
@@ -67,7 +58,7 @@ def corners_to_edges(theta: Float[Tensor, "b 2 3"], height: int, width: int) -> 
 
 def rescaled(theta: Float[Tensor, "b 2 3"], x: float, y: float) -> Float[Tensor, "b 2 3"]:
     """S theta S^-1 with S = diag(x, y); exactly theta where theta is the identity."""
-    factors = beside([[1.0, x / y, x], [y / x, 1.0, y]], theta)
+    factors = warp.beside([[1.0, x / y, x], [y / x, 1.0, y]], theta)
     return theta * factors
 
 
@@ -117,7 +108,7 @@ def fit_robust(
     begin with the best of five fits: one to all matches, and one to the matches of each half of the picture (left,
     right, top, bottom). A large object on one side bends the fit to all matches so far that no round could undo it.
     """
-    unit = beside([half_size[1], half_size[0]], start)
+    unit = warp.beside([half_size[1], half_size[0]], start)
 
     def robust(theta: Float[Tensor, "b 2 3"], scale: float) -> Float[Tensor, "b i"]:
         squared = ((apply(theta, start) - end) * unit).square().sum(-1)

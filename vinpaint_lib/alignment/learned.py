@@ -144,7 +144,7 @@ class LearnedAffine(nn.Module):
         rows, cols = coarse.shape[-2:]
         seen, other_seen = visible_share(mask, 8), visible_share(other_mask, 8)
         place = affine.cell_centres(rows, cols, coarse)
-        half = affine.beside([cols / 2, rows / 2], place)
+        half = warp.beside([cols / 2, rows / 2], place)
         far = ((rearrange(place, "i xy -> i 1 xy") - place) * half).square().sum(-1)
         cosine = self.cosine(coarse, other, seen, other_seen)
         logits = self.temperature[0].exp() * cosine - self.shrink.exp() * far
@@ -187,7 +187,7 @@ class LearnedAffine(nn.Module):
         moves = affine.cell_centres(side, side, fine) * side / 2
         shift, sure, best = peak(logits, moves, side, side)
         start = repeat(affine.cell_centres(rows, cols, fine), "i xy -> b i xy", b=len(fine))
-        end = start + shift / affine.beside([cols / 2, rows / 2], start)
+        end = start + shift / warp.beside([cols / 2, rows / 2], start)
         # If the best match is on the rim of the search, the true match may well lie outside. `rim` replaces `mutual`.
         rim = -4 * (moves[best].abs().amax(dim=-1) > REACH - 0.5).float()
         confidence = believe(self.evidence[1], sure, rim, take(cosine, best)) * ~hidden.all(dim=-1)

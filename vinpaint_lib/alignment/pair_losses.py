@@ -17,6 +17,7 @@ from vinpaint_lib.alignment import affine
 from vinpaint_lib.alignment.learned import LearnedAffine, warp_with_mask
 from vinpaint_lib.alignment.matching import REACH, Matches
 from vinpaint_lib.alignment.pairs import Pair, project, square
+from vinpaint_lib.motion import warp
 
 WEIGHTS = {"grid": 1.0, "coarse grid": 0.5, "cells": 0.5, "fine cells": 0.5, "belief": 0.5, "fine belief": 0.5}
 REAL_WEIGHT = 4.0  # weight of L_align on real pairs
@@ -49,7 +50,7 @@ def terms_and_map(
             return {"grid": grid, "cells": cells, "belief": belief}, rough
         known = fit_known(pair.motion, net.size)
         # The second look starts at the result of the first look; while this is still far off, it starts near the truth.
-        near = affine.compose(affine.beside(shaken(len(known), jitter), known), known)
+        near = affine.compose(warp.beside(shaken(len(known), jitter), known), known)
         use = distance(rough, pair.motion, net.size) < 12
         start = torch.where(rearrange(use, "b -> b 1 1"), rough, near).detach()
         moved, gone = warp_with_mask(pair.reference, other_mask, start)
@@ -96,7 +97,7 @@ def distance(
     true = project(motion, start)
     inside = (true.abs().amax(-1) <= 1).float()
     inside = inside + 1e-3
-    half = affine.beside([size[1] / 2, size[0] / 2], theta)
+    half = warp.beside([size[1] / 2, size[0] / 2], theta)
     gap = ((affine.apply(theta, start) - true) * half).square().sum(-1).add(1e-4).sqrt()
     return (gap * inside).sum(-1) / inside.sum(-1)
 
@@ -126,7 +127,7 @@ def first_terms(matches: Matches, pair: Pair, size: tuple[int, int]) -> tuple[Te
     """
     true = project(pair.motion, matches.start)
     rows, cols = size[0] // 8, size[1] // 8
-    index = (true + 1) / 2 * affine.beside([cols, rows], true) - 0.5
+    index = (true + 1) / 2 * warp.beside([cols, rows], true) - 0.5
     return match_terms(matches, pair, true, index, rows, cols, 8, size)
 
 
@@ -135,7 +136,7 @@ def second_terms(matches: Matches, pair: Pair, start: Tensor, size: tuple[int, i
     there = project(pair.motion, matches.start)
     # `inv` would wait for the device to ask whether there is an inverse.
     true = project(torch.linalg.inv_ex(square(start)).inverse, there)
-    half = affine.beside([size[1] / 8, size[0] / 8], true)
+    half = warp.beside([size[1] / 8, size[0] / 8], true)
     side = 2 * REACH + 1
     return match_terms(matches, pair, true, (true - matches.start) * half + REACH, side, side, 4, size, there)
 
@@ -170,7 +171,7 @@ def match_terms(
         weight = (part[..., 0] if dx else 1 - part[..., 0]) * (part[..., 1] if dy else 1 - part[..., 1])
         log_p = log_p + weight * (logit - total).clamp(min=SURE)
     cells = -(log_p * within).sum() / within.sum().clamp(min=1)
-    gap = ((matches.end - true) * affine.beside([size[1] / 2, size[0] / 2], true)).norm(dim=-1)
+    gap = ((matches.end - true) * warp.beside([size[1] / 2, size[0] / 2], true)).norm(dim=-1)
     right = ((gap < 0.75 * cell).float() * shown).detach()
     # Cut-outs are left out, since one cell does not show that they move by themselves.
     judged = (share(torch.maximum(pair.target_mask, pair.target_front), cell) < 0.1).float()

@@ -82,7 +82,7 @@ def make_pairs(
     fronts = [torch.zeros_like(target[:, :1]), torch.zeros_like(target[:, :1])]
     for turn in (1, 2):
         own = square(random_affine(b, size, rng, shift=0.3, turn=6.0, zoom=0.1, stretch=0.03))
-        shape = blob(b, size, rng, 0.02, 0.2, photos) * affine.beside(chance(b, 0.5, rng), photos)
+        shape = blob(b, size, rng, 0.02, 0.2, photos) * warp.beside(chance(b, 0.5, rng), photos)
         texture = view_of(photos.roll(turn, 0), view, size)
         moved = torch.linalg.inv(known @ own)
         target = target * (1 - shape) + texture * shape
@@ -91,7 +91,7 @@ def make_pairs(
         fronts = [torch.maximum(fronts[0], shape), torch.maximum(fronts[1], (other_shape > 0).float())]
     reference = exposure(reference, rng)
     ours, theirs = (holes(masks, b, size, rng, 0.25, 0.75, photos) for _ in range(2))
-    moved = affine.beside(known, photos)
+    moved = warp.beside(known, photos)
     return Pair(noisy(target, rng), ours, fronts[0], noisy(reference, rng), theirs, fronts[1], moved)
 
 
@@ -106,7 +106,7 @@ def holes(
         raise UserError(f"masks {masks!r}: there are none of this kind; use one of {', '.join(MASKS)}")
     if masks == "irregular":
         return irregular(b, size, rng, like)
-    return blob(b, size, rng, 0.02, most, like) * affine.beside(chance(b, often, rng), like)
+    return blob(b, size, rng, 0.02, most, like) * warp.beside(chance(b, often, rng), like)
 
 
 def irregular(b: int, size: tuple[int, int], rng: Generator, like: Tensor) -> Float[Tensor, "b 1 h w"]:
@@ -117,7 +117,7 @@ def irregular(b: int, size: tuple[int, int], rng: Generator, like: Tensor) -> Fl
     seeds = torch.randint(2**62, (b,), generator=rng).tolist()
     drawn = np.stack([strokes.irregular(size, np.random.default_rng(seed)) for seed in seeds])
     maps = square(random_affine(b, size, rng, shift=0.2, turn=30.0, zoom=0.2, stretch=0.15))
-    still = rearrange(affine.sent(torch.from_numpy(drawn), like.device), "b h w -> b 1 h w").to(like.dtype)
+    still = rearrange(warp.sent(torch.from_numpy(drawn), like.device), "b h w -> b 1 h w").to(like.dtype)
     return (view_of(still, maps, size, outside="zeros") > 0.5).to(like.dtype)
 
 
@@ -162,7 +162,7 @@ def view_of(
 ) -> Float[Tensor, "b c h w"]:
     """The picture seen through a homography: out(x) = picture(matrix x), in edge coordinates."""
     cells = repeat(affine.cell_centres(*size, picture), "i xy -> b i xy", b=len(picture))
-    grid = project(affine.beside(matrix, picture), cells)
+    grid = project(warp.beside(matrix, picture), cells)
     grid = rearrange(grid, "b (h w) xy -> b h w xy", h=size[0])
     return functional.grid_sample(picture, grid, mode="bilinear", padding_mode=outside, align_corners=False)
 
@@ -185,14 +185,14 @@ def blob(
     A blob is the top of a landscape, which is an elliptic hill plus smooth noise.
     """
     place = affine.cell_centres(*size, like)
-    centre = affine.beside(torch.rand(b, 1, 2, generator=rng) * 1.6 - 0.8, like)
-    axes = affine.beside(rearrange(uniform(2 * b, 0.6, 1.7, rng), "(b xy) -> b 1 xy", b=b), like)
+    centre = warp.beside(torch.rand(b, 1, 2, generator=rng) * 1.6 - 0.8, like)
+    axes = warp.beside(rearrange(uniform(2 * b, 0.6, 1.7, rng), "(b xy) -> b 1 xy", b=b), like)
     height = -((place - centre) / axes).square().sum(-1)
-    noise = affine.beside(torch.randn(b, 1, 5, 8, generator=rng), like)
+    noise = warp.beside(torch.randn(b, 1, 5, 8, generator=rng), like)
     rough = functional.interpolate(noise, size, mode="bicubic", align_corners=False)
     height = rearrange(height, "b (h w) -> b 1 h w", h=size[0]) + 0.35 * rough
     share = torch.exp(uniform(b, torch.tensor(least).log().item(), torch.tensor(most).log().item(), rng))
-    parts = affine.beside(1 - share, like)
+    parts = warp.beside(1 - share, like)
     level = torch.stack([torch.quantile(one[:, ::4, ::4], part) for one, part in zip(height, parts, strict=True)])
     return (height > rearrange(level, "b -> b 1 1 1")).float()
 
@@ -201,15 +201,15 @@ def exposure(frames: Float[Tensor, "b 3 h w"], rng: Generator) -> Float[Tensor, 
     """The frames with a random gain and offset; a third of them are also blurred."""
     b = len(frames)
     gain, offset = (
-        affine.beside(rearrange(torch.randn(b, generator=rng) * s, "b -> b 1 1 1"), frames) for s in (0.1, 0.03)
+        warp.beside(rearrange(torch.randn(b, generator=rng) * s, "b -> b 1 1 1"), frames) for s in (0.1, 0.03)
     )
     soft = functional.avg_pool2d(frames, 3, stride=1, padding=1, count_include_pad=False)
-    return torch.lerp(frames, soft, affine.beside(chance(b, 0.33, rng), frames)) * (1 + gain) + offset
+    return torch.lerp(frames, soft, warp.beside(chance(b, 0.33, rng), frames)) * (1 + gain) + offset
 
 
 def noisy(frames: Float[Tensor, "b 3 h w"], rng: Generator) -> Float[Tensor, "b 3 h w"]:
     """The frames with camera noise, clipped to [0, 1]."""
-    return (frames + 0.015 * affine.beside(torch.randn(frames.shape, generator=rng), frames)).clamp(0, 1)
+    return (frames + 0.015 * warp.beside(torch.randn(frames.shape, generator=rng), frames)).clamp(0, 1)
 
 
 def uniform(count: int, low: float, high: float, rng: Generator) -> Float[Tensor, "n"]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
+from vinpaint_lib.motion import warp
 
 LONGEST = 256  # pixels of the longer side at the finest level: finer levels changed the result by less than noise
 COARSEST = 24  # pixels of the shorter side at the coarsest level, approximately
@@ -144,7 +145,7 @@ def best_shifts(
     for _ in range(STARTS):
         best = shift[cost.argmin(-1)]
         found.append(torch.cat([affine.identity(b, target)[:, :, :2], rearrange(best, "b xy -> b xy 1")], dim=-1))
-        apart = (shift - rearrange(best, "b xy -> b 1 xy")).abs() * shift.new_tensor([width / 2, height / 2])
+        apart = (shift - rearrange(best, "b xy -> b 1 xy")).abs() * warp.beside([width / 2, height / 2], shift)
         cost = cost.masked_fill(apart.amax(-1) < 1.5, torch.inf)
     return torch.stack(found)
 
@@ -233,7 +234,9 @@ def newton_step(
     # Damping: a share of each diagonal entry (Marquardt), and a little of their mean, so an even wall gives no step.
     diagonal = torch.diagonal(normal, dim1=1, dim2=2)
     normal = normal + torch.diag_embed(1e-3 * diagonal + 1e-4 * reduce(diagonal, "b k -> b 1", "mean") + 1e-6)
-    step = torch.linalg.solve(normal, rearrange(right, "b j -> b j 1"))[:, :-1, 0].clamp(-0.5, 0.5)
+    # `solve` would wait for the device to ask whether there is a solution; the damping sees to it.
+    solved = torch.linalg.solve_ex(normal.float(), rearrange(right, "b j -> b j 1").float()).result
+    step = solved[:, :-1, 0].clamp(-0.5, 0.5)
     step = rearrange(step, "b (xy k) -> b xy k", xy=2)
     return affine.identity(len(gap), gap) + functional.pad(step, (3 - step.shape[-1], 0))
 

@@ -5,6 +5,7 @@ out(x) = src(x + flow(x)); flow in pixels, channel 0 = x, channel 1 = y; align_c
 Outside of the source the result is 0. So `by_flow` of a plane of ones gives a visibility.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,17 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`, without waiting until a GPU has finished the work that it was given before."""
+    # Elsewhere than on CUDA, a source in ordinary memory would have to outlive such a copy.
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
+def beside(values: Tensor | Sequence, like: Tensor) -> Tensor:
+    """Numbers of the CPU in the type of `like`, `sent` to its device."""
+    return sent(torch.as_tensor(values, dtype=like.dtype), like.device)
 
 
 def pixel_grid(height: int, width: int, device: torch.device | str = "cpu") -> Float[Tensor, "2 h w"]:
@@ -29,7 +41,7 @@ def sample(image: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2 oh ow"]) -> F
     """Bilinear values of `image` at pixel positions `at` (x, y); 0 outside of the image."""
     height, width = image.shape[-2:]
     # A side of one pixel has no extent to normalise by; max(..., 1) keeps its only position at -1.
-    scale = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=at.device, dtype=at.dtype) / 2
+    scale = beside([max(width - 1, 1), max(height - 1, 1)], at) / 2
     grid = rearrange(at, "b xy oh ow -> b oh ow xy") / scale - 1
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
@@ -77,10 +89,8 @@ def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) ->
 def affine_to_pixels(theta: Float[Tensor, "b 2 3"], height: int, width: int) -> Float[Tensor, "b 3 3"]:
     """An affine map in normalised [-1, 1] coordinates as a 3x3 matrix between pixel coordinates."""
     to_unit = torch.tensor(
-        [[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]],
-        dtype=theta.dtype,
-        device=theta.device,
+        [[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]], dtype=theta.dtype
     )
-    last = torch.tensor([[[0.0, 0.0, 1.0]]], dtype=theta.dtype, device=theta.device).expand(len(theta), 1, 3)
-    full = torch.cat([theta, last], dim=1)
-    return torch.linalg.inv(to_unit) @ full @ to_unit
+    from_unit = beside(torch.linalg.inv_ex(to_unit).inverse, theta)
+    full = torch.cat([theta, beside([[[0.0, 0.0, 1.0]]], theta).expand(len(theta), 1, 3)], dim=1)
+    return from_unit @ full @ beside(to_unit, theta)

@@ -122,8 +122,8 @@ def doubled(flow: Float[Tensor, "n 2 h w"], times: int = 2) -> Float[Tensor, "n 
 def clamped(image: Float[Tensor, "n c h w"], flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n c h w"]:
     """Backward warp that repeats the border's pixels beyond it, as the released operator does at full size."""
     height, width = image.shape[-2:]
-    last = rearrange(torch.tensor([width - 1.0, height - 1.0], device=flow.device), "xy -> xy 1 1")
     at = (flow.float() + warp.pixel_grid(height, width, flow.device)).clamp(min=0)
+    last = rearrange(warp.beside([width - 1.0, height - 1.0], at), "xy -> xy 1 1")
     return warp.sample(image.float(), torch.minimum(at, last))
 
 

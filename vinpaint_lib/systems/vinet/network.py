@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes.smooth import push_pull
+from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.vinet import first_guess
 from vinpaint_lib.systems.vinet.feature_flow import FlowNet, MaskNet, clamped, doubled, zero_outside
 from vinpaint_lib.systems.vinet.gated import Aggregator, ConvLSTM
@@ -234,7 +235,7 @@ class VINetGenerator(nn.Module):
         pictures = torch.stack([source[0] for source in sources], dim=1)
         flow = doubled(rearrange(half[:, :-1], "b n xy h w -> (b n) xy h w"))
         flow = rearrange(flow, "(b n) xy h w -> b n xy h w", n=SOURCES)
-        weights = torch.tensor(NEARNESS, device=shown.device)
+        weights = warp.beside(NEARNESS, shown)
         aligned, seen = first_guess.seen_elsewhere(pictures[:, :, :3], pictures[:, :, 3:], flow, weights)
         # Known pixels of the frame are given, so no aligned pixel replaces them.
         return push_pull(shown, 1 - mask), aligned, seen * mask

@@ -275,7 +275,7 @@ def beyond(flow: Float[Tensor, "n 2 h w"]) -> Float[Tensor, ""]:
     """Mean distance by which `flow` points out of the frame, as a share of the frame's sides."""
     height, width = flow.shape[-2:]
     at = flow + warp.pixel_grid(height, width, flow.device)
-    size = rearrange(torch.tensor([width, height], device=flow.device), "xy -> xy 1 1")
+    size = rearrange(warp.beside([width, height], at), "xy -> xy 1 1")
     return ((at.neg().clamp(min=0) + (at - (size - 1)).clamp(min=0)) / size).mean()
 
 
