@@ -10,14 +10,18 @@ from torch import nn
 Clock = Callable[[], float]
 
 
+def synchronise(device: torch.device) -> None:
+    """Return when the device has done all that it was asked for."""
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+
+
 def clock_on(device: torch.device) -> Clock:
-    """Seconds. On a GPU the clock first waits for all work that was begun: else it would time how fast work is asked
-    for, not how fast it is done."""
-    if device.type != "cuda":
-        return time.perf_counter
+    """Seconds. The clock first waits for all work that was begun: else it would time how fast work is asked for, not
+    how fast it is done."""
 
     def finished() -> float:
-        torch.cuda.synchronize(device)
+        synchronise(device)
         return time.perf_counter()
 
     return finished

@@ -60,6 +60,11 @@ class Feed:
     def __init__(self, samples: StepSamples, device: torch.device, workers: int, *, elsewhere: bool = False) -> None:
         self.samples, self.device, self.workers, self.elsewhere = samples, device, workers, elsewhere
 
+    @property
+    def stock(self) -> int:
+        """The number of batches that all loaders together make ahead."""
+        return AHEAD * self.workers
+
     def batches(self, first: int, last: int) -> Generator[dict[str, Tensor], None, None]:
         """One batch a step. A batch is asked of a loader only when its blocks are there."""
         options: dict[str, Any] = {}

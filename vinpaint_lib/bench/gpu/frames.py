@@ -9,7 +9,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from vinpaint_lib.bench import report
-from vinpaint_lib.bench.gpu.setting import Cell, Cells, Setting, begin_memory, memory, synchronise
+from vinpaint_lib.bench.clocks import synchronise
+from vinpaint_lib.bench.gpu.setting import Cell, Cells, Setting, begin_memory, memory
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.systems import registry
 

@@ -7,7 +7,8 @@ from functools import partial
 
 import torch
 
-from vinpaint_lib.bench.gpu.setting import MIB, Cell, Cells, Setting, name_of, synchronise
+from vinpaint_lib.bench.clocks import synchronise
+from vinpaint_lib.bench.gpu.setting import MIB, Cell, Cells, Setting, name_of
 from vinpaint_lib.options import use_bf16
 
 SIDE, SMALL_SIDE = 8192, 512  # of the square matrices on an accelerator and on a CPU

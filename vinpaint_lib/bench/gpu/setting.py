@@ -65,12 +65,6 @@ def name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def synchronise(device: torch.device) -> None:
-    """Return when the device has done all that it was asked for."""
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
-
-
 def begin_memory(device: torch.device) -> None:
     """Begin to look for the peak of the device's memory anew."""
     if device.type == "cuda":

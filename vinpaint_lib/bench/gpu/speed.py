@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vinpaint_lib.bench.gpu.setting import Cell, Cells, Setting, begin_memory, memory, synchronise
+from vinpaint_lib.bench.clocks import synchronise
+from vinpaint_lib.bench.feeding import in_stride
+from vinpaint_lib.bench.gpu.setting import Cell, Cells, Setting, begin_memory, memory
 from vinpaint_lib.bench.gpu.trainers import grey_batch, shortened, trainer
 from vinpaint_lib.systems import registry
 from vinpaint_lib.train import usual_workers
@@ -53,7 +55,7 @@ def feed_alone(name: str, preset: str, setting: Setting) -> dict[str, Any]:
     made = trainer_of(name, preset, setting, workers)
     blocks = blocks_made(made, workers)
     made.feed = Feed(made.feed.samples, torch.device("cpu"), workers)
-    with closing(made.feed.batches(made.step, made.step + MOST)) as batches:
+    with closing(in_stride(made.feed, made.step, MOST)) as batches:
         count, seconds = timed(lambda: next(batches), setting)
     return {"samples a second": count * made.preset.batch / seconds, "batches": count, "workers": workers, **blocks}
 
@@ -65,7 +67,8 @@ def fed(name: str, preset: str, setting: Setting) -> dict[str, Any]:
     blocks = blocks_made(made, workers)
     begin_memory(setting.device)
     waited: list[float] = []
-    with closing(made.feed.batches(made.step, made.step + MOST)) as batches:
+    with closing(in_stride(made.feed, made.step, MOST)) as batches:
+        made.step += made.feed.stock
         count, seconds = timed(lambda: fed_step(made, batches, waited), setting, waited.clear)
     found = {"steps a second": count / seconds, "share waited for samples": sum(waited) / seconds, "steps": count}
     return found | {"workers": workers} | blocks | memory(setting.device)
