@@ -31,6 +31,11 @@ class Still(NamedTuple):
     mask: Float[Tensor, "1 h w"]
     filled: Float[Tensor, "1 h w"]
 
+    @property
+    def not_given(self) -> Float[Tensor, "1 h w"]:
+        """1 where a pixel does not come from the input: still a hole, or written back."""
+        return torch.maximum(self.mask, self.filled)
+
 
 class Window:
     """The frames of one step, in temporal order.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -66,10 +65,9 @@ class Links:
                 continue
             for j in (i, i + 1):
                 if j not in self.greys:
-                    frame, mask, filled = window.at(place[j])
-                    hole = torch.maximum(mask, filled)
-                    self.greys[j] = smooth_grey(frame, hole)
-                    self.gaps[j] = rearrange(hole, "1 h w -> h w").numpy() > 0
+                    still = window.at(place[j])
+                    self.greys[j] = smooth_grey(still.frame, still.not_given)
+                    self.gaps[j] = rearrange(still.not_given, "1 h w -> h w").numpy() > 0
                 self.flows.pop(j, None)
             self.by_index[i] = measure(self.greys[i], self.greys[i + 1], self.gaps[i], self.gaps[i + 1], self.guided)
         for i in window.indices:

@@ -158,13 +158,12 @@ def motion_of(case: Case, rule: MaskRule) -> metrics.ScoredMotion:
     """
     if rule.has_truth and case.motion is not None:
         return followed(case.motion, case.clip.frames)
-    if rule.has_truth:
-        return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))
-    clip, links = case.clip, Links()
+    clip = case.clip
+    if rule.has_truth or len(clip) < 2:
+        return metrics.truth_motion(clip.frames)._replace(estimator=estimator(rule))
+    links = Links()
     links.update(Window(tuple(range(len(clip))), clip.masked, clip.masks, torch.zeros_like(clip.masks)))
-    pairs = [links.by_index[t] for t in range(len(case.clip) - 1)]
-    if not pairs:
-        return metrics.truth_motion(case.clip.frames)._replace(estimator=estimator(rule))
+    pairs = [links.by_index[t] for t in range(len(clip) - 1)]
     forward, backward = (
         rearrange(torch.from_numpy(np.stack(side)).float(), "p h w xy -> p xy h w")
         for side in ([pair.forward for pair in pairs], [pair.backward for pair in pairs])

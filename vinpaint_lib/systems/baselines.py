@@ -95,7 +95,8 @@ class TemporalMedian(Classical):
     def look_around(self, window, target, box, state):
         inside = (..., *box.slices)
         colours = rearrange(window.frames[inside], "n c h w -> n h w c").numpy()
-        visible = rearrange(not_given(window)[inside], "n 1 h w -> n h w").numpy() == 0
+        not_given = torch.stack([window.at(n).not_given[inside] for n in range(len(window.indices))])
+        visible = rearrange(not_given, "n 1 h w -> n h w").numpy() == 0
         return visible_median(colours, visible)
 
 
@@ -122,7 +123,7 @@ class AlignedMedian(Classical):
         for index in (target, *chosen):
             if index not in points:
                 still = window.at(place[index])
-                points[index] = sift_points(still.frame, torch.maximum(still.mask, still.filled))
+                points[index] = sift_points(still.frame, still.not_given)
         y, x = (grid.ravel() for grid in np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32))
         colours, visible = [np.zeros((*box.size, 3), np.float32)], [np.zeros(box.size, bool)]  # for a lone frame
         for index in chosen:
@@ -178,11 +179,6 @@ class FlowPropagation(Classical):
                 colour[pixels] = views.on.cubic(view.colour, trail.x[better], trail.y[better])
                 cost[pixels] = here[better]
         return colour.reshape(*box.size, 3), np.isfinite(cost).reshape(box.size)
-
-
-def not_given(window: Window) -> Float[Tensor, "n 1 h w"]:
-    """1 where a pixel does not come from the input: still a hole, or written back."""
-    return torch.maximum(window.masks, window.filled)
 
 
 def sift_points(
