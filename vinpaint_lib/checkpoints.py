@@ -51,6 +51,22 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     return provenance
 
 
+def begin_with(model: nn.Module, path: Path) -> list[str]:
+    """Load `path` as the start of a training. Tensors of `model` that the file lacks, or has in another shape, stay.
+
+    Returns the names of these. Raises UserError if they are more than half, or if the model lacks a tensor of the file.
+    """
+    read_provenance(path)
+    with safe_open(path, framework="pt") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict
+    expected = model.state_dict()
+    fits = {name: value for name, value in found.items() if name in expected and value.shape == expected[name].shape}
+    if 2 * len(fits) < len(expected) or not set(found) <= set(expected):
+        check_same(path, found, expected)
+    model.load_state_dict(fits, strict=False)
+    return [name for name in expected if name not in fits]
+
+
 def check_same(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Raise UserError unless both hold the same names and shapes."""
     for name in expected:

@@ -83,6 +83,8 @@ def train(
     data: Annotated[str, shown("SPEC")] = "toy",
     out: Annotated[Path, shown("FOLDER")],
     steps: Annotated[int | None, shown("INT")] = None,
+    peak: Annotated[float | None, shown("RATE")] = None,
+    blocks: Annotated[int | None, shown("INT")] = None,
     seed: int = 0,
     resume: bool = True,
     held_back: Annotated[str, shown("NAMES")] = "",
@@ -102,6 +104,8 @@ def train(
             sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more
         out: folder for checkpoints, log and sample pictures, as in runs/first
         steps: number of steps, instead of the preset's
+        peak: largest learning rate, instead of the preset's
+        blocks: prepared blocks of training samples, instead of the preset's number; fewer are made sooner
         seed: of weights, data and order
         resume: go on with the run in FOLDER, if there is one
         held_back: clips, joined by commas, that only serve for the scores in the log
@@ -125,6 +129,7 @@ def train(
                 out=out,
                 held_back=tuple(split(held_back)),
                 steps=steps,
+                overrides={"peak": peak, "blocks": blocks},
                 seed=seed,
                 resume=resume,
                 start=start,

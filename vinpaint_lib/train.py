@@ -40,7 +40,7 @@ class Training:
     stop_after  end the process after so many steps without finishing the schedule (for tests)
     deadline    a time of `time.monotonic()` after which no step begins; state and weights are stored then, and a later
                 call goes on. For one process: several would not stop at the same step
-    overrides   fields of the preset, replaced
+    overrides   fields of the preset, replaced; what is None stays
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
 
@@ -74,7 +74,9 @@ def train(asked: Training) -> Path:
         raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
     if asked.workers < 0:
         raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 or more")
-    chosen = replace(presets[asked.preset], **asked.overrides)
+    chosen = replace(
+        presets[asked.preset], **{name: value for name, value in asked.overrides.items() if value is not None}
+    )
     if asked.without_features:
         if not hasattr(chosen, "without_features"):
             raise UserError(f"--without-features: {asked.model} has no losses of features; leave the option away")

@@ -9,8 +9,10 @@ Batches come from `feed.py`. A step waits for the device once, when it reads the
 there is a critic.
 """
 
+import hashlib
 import json
 import math
+import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -73,6 +75,7 @@ class Trainer:
         number of processes that draw samples. `compiled`: the network goes through torch.compile."""
         self.run, self.task, self.pools, self.accelerator, self.out = run, task, pools, accelerator, out
         self.preset = run.preset
+        self.origin: dict[str, Any] = {}
         world, rank = run.processes, accelerator.process_index
         # Loaders get a task of their own: it holds no feature net, and is small to send.
         bare = type(task)(task.preset, task.model, task.config)
@@ -82,7 +85,7 @@ class Trainer:
         torch.manual_seed(run.seed)
         self.plain = self.task.network()
         if start is not None:
-            checkpoints.load_weights(self.plain, start)
+            self.origin = origin_of(start, checkpoints.begin_with(self.plain, start))
         self.plain.to(accelerator.device)
         part = self.task.trained(self.plain)
         if self.task.channels_last:
@@ -206,6 +209,7 @@ class Trainer:
             "step": self.step,
             "run": asdict(self.run) | {"data": without_places(self.run.data)},
             **self.task.provenance(),
+            **self.origin,
             "bf16": self.bf16,
             "device": str(self.accelerator.device),
             "torch": torch.__version__,
@@ -241,6 +245,14 @@ class Trainer:
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
         self.step, self.bad = state["step"], state["bad"]
+
+
+def origin_of(start: Path, anew: list[str]) -> dict[str, Any]:
+    """What the header says of the weights that a training began with. Tells which tensors begin anew."""
+    if anew:
+        print(f"{start}: {', '.join(sorted({name.rsplit('.', 1)[0] for name in anew}))} begin anew", file=sys.stderr)
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    return {"start": {"file": start.name, "sha256": digest, "step": checkpoints.read_provenance(start).get("step")}}
 
 
 def make_adversary(task: Task, device: torch.device) -> Adversary | None:

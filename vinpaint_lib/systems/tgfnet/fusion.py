@@ -5,10 +5,14 @@ weights, so the number of groups is free at test time and their order does not m
 """
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from vinpaint_lib.motion import warp
+
+FARTHEST = 2.0  # cells; the largest offset of a refinement along x and along y
 
 
 class Stream(nn.Module):
@@ -83,6 +87,40 @@ class GroupMean(nn.Module):
 def fuse(groups: Float[Tensor, "b n c h w"], score: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b c h w"]:
     """Softmax of the scores over the groups, then the weighted sum of the groups."""
     return reduce(groups * score.softmax(dim=1), "b n c h w -> b c h w", "sum")
+
+
+class Refinement(nn.Module):
+    """Small offsets that bring each aligned reference nearer to the target: the alignment's error, learned (ours).
+
+    At 1/4 the target's hole already holds what the coarser scale has fused there: the groups are compared with that.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.compare = nn.Conv2d(2 * channels, channels // 2, 3, padding=1)
+        self.offset = nn.Conv2d(channels // 2, 2, 3, padding=1)
+
+    def forward(
+        self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
+    ) -> Float[Tensor, "b n xy h w"]:
+        """Offsets in cells of this scale, for each reference; channel 0 = x."""
+        count = references.shape[1]
+        both = torch.cat([repeat(target, "b c h w -> b n c h w", n=count), references], dim=2)
+        compared = functional.leaky_relu(self.compare(rearrange(both, "b n c h w -> (b n) c h w")), 0.2)
+        return FARTHEST * rearrange(self.offset(compared).float().tanh(), "(b n) xy h w -> b n xy h w", n=count)
+
+
+def enlarged(offsets: Float[Tensor, "b n xy h w"], factor: int) -> Float[Tensor, "b n xy h2 w2"]:
+    """Offsets on a grid finer by `factor`, in cells of that grid."""
+    flat = rearrange(offsets, "b n xy h w -> (b n) xy h w")
+    wide = factor * functional.interpolate(flat, scale_factor=factor, mode="bilinear")
+    return rearrange(wide, "(b n) xy h w -> b n xy h w", b=len(offsets))
+
+
+def moved(maps: Float[Tensor, "b n c h w"], offsets: Float[Tensor, "b n xy h w"]) -> Float[Tensor, "b n c h w"]:
+    """Each map read at the offset positions, bilinearly; 0 from outside."""
+    flat = (rearrange(x, "b n c h w -> (b n) c h w") for x in (maps, offsets.to(maps)))
+    return rearrange(warp.by_flow(*flat), "(b n) c h w -> b n c h w", b=len(maps))
 
 
 class AllFramesFusion(nn.Module):

@@ -3,7 +3,7 @@
 `model.py` puts the alignment in front of the network and walks it over a clip.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,8 @@ from vinpaint_lib.holes import masks
 from vinpaint_lib.systems.tgfnet import fusion
 from vinpaint_lib.systems.tgfnet.encoder import PyramidEncoder
 
+QUARTER = 1  # the level of the features at 1/4
+
 
 @dataclass(frozen=True)
 class Config:
@@ -26,6 +28,8 @@ class Config:
     widths       stream width at 1/2, 1/4, 1/8
     depth        2D convolutions behind the 3D convolution of a stream (five in the paper)
     tail         channels of the full-size tail
+    slope        what the tail keeps of a negative number; 0: ReLU, whose units may die, as most of `small` did
+    refine       move each group by small learned offsets, found at 1/4 (`fusion.Refinement`); ours
     scales       which of 1/2, 1/4, 1/8 are fused (2, 4, 8); the ablation "single scale" keeps (2,)
     copy         add a residual to the attention-weighted average of the aligned pixels instead of painting all pixels
     attention    softmax over groups, or the mean of groups (ablation)
@@ -47,6 +51,8 @@ class Config:
     widths: tuple[int, int, int] = (64, 128, 256)
     depth: int = 5
     tail: int = 64
+    slope: float = 0.0
+    refine: bool = False
     scales: tuple[int, ...] = (2, 4, 8)
     copy: bool = False
     attention: bool = True
@@ -75,6 +81,7 @@ CONFIGS = {
         feedback="unseen",
     ),
 }
+CONFIGS["refined"] = replace(CONFIGS["small"], tail=32, slope=0.1, refine=True)
 
 
 class Fused(NamedTuple):
@@ -119,6 +126,7 @@ class FusionNet(nn.Module):
             self.heads[str(level)] = nn.Conv2d(width, 3, 1)
             if level != self.levels[0]:
                 self.transfer[str(level)] = nn.Conv2d(width, channels[level - 1], 3, padding=1)
+        self.refinement = fusion.Refinement(channels[QUARTER]) if config.refine else None
         extra = 8 if config.copy else 0
         self.tail_in = nn.Conv2d(channels[self.levels[0]], config.tail, 3, padding=1)
         self.tail = nn.ModuleList(
@@ -141,7 +149,9 @@ class FusionNet(nn.Module):
         # Centred on zero, so that a hole (zero) means no colour, not black.
         shown = (target * 2 - 1) * (1 - mask)
         seen = (references * 2 - 1) * (trust > 0)
-        fused, heads, scores = self.fuse(*self.encode(shown, mask, seen, trust), mask)
+        fused, heads, scores, offsets = self.fuse(*self.encode(shown, mask, seen, trust), mask)
+        if offsets is not None:
+            seen, trust = moved_pixels(seen, trust, offsets)
         return self.decode(fused, shown, mask, seen, trust, heads, scores)
 
     def encode(
@@ -162,11 +172,12 @@ class FusionNet(nn.Module):
 
     def fuse(
         self, of_target: list[Tensor], of_references: list[Tensor], mask: Float[Tensor, "b 1 h w"]
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Groups fused from the coarsest scale to the finest: the last feature map, RGB heads and scores by scale."""
+    ) -> tuple[Tensor, list[Tensor], list[Tensor], Tensor | None]:
+        """Groups fused from the coarsest scale to the finest: the last feature map, RGB heads and scores by scale, and
+        the groups' offsets at 1/4 (b n xy h/4 w/4; None without `Config.refine`)."""
         heads: list[Tensor] = []
         scores: list[Tensor] = []
-        fused = None
+        fused = offsets = None
         for level in reversed(self.levels):
             key = str(level)
             feature = of_target[level]
@@ -174,19 +185,25 @@ class FusionNet(nn.Module):
                 coarser = functional.interpolate(fused, scale_factor=2, mode="nearest")
                 hole = masks.shrink_mask(mask, 2 ** (level + 1), self.config.mask_resize)
                 feature = fusion.inject(feature, coarser, hole)
-            grouped = self.groups[key](feature, of_references[level])
+            references = of_references[level]
+            if self.refinement is not None and level <= QUARTER:
+                if offsets is None:
+                    offsets = self.refinement(feature, references)
+                references = fusion.moved(references, fusion.enlarged(offsets, 2 ** (QUARTER - level)))
+            grouped = self.groups[key](feature, references)
             if self.config.grouping:
                 grouped, score = self.attention[key](grouped)
                 scores.insert(0, score)
             heads.insert(0, self.heads[key](grouped))
             fused = self.transfer[key](grouped) if key in self.transfer else grouped
         assert fused is not None, "a configuration has at least one scale"
-        return fused, heads, scores
+        return fused, heads, scores, offsets
 
     def decode(self, fused, shown, mask, seen, trust, heads, scores) -> Fused:
         """Tail at full size: nearest upsampling, convolutions, RGB."""
         step = 2 ** (self.levels[0] + 1)
-        x = functional.interpolate(functional.relu(self.tail_in(fused)), scale_factor=step, mode="nearest")
+        first = functional.leaky_relu(self.tail_in(fused), self.config.slope)
+        x = functional.interpolate(first, scale_factor=step, mode="nearest")
         weights = copied = None
         if self.config.copy:
             weights = copy_weights(scores[0] if scores else None, trust)
@@ -194,11 +211,25 @@ class FusionNet(nn.Module):
             support = reduce(trust, "b n 1 h w -> b 1 h w", "max")
             x = torch.cat([x, shown, mask, copied, support], dim=1)
         for conv in self.tail:
-            x = functional.relu(conv(x))
+            x = functional.leaky_relu(conv(x), self.config.slope)
         painted = self.tail_out(x).float()
         frame = (painted if copied is None else painted + copied.float()) / 2 + 0.5
         heads = [head.float() / 2 + 0.5 for head in heads]
         return Fused(frame, heads, [s.float() for s in scores], weights, copied)
+
+
+def moved_pixels(
+    seen: Float[Tensor, "b n 3 h w"], trust: Float[Tensor, "b n 1 h w"], offsets: Float[Tensor, "b n xy h4 w4"]
+) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n 1 h w"]]:
+    """The references and their trust at full size, moved by offsets at 1/4.
+
+    A pixel counts as shown where more than half of what it is read from is shown.
+    """
+    shown = (trust > 0).to(seen)
+    both = fusion.moved(torch.cat([seen, trust, shown], dim=2), fusion.enlarged(offsets, 2 ** (QUARTER + 1)))
+    share = both[:, :, 4:]
+    both = both / share.clamp(min=0.5) * (share > 0.5)
+    return both[:, :, :3], both[:, :, 3:4]
 
 
 def copy_weights(score: Tensor | None, trust: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b n 1 h w"]:
@@ -228,3 +259,6 @@ def initialise(module: nn.Module) -> None:
     for name, part in module.named_modules():
         if isinstance(part, nn.Conv2d) and (name == "tail_out" or ".score" in name or name.startswith("heads")):
             part.weight.data.mul_(0.1)
+        if name == "refinement.offset":
+            # Training begins with the alignment as it was found.
+            nn.init.zeros_(part.weight)

@@ -70,7 +70,7 @@ PRESETS = {
         validate=3,
         checkpoint=2,
     ),
-    "laptop": Preset(),
+    "laptop": Preset(config="refined"),
     "gpu": Preset(steps=60000, batch=16, peak=1.5e-3, blocks=1200, validate=2000, checkpoint=1000),
     # Optimiser, rate, batch, crop and steps are not in the note: Adam 1e-4, 256 x 256 and five random frames follow
     # CPNet, the number of steps follows STTN. Section IV names two kinds of holes, objects and a fixed region like a
