@@ -20,7 +20,7 @@ ROWS = (
     ("train", "evaluate", "doctor"),
     ("systems",),
     ("training", "scoring"),
-    ("datasets", "alignment", "losses"),
+    ("datasets", "alignment", "losses", "painting"),
     ("toy", "motion", "inpaint", "figures"),
     ("video", "holes", "checkpoints", "options"),
     ("interface", "files", "errors"),

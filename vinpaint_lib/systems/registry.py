@@ -13,7 +13,7 @@ from vinpaint_lib.systems.baselines import AlignedMedian, FlowPropagation, Telea
 from vinpaint_lib.systems.entry import System
 from vinpaint_lib.training.task import Task
 
-NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend")
+NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend", "painter")
 
 SYSTEMS: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
 SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}

@@ -1,20 +1,23 @@
 """The losses of TGF-Net (sec. F), one function per equation, in the corrected form.
 
 The note's formulas are corrected here in five places: the perceptual loss compares features, not the feature of a
-difference; the Gram matrix is C x C and divided by C H W; the alignment loss counts a reference's pixel only where the
-reference shows it; norms are means, so that the weights do not depend on the crop; lambda_hole weighs the hole term
-only. The note has no formula for the total variation: ours takes mean absolute differences (our choice).
+difference; the Gram matrix is C x C and divided by C H W (both in `losses/perceptual.py`); the alignment loss counts a
+reference's pixel only where the reference shows it; norms are means, so that the weights do not depend on the crop;
+lambda_hole weighs the hole term only. The note has no formula for the total variation: ours takes mean absolute
+differences (our choice).
 """
 
 from collections.abc import Sequence
 
-import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.holes.masks import shrink_mask
+from vinpaint_lib.losses.perceptual import gram, perceptual_loss, style_loss
 from vinpaint_lib.losses.pixels import masked_l1
+
+__all__ = ["alignment_loss", "gram", "perceptual_loss", "pixel_loss", "style_loss", "total_variation"]
 
 LAMBDA_HOLE = 3.0
 # lambda_1 .. lambda_4 of sec. F, keyed by the paper's symbols.
@@ -39,28 +42,6 @@ def pixel_loss(
         hole = shrink_mask(mask, factor)
         total = total + masked_l1(output, small, 1 - hole) + lambda_hole * masked_l1(output, small, hole)
     return total
-
-
-def perceptual_loss(
-    output_features: Sequence[Float[Tensor, "b _ _ _"]], truth_features: Sequence[Float[Tensor, "b _ _ _"]]
-) -> Float[Tensor, ""]:
-    """L_perc: sum over layers of the mean absolute difference of phi_i(Y_comp) and phi_i(Y)."""
-    return torch.stack([(a - b).abs().mean() for a, b in zip(output_features, truth_features, strict=True)]).sum()
-
-
-def gram(feature: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c2"]:
-    """G = phi phi^T / (C H W)."""
-    _, channels, height, width = feature.shape
-    return einsum(feature, feature, "b c h w, b c2 h w -> b c c2") / (channels * height * width)
-
-
-def style_loss(
-    output_features: Sequence[Float[Tensor, "b _ _ _"]], truth_features: Sequence[Float[Tensor, "b _ _ _"]]
-) -> Float[Tensor, ""]:
-    """L_style: mean over layers of the mean absolute difference of the Gram matrices."""
-    return torch.stack(
-        [(gram(a) - gram(b)).abs().mean() for a, b in zip(output_features, truth_features, strict=True)]
-    ).mean()
 
 
 def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
