@@ -31,7 +31,7 @@ from vinpaint_lib.training.pools import BlockPool, Packed
 from vinpaint_lib.training.schedule import Schedule
 from vinpaint_lib.training.task import Batch, Losses, Shown, Task, grey
 
-WEIGHTS = {"L_hole": 1.0, "L_valid": 0.2, "L_perc": 0.3, "L_style": 30.0, "L_adv": 0.02}
+WEIGHTS = {"L_hole": 1.0, "L_valid": 0.2, "L_perc": 0.3, "L_style": 30.0, "L_adv": 0.05}
 PLAIN = ("L_hole", "L_valid")
 KINDS_OF_FEATURES = ("squeezenet", "auto")  # in this order: its layers reach deeper than those of the other stand-in
 
@@ -40,13 +40,13 @@ KINDS_OF_FEATURES = ("squeezenet", "auto")  # in this order: its layers reach de
 class Preset(Schedule):
     """The fields of `Schedule`, and
 
-    plain  share of the steps, from the first on, that learn the terms `PLAIN` alone
+    plain   share of the steps, from the first on, that learn the terms `PLAIN` alone
     judged  share of the steps before the critic joins
     critic  width of the critic
     without_features  train without L_perc and L_style, where no feature network is at hand
     """
 
-    steps: int = 8000
+    steps: int = 6000
     batch: int = 8
     peak: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.99)
@@ -98,9 +98,8 @@ class PainterTask(Task):
         return model.net
 
     def prepare(self, device: torch.device) -> None:
-        if self.preset.without_features or not (
-            self.preset.weights.get("L_perc") or self.preset.weights.get("L_style")
-        ):
+        weighed = self.preset.weights.get("L_perc") or self.preset.weights.get("L_style")
+        if self.preset.without_features or not weighed:
             return
         self.features = next(filter(None, map(found, KINDS_OF_FEATURES)), None)
         if self.features is None:

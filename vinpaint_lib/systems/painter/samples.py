@@ -1,6 +1,6 @@
 """Training samples of the painter: crops of single pictures, and holes that are drawn anew for every batch.
 
-A block holds crops of several clips, so that a batch mixes what the blocks are few of: places.
+A block holds crops of several clips and photographs, so that few blocks show many places.
 """
 
 from dataclasses import dataclass, field
