@@ -5,6 +5,7 @@ tests below can plant a breach of each kind.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -130,7 +131,7 @@ def names_of_systems(sources: Sources) -> list[str]:
                 words = ast.unparse(node)
             else:
                 continue
-            if any(system in words.lower() for system in systems()):
+            if any(re.search(rf"(?<![a-z]){system}", words.lower()) for system in systems()):
                 found.append(f"{path}:{node.lineno} names a system: {words}")
     return found
 

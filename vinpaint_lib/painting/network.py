@@ -41,6 +41,9 @@ class Config:
     margin: int = 64
 
 
+CONFIGS = {"small": Config(), "tiny": Config(width=8, dilations=(1, 2), spectral=8, tail=8, margin=16)}
+
+
 class Spectral(nn.Module):
     """Two 1x1 convolutions around one that mixes the Fourier coefficients of all channels, place by place of them."""
 

@@ -1,7 +1,5 @@
-"""The configurations of the painter. The network stands in `painting/network.py`, where other systems reach it."""
+"""The painter's network and its configurations. They stand in `painting/network.py`, where other systems reach them."""
 
-from vinpaint_lib.painting.network import Config, Painter
+from vinpaint_lib.painting.network import CONFIGS, Config, Painter
 
 __all__ = ["CONFIGS", "Config", "Painter"]
-
-CONFIGS = {"small": Config(), "tiny": Config(width=8, dilations=(1, 2), spectral=8, tail=8, margin=16)}

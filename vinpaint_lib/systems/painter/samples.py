@@ -19,6 +19,7 @@ from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
 # What is left to paint behind the copied parts is the middle of what a blob or an object hid; ours.
 HOLES = {"blob": 0.4, "object": 0.3, "irregular": 0.15, "rectangle": 0.15}
 FIELDS = ("truth", "outlines")
+OUTLINES = 4  # clips of a block of which the outline of an object is cut; it takes longer than all else
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ def make_block(source: ClipSet, seed: int, number: int, spec: PictureSpec) -> di
     """
     rng = np.random.default_rng((seed, number))
     crops, shapes = [], []
-    for _ in range(spec.clips):
+    for turn in range(spec.clips):
         frames = draw_frames(source, rng, spec)
         pictures = rearrange(frames, "t c h w -> t h w c").numpy()
         empty = np.zeros((1, *pictures.shape[1:3]), np.float32)
-        if mix.needs_outlines(spec.holes):
+        if mix.needs_outlines(spec.holes) and turn < OUTLINES:
             shapes.append(outlines.of_clip(pictures[:1], empty, rng))
         for frame in frames:
             for _ in range(spec.crops):

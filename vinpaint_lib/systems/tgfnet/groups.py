@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.holes.smooth import complete
 from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Found, Search, Trail, Views, Walk, collect
 from vinpaint_lib.motion.links import Links
+from vinpaint_lib.painting.network import Painter
 
 EARLIER = 0.1  # trust of the guess where an earlier output is in it
 MEMBRANE = 0.05  # trust of the guess elsewhere
@@ -54,11 +55,10 @@ def gather_groups(
     return Groups(torch.as_tensor(frames), torch.as_tensor(trust), torch.as_tensor(age), names), earlier
 
 
-def guess(
-    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, earlier: EarlierOutput | None = None
-) -> Groups:
-    """One group that shows every pixel: the known pixel of the target, else the most trusted pixel of `aligned`, else
-    earlier output and membrane mixed."""
+def copied(
+    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups
+) -> tuple[Float[Tensor, "3 h w"], Bool[Tensor, "1 h w"]]:
+    """The known pixels of the target, in its hole the most trusted pixels of `aligned`; and where there are none."""
     device = aligned.trust.device
     target, mask = target.to(device), mask.to(device)
     hole = torch.nonzero(mask.flatten())[:, 0]
@@ -67,16 +67,55 @@ def guess(
     unknown = torch.zeros(mask.shape, dtype=torch.bool, device=device)
     rearrange(picture, "c h w -> c (h w)")[:, hole] = rearrange(aligned.frames, "n c h w -> c n (h w)")[:, group, hole]
     unknown.view(-1)[hole] = best == 0
+    return picture, unknown
+
+
+def guess(
+    target: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"], aligned: Groups, earlier: EarlierOutput | None = None
+) -> Groups:
+    """One group that shows every pixel: the known pixel of the target, else the most trusted pixel of `aligned`, else
+    earlier output and membrane mixed."""
+    picture, unknown = copied(target, mask, aligned)
+    device = aligned.trust.device
     hwc = rearrange(picture, "c h w -> h w c").cpu().numpy()
     smooth = complete(hwc, rearrange(unknown, "1 h w -> h w").cpu().numpy(), FINE)
     picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float().to(device)
-    trust, age = torch.full_like(mask, MEMBRANE), torch.zeros_like(mask)
+    trust, age = torch.full_like(unknown, MEMBRANE, dtype=torch.float32), torch.zeros_like(picture[:1])
     if earlier is not None:
         outputs, ages = (torch.as_tensor(part, device=device) for part in earlier)
         met = unknown & (ages > 0)
         mixed = KEEP * rearrange(outputs, "h w c -> c h w") + (1 - KEEP) * picture
         picture, age = torch.where(met, mixed, picture), torch.where(met, ages, age)
         trust = torch.where(met, EARLIER, trust)
+    frames, trust, age = (rearrange(x, "c h w -> 1 c h w") for x in (picture, trust, age))
+    return Groups(frames, trust, age, ("guess",))
+
+
+def painted_guess(
+    target: Float[Tensor, "3 h w"],
+    mask: Float[Tensor, "1 h w"],
+    box: Box,
+    aligned: Groups,
+    earlier: EarlierOutput | None,
+    painter: Painter,
+) -> Groups:
+    """`guess` with a painter in place of the membrane, for a whole frame `target`; the group lies inside of `box`.
+
+    Where an earlier output is met, the guess holds it alone: what was painted once is carried along by the motion. The
+    painter sees it as known, and paints the rest.
+    """
+    device, cut = aligned.trust.device, box.slices
+    picture, open_still = copied(target[:, *cut], mask[:, *cut], aligned)
+    trust, age = torch.full_like(picture[:1], MEMBRANE), torch.zeros_like(picture[:1])
+    if earlier is not None:
+        outputs, ages = (torch.as_tensor(part, device=device) for part in earlier)
+        met = open_still & (ages > 0)
+        picture = torch.where(met, rearrange(outputs, "h w c -> c h w").clamp(0, 1), picture)
+        trust, age = torch.where(met, EARLIER, trust), torch.where(met, ages, age)
+        open_still = open_still & ~met
+    whole, hole = target.to(device).clone(), torch.zeros_like(mask, device=device)
+    whole[:, *cut], hole[:, *cut] = picture, open_still.float()
+    picture = painter.paint(whole, hole)[:, *cut]
     frames, trust, age = (rearrange(x, "c h w -> 1 c h w") for x in (picture, trust, age))
     return Groups(frames, trust, age, ("guess",))
 

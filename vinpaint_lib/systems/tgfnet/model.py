@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from einops import rearrange
+from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from vinpaint_lib.alignment import learned
 from vinpaint_lib.alignment.robust import robust_affine
@@ -19,6 +20,7 @@ from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.motion.sampling import back_end
+from vinpaint_lib.painting.network import CONFIGS as PAINTERS, Painter
 from vinpaint_lib.systems.tgfnet import groups
 from vinpaint_lib.systems.tgfnet.network import Config, Fused, FusionNet
 
@@ -41,6 +43,7 @@ CARD = ModelCard(
 
 # Distances, in frames, of references that are aligned whole: near frames agree best, far frames show what is hidden.
 OFFSETS = (2, 4, 7, 11, 16, 22)
+SEAM = 2  # pixels; half of the width of the strip in which the network's picture passes into what was painted
 
 
 class TGFNet(Inpainter):
@@ -54,6 +57,7 @@ class TGFNet(Inpainter):
         self.config = config
         self.net = FusionNet(config)
         self.affine = learned.LearnedAffine()
+        self.painter = Painter(PAINTERS[config.painter]) if config.painter else None
         self.feedback = config.feedback != "off"
         # Convolutions are about a fifth faster on a CPU with their channels last; the numbers are the same.
         self.put_channels_last()
@@ -83,7 +87,8 @@ class TGFNet(Inpainter):
         inputs = [frame[:, *cut], mask[:, *cut], aligned.frames, aligned.trust]
         fused = self.net(*(rearrange(x, "... -> 1 ...").to(device) for x in inputs))
         result = frame.clone()
-        result[:, *cut] = fused.frame[0].clamp(0, 1).to(frame)
+        done = self.with_paint(fused, aligned.trust) if self.config.paint else fused.frame[0]
+        result[:, *cut] = done.clamp(0, 1).to(frame)
         maps = {"box": box, **aligned._asdict(), **maps_of(fused)}
         return Output(rearrange(result, "c h w -> 1 c h w"), maps)
 
@@ -108,8 +113,23 @@ class TGFNet(Inpainter):
         if not self.config.guess:
             return joined
         frame, mask, _ = window.at(window.indices.index(target))
-        spare = groups.guess(frame[:, *box.slices], mask[:, *box.slices], joined, earlier)
+        if self.config.paint and self.painter is not None:
+            spare = groups.painted_guess(frame, mask, box, joined, earlier, self.painter)
+        else:
+            spare = groups.guess(frame[:, *box.slices], mask[:, *box.slices], joined, earlier)
         return groups.join([joined, spare])
+
+    def with_paint(self, fused: Fused, trust: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "3 h w"]:
+        """The network's picture where a frame shows something, and the guess alone where none does.
+
+        The network was trained to be right on average, and would smooth what was painted. The last group is the guess.
+        """
+        assert fused.copied is not None, "painting needs the copy path"
+        seen = (reduce(trust[:-1], "n 1 h w -> 1 h w", "max") > 0).to(fused.frame)
+        shrunk = -functional.max_pool2d(-seen, 2 * SEAM + 1, 1, SEAM)
+        share = functional.avg_pool2d(shrunk, 2 * SEAM + 1, 1, SEAM, count_include_pad=False)
+        guess = fused.copied[0].float() / 2 + 0.5
+        return share * fused.frame[0] + (1 - share) * guess
 
     def align_whole(self, name: str, window: Window, target: int, box: Box) -> groups.Groups:
         """References at fixed distances, each aligned as a whole by one affine map, or not at all ("none")."""

@@ -37,6 +37,8 @@ class Config:
     mask_resize  how a mask reaches a coarser scale, "max" or "nearest" (`masks.shrink_mask`)
     guess        one more group that is never empty (`groups.guess`): earlier output or membrane where no frame shows
                  anything
+    painter      the configuration of a painter that is part of the model (`painting/network.py`); "": there is none
+    paint        the guess holds what the painter paints, in place of a membrane; what is painted once is carried along
     align        names of alignments: "flow" and "homography" walk along chains of links (`motion/chains.py`); "learned"
                  and "robust" fit one affine map for each reference; "none" uses references as they are
     picks        groups of each walk
@@ -59,6 +61,8 @@ class Config:
     grouping: bool = True
     mask_resize: str = "max"
     guess: bool = False
+    painter: str = ""
+    paint: bool = False
     align: tuple[str, ...] = ("learned",)
     picks: int = 2
     references: int = 8
