@@ -75,3 +75,32 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         checkpoints.save_state(path, {"step": 2})
     monkeypatch.undo()
     assert checkpoints.load_state(path) == {"step": 1}
+
+
+def test_a_training_begins_with_what_fits(tmp_path):
+    path, model = tmp_path / "w.safetensors", two_layers()
+    checkpoints.save_weights(model, path, {"model": "made"})
+    larger = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1), nn.Linear(1, 1))
+    fresh = larger[2].weight.clone()
+    assert checkpoints.begin_with(larger, path) == ["2.weight", "2.bias"]
+    assert torch.equal(larger[0].weight, model[0].weight)
+    assert torch.equal(larger[2].weight, fresh)
+    wider = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    assert checkpoints.begin_with(wider, path) == ["1.weight", "1.bias"]
+    assert torch.equal(wider[0].weight, model[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (nn.Sequential(nn.Linear(2, 3)), "1.(bias|weight) is not part"),
+        (nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 1)), r"0.weight has shape \(3, 2\) instead of \(4, 2\)"),
+    ],
+)
+def test_a_training_does_not_begin_with_the_weights_of_another_model(tmp_path, other, sentence):
+    path = tmp_path / "w.safetensors"
+    checkpoints.save_weights(two_layers(), path, {"model": "made"})
+    before = [p.clone() for p in other.parameters()]
+    with pytest.raises(UserError, match=sentence):
+        checkpoints.begin_with(other, path)
+    assert all(torch.equal(a, b) for a, b in zip(before, other.parameters(), strict=True))

@@ -1,6 +1,7 @@
 """Group fusion against a plain 3D convolution, attention against a slow loop, injection and masks."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vinpaint_lib.holes import masks
-from vinpaint_lib.systems.tgfnet import fusion
+from vinpaint_lib.systems.tgfnet import fusion, network
+
+SMALLEST = network.Config(channels=(4, 8, 16), sizes=(1, 3), widths=(4, 4, 4), depth=1, tail=4, copy=True)
 
 
 def randomise_biases(module: nn.Module) -> None:
@@ -217,3 +220,69 @@ def test_gradient_reaches_every_parameter():
     assert attention.score.weight.grad.abs().sum() > 0
     # A shift of all scores does not change their softmax, so the bias has no effect and no gradient.
     assert attention.score.bias.grad.abs().max() < 1e-4
+
+
+# Refinement
+
+
+def test_an_untrained_refinement_moves_nothing():
+    net = network.FusionNet(replace(SMALLEST, refine=True))
+    target, references = target_and_references(c=8, h=6, w=6)
+    assert net.refinement is not None
+    assert torch.equal(net.refinement(target, references), torch.zeros(2, 3, 2, 6, 6))
+
+
+def test_offsets_stay_within_their_bound_and_reach_every_parameter():
+    part = fusion.Refinement(4)
+    part.offset.weight.data.normal_(std=5)
+    target, references = target_and_references()
+    offsets = part(target, references)
+    assert offsets.abs().max() <= fusion.FARTHEST
+    assert offsets.abs().max() > 1
+    part.offset.weight.data.mul_(0.01)
+    part(target, references).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+
+
+def test_moved_reads_each_map_at_its_own_offset():
+    _, maps = target_and_references()
+    offsets = torch.zeros(2, 3, 2, 7, 9)
+    offsets[0, 1, 0], offsets[1, 2, 1] = 2.0, -1.0
+    found = fusion.moved(maps, offsets)
+    assert torch.allclose(found[0, 1, :, :, :-2], maps[0, 1, :, :, 2:], atol=1e-5)
+    assert not found[0, 1, :, :, -2:].abs().max() > 1e-5
+    assert torch.allclose(found[1, 2, :, 1:], maps[1, 2, :, :-1], atol=1e-5)
+    assert torch.allclose(found[0, 0], maps[0, 0], atol=1e-5)
+
+
+def test_enlarged_offsets_are_longer_on_the_finer_grid():
+    offsets = torch.full((1, 2, 2, 3, 4), 0.75)
+    assert torch.equal(fusion.enlarged(offsets, 4), torch.full((1, 2, 2, 12, 16), 3.0))
+
+
+def test_moved_pixels_hold_no_share_of_what_is_hidden():
+    seen, trust = torch.rand(1, 2, 3, 8, 8) + 0.5, torch.full((1, 2, 1, 8, 8), 0.7)
+    trust[..., 4:] = 0
+    seen = seen * (trust > 0)
+    offsets = torch.zeros(1, 2, 2, 2, 2)
+    offsets[:, :, 0] = 0.1  # 0.4 pixels to the right at full size
+    found, sure = network.moved_pixels(seen, trust, offsets)
+    assert torch.allclose(found[..., 3], seen[..., 3], atol=1e-5)  # what lies right of it is hidden, not black
+    assert torch.allclose(sure[..., :4], trust[..., :4], atol=1e-5)
+    assert not sure[..., 4:].any()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_the_tail_keeps_a_share_of_negative_numbers(slope):
+    torch.manual_seed(0)
+    net = network.FusionNet(replace(SMALLEST, slope=slope))
+    net.tail_in.bias.data.fill_(-100.0)  # dead, if it can die
+    inputs = (
+        torch.rand(1, 3, 16, 16),
+        torch.ones(1, 1, 16, 16),
+        torch.rand(1, 2, 3, 16, 16),
+        torch.ones(1, 2, 1, 16, 16),
+    )
+    net(*inputs).frame.mean().backward()
+    alive = net.tail_in.weight.grad is not None and bool(net.tail_in.weight.grad.any())
+    assert alive == (slope > 0)

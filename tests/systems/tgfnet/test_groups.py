@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,8 @@ from tests.motion.moving import (
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import chains
+from vinpaint_lib.painting.network import CONFIGS as PAINTERS, Painter
+from vinpaint_lib.systems.tgfnet import groups
 
 # Against the slow walk
 
@@ -163,3 +166,55 @@ def test_the_first_and_last_frame_have_one_side():
         assert aligned.trust[1 - empty].max() > 0
         shown = (aligned.trust[1 - empty] > 0).expand(3, -1, -1)
         assert torch.allclose(aligned.frames[1 - empty][shown], cut(truth[target])[shown], atol=1e-4)
+
+
+# The painted guess
+
+
+class Red(Painter):
+    """Stands for a painter: paints the hole red, and notes what it was given."""
+
+    def __init__(self):
+        super().__init__(PAINTERS["tiny"])
+        self.given = []
+
+    def paint(self, picture, mask):
+        self.given.append((picture.clone(), mask.clone()))
+        return torch.where(mask > 0, torch.tensor([1.0, 0, 0])[:, None, None], picture)
+
+
+def a_painted_guess(earlier=None):
+    target, mask = torch.full((3, 24, 32), 0.5), torch.zeros(1, 24, 32)
+    mask[:, 8:16, 8:24] = 1
+    target = target * (1 - mask)
+    box = Box(4, 20, 4, 28)
+    frames, trust = torch.zeros(2, 3, 16, 24), torch.zeros(2, 1, 16, 24)
+    frames[1, :, 4:12, 4:12], trust[1, :, 4:12, 4:12] = 0.8, 0.6  # the left half of the hole
+    aligned = groups.Groups(frames, trust, trust * 3, ("a", "b"))
+    painter = Red()
+    found = groups.painted_guess(target, mask, box, aligned, earlier, painter)
+    return found, painter.given[0]
+
+
+def test_the_painter_paints_only_what_no_frame_shows():
+    found, (picture, hole) = a_painted_guess()
+    assert found.names == ("guess",)
+    assert hole.sum() == 8 * 8
+    assert hole[:, 8:16, 16:24].all()
+    assert torch.equal(picture[:, 8:16, 8:16], torch.full((3, 8, 8), 0.8))
+    assert torch.equal(found.frames[0, :, 4:12, 12:20], torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 8, 8))
+    assert torch.equal(found.frames[0, :, 4:12, 4:12], torch.full((3, 8, 8), 0.8))
+    assert torch.equal(found.frames[0, :, 0], torch.full((3, 24), 0.5))
+    assert torch.equal(found.trust, torch.full((1, 1, 16, 24), groups.MEMBRANE))
+
+
+def test_what_was_painted_before_is_carried_along_and_counts_as_known():
+    picture, age = np.full((16, 24, 3), 0.3, np.float32), np.zeros((16, 24), np.float32)
+    age[4:8] = 2
+    found, (shown, hole) = a_painted_guess(chains.EarlierOutput(picture, age))
+    assert hole.sum() == 4 * 8
+    assert torch.allclose(shown[:, 8:12, 16:24], torch.full((3, 4, 8), 0.3))
+    assert torch.allclose(found.frames[0, :, 4:8, 12:20], torch.full((3, 4, 8), 0.3))
+    assert torch.equal(found.trust[0, 0, 4:8, 12:20], torch.full((4, 8), groups.EARLIER))
+    assert torch.equal(found.age[0, 0, 4:8, 12:20], torch.full((4, 8), 2.0))
+    assert torch.allclose(found.frames[0, :, 4:8, 4:12], torch.full((3, 4, 8), 0.8))  # a frame shows it
