@@ -69,7 +69,7 @@ def test_each_term_joins_at_its_share_of_the_steps():
     task = recipe.PainterTask(recipe.PRESETS["laptop"], PainterModel, CONFIGS["small"])
     steps = task.preset.steps
     assert set(task.weights_at(0)) == set(recipe.PLAIN)
-    assert set(task.weights_at(int(0.2 * steps))) == set(recipe.WEIGHTS) - {"L_adv"}
+    assert set(task.weights_at(int(0.1 * steps))) == set(recipe.WEIGHTS) - {"L_adv"}
     assert task.weights_at(steps - 1) == recipe.WEIGHTS
     assert set(a_task().losses(Constant(0.5), a_batch(), recipe.WEIGHTS, None).terms) == set(recipe.PLAIN)
 

@@ -53,8 +53,8 @@ class Preset(Schedule):
     weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     blocks: int = 160
     growth: tuple[int, int] = (8, 8)
-    plain: float = 0.15
-    judged: float = 0.3
+    plain: float = 0.05
+    judged: float = 0.2
     critic: int = 32
     without_features: bool = False
     spec: PictureSpec = field(default_factory=PictureSpec)
