@@ -286,7 +286,7 @@ def test_a_few_steps_lower_the_loss():
 
 
 def test_presets_fit_their_networks():
-    assert set(PRESETS) == {"tiny", "laptop", "gpu", "paper"}
+    assert set(PRESETS) == {"tiny", "laptop", "laptop-aligned", "gpu", "paper"}
     for preset in PRESETS.values():
         model = CombCN(CONFIGS[preset.config])
         assert all(side % model.multiple == 0 for side in preset.spec.size)

@@ -171,7 +171,7 @@ class JointNet(nn.Module):
             return None, torch.full_like(small, 0.5)
         parts = [centred * known, hole]
         if self.config.aligned:
-            parts = [centred, hole, shrink(trusted(trust), masks, self.config.shrink)[0]]
+            parts = [centred, hole, by_area(trusted(trust), self.config.shrink)]
         volume = rearrange(self.volume(to_volume(torch.cat(parts, dim=2))), "b c t h w -> b t c h w")
         if self.config.aligned:
             volume = centred + volume
@@ -206,9 +206,13 @@ def shrink(
 
     So a known cell is the mean of known pixels; no pixel of the hole is in it.
     """
-    small = reduce(frames, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
     hole = reduce(masks, "b t c (h fh) (w fw) -> b t c h w", "max", fh=factor, fw=factor)
-    return small, hole
+    return by_area(frames, factor), hole
+
+
+def by_area(pictures: Float[Tensor, "b t c h w"], factor: int) -> Float[Tensor, "b t c _ _"]:
+    """Pictures at 1/factor: each cell is a mean."""
+    return reduce(pictures, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
 
 
 def enlarge(pictures: Float[Tensor, "*n h w"], factor: int) -> Float[Tensor, "*n hl wl"]:
