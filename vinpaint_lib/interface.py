@@ -7,7 +7,7 @@ The loop works on the CPU: windows come from there, and the frames and weights o
 what it computes with to the device of its parameters. It may keep tensors there in its `state`, and leave maps there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -63,6 +63,14 @@ class Window:
     def at(self, n: int) -> Still:
         """The window's frame `n`, its hole, and what was written back in it."""
         return Still(*(part[n] for part in self.parts))
+
+    def only(self, chosen: Container[int]) -> "Window":
+        """A window of those of its frames whose numbers are in `chosen`; itself, if these are all."""
+        places = [n for n, index in enumerate(self.indices) if index in chosen]
+        if len(places) == len(self.indices):
+            return self
+        frames, masks, filled = ([part[n] for n in places] for part in self.parts)
+        return Window(tuple(self.indices[n] for n in places), frames, masks, filled)
 
     @cached_property
     def frames(self) -> Float[Tensor, "n 3 h w"]:

@@ -24,7 +24,7 @@ class Training:
     """What to train, and how.
 
     model       a system of `vinpaint models`
-    preset      one of its presets: tiny, laptop, gpu, paper
+    preset      one of its presets: tiny, laptop, gpu, paper; some systems have more
     out         folder for weights, state, log and sample pictures
     data        sets of clips in the words of `datasets.parse.parse_source`
     held_back   names of clips that only serve for the scores in the log

@@ -108,6 +108,11 @@ class Trail:
             yield index
 
 
+def trusted(doubt: Array, distance: int, on: BackEnd) -> Array:
+    """The trust of pixels that were found at that distance in frames, by trails with that doubt: 0.2 to 1."""
+    return 0.2 + 0.8 * on.exp(-doubt / 2 - FADE * distance)
+
+
 def length(u: Array, v: Array) -> Array:
     """Lengths of vectors."""
     return (u * u + v * v) ** 0.5
@@ -225,7 +230,7 @@ def collect(search: Search, trail: Trail, views: Views, found: Found) -> Earlier
             colours = on.cubic(view.colour, trail.x[chosen], trail.y[chosen])
             for channel in range(3):
                 frames[pick, channel][pixels] = colours[:, channel]
-            trust[pick, 0][pixels] = 0.2 + 0.8 * on.exp(-trail.doubt[chosen] / 2 - FADE * distance)
+            trust[pick, 0][pixels] = trusted(trail.doubt[chosen], distance, on)
             age[pick, 0][pixels] = distance
         if written is not None:
             fresh = ready[on.nonzero(written)]

@@ -39,7 +39,8 @@ class Links:
     """All links inside of the current window. Older links are dropped, so the memory depends on the window only.
 
     `far` holds homographies from frame i to i + FAR. With `guided`, flow in holes follows the camera's motion; without
-    it, flow in holes is a plain membrane (the baseline "flow"). `on` holds the flows that walks read (`flows_at`).
+    it, flow in holes is a plain membrane (the baseline "flow"), and `far` stays empty. `on` holds the flows that walks
+    read (`flows_at`).
     """
 
     guided: bool = True
@@ -70,7 +71,7 @@ class Links:
                     self.gaps[j] = rearrange(still.not_given, "1 h w -> h w").numpy() > 0
                 self.flows.pop(j, None)
             self.by_index[i] = measure(self.greys[i], self.greys[i + 1], self.gaps[i], self.gaps[i + 1], self.guided)
-        for i in window.indices:
+        for i in window.indices if self.guided else ():
             if i in self.far or not all(k in self.by_index for k in range(i, i + FAR)):
                 continue
             chained = np.eye(3)

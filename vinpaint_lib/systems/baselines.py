@@ -22,10 +22,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vinpaint_lib.holes.box import Box, bounding_box
-from vinpaint_lib.holes.smooth import telea
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.motion import chains, warp
 from vinpaint_lib.motion.links import Links, smooth_grey
+from vinpaint_lib.motion.propagation import REACH, completed, propagate
 
 POINTS = 800  # SIFT points of a frame; the cost of matching grows with their square
 GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
@@ -47,19 +47,11 @@ class Classical(Inpainter):
         """Frames for the step's targets. Map `found` (k 1 h w): 1 = known or taken from another frame, 0 = Telea."""
         frames, found = [], []
         for target in step.targets:
-            n = window.indices.index(target)
-            still = window.at(n)
-            hole = rearrange(still.mask, "1 h w -> h w").numpy() > 0
-            frame = rearrange(still.frame, "c h w -> h w c").numpy() * ~hole[..., None]
-            open_still = hole.copy()
-            box = bounding_box(hole)
-            if box is not None:
-                rows, cols = box.slices
-                colour, seen = self.look_around(window, target, box, state)
-                take = seen & hole[rows, cols]
-                frame[rows, cols][take] = colour[take]
-                open_still[rows, cols][take] = False
-            frames.append(telea(frame, open_still))
+            still = window.at(window.indices.index(target))
+            box = bounding_box(still.mask)
+            seen = nothing((0, 0)) if box is None else self.look_around(window, target, box, state)
+            frame, open_still = completed(still, box, *seen)
+            frames.append(frame)
             found.append(~open_still)
         pictures = rearrange(torch.from_numpy(np.stack(frames)).float(), "k h w c -> k c h w").contiguous()
         return Output(pictures, {"found": rearrange(torch.from_numpy(np.stack(found)).float(), "k h w -> k 1 h w")})
@@ -80,8 +72,7 @@ class Telea(Classical):
         super().__init__(reach=0)
 
     def look_around(self, window, target, box, state):
-        shape = box.size
-        return np.zeros((*shape, 3), np.float32), np.zeros(shape, bool)
+        return nothing(box.size)
 
 
 class TemporalMedian(Classical):
@@ -138,10 +129,7 @@ class AlignedMedian(Classical):
 
 
 class FlowPropagation(Classical):
-    """Fills each missing pixel from the nearest frame on its flow chain that shows it.
-
-    The nearer of past and future wins. At equal distance the chain with less doubt wins (`motion.chains.Trail`).
-    """
+    """Fills each missing pixel from the nearest frame on its flow chain that shows it (`motion.propagation`)."""
 
     card = ModelCard(
         "flow",
@@ -150,35 +138,20 @@ class FlowPropagation(Classical):
         choices=("DIS for FlowNet2", "flow in holes by a membrane, not by DFC-Net", "Telea for DeepFill"),
     )
 
-    def __init__(self, reach: int = 24) -> None:
+    def __init__(self, reach: int = REACH) -> None:
         super().__init__(reach)
 
     def look_around(self, window, target, box, state):
         links: Links = state.setdefault("links", Links(guided=False))
         links.update(window)
         views: chains.Views = state.setdefault("views", chains.Views())
-        place = {index: n for n, index in enumerate(window.indices)}
-        wanted = (window.at(place[target]).mask[0][box.slices].numpy() > 0).ravel()
-        colour = np.zeros((wanted.size, 3), np.float32)
-        cost = np.full(wanted.size, np.inf, np.float32)
-        for direction in (-1, 1):
-            trail = chains.Trail(links, chains.Walk("flow", direction), target, box, self.reach, window.indices)
-            trail.keep(np.flatnonzero(wanted))
-            for index in trail:
-                distance = abs(index - target)
-                # A pixel that has a nearer source is followed no further.
-                trail.keep(np.flatnonzero(cost[trail.pixels] >= distance))
-                if not len(trail.pixels):
-                    break
-                view = views.of(window, place[index])
-                # The distance in frames decides. The chain's doubt, pressed below 1, orders sources of equal distance.
-                here = distance + trail.doubt / (1 + trail.doubt)
-                seen = views.on.clear(view.hidden, trail.x, trail.y)
-                better = np.flatnonzero(seen & (here < cost[trail.pixels]))
-                pixels = trail.pixels[better]
-                colour[pixels] = views.on.cubic(view.colour, trail.x[better], trail.y[better])
-                cost[pixels] = here[better]
-        return colour.reshape(*box.size, 3), np.isfinite(cost).reshape(box.size)
+        found = propagate(window, target, box, links, views, self.reach)
+        return found.colour, found.seen
+
+
+def nothing(size: tuple[int, int]) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    """Colours and map for a box of which no other frame shows anything."""
+    return np.zeros((*size, 3), np.float32), np.zeros(size, bool)
 
 
 def sift_points(

@@ -19,6 +19,7 @@ from torch import Tensor
 from vinpaint_lib.datasets.clip_set import ClipSet, Size, draw_stretch
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import mix, outlines
+from vinpaint_lib.holes.box import Box
 from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
 from vinpaint_lib.video.clip import Clip
 
@@ -67,17 +68,18 @@ def make_block(source: ClipSet, seed: int, number: int, spec: ClipSpec, *, objec
     With `objects` also "outlines" (k s s, uint8), as `outlines.stored` makes them.
     """
     rng = np.random.default_rng((seed, number))
-    height, width = spec.size
     clip = draw_stretch(source, rng, spec.height, spec.length, spec.count, spec.size)
-    crops = []
-    for _ in range(spec.crops):
-        top = int(rng.integers(clip.size[0] - height + 1))
-        left = int(rng.integers(clip.size[1] - width + 1))
-        crops.append(to_bytes(clip.frames[..., top : top + height, left : left + width]))
+    crops = [to_bytes(clip.frames[..., *draw_crop(clip.size, spec.size, rng).slices]) for _ in range(spec.crops)]
     block = {"truth": np.stack(crops)}
     if objects:
         block["outlines"] = cut_outlines(source, clip, np.random.default_rng((seed, number, 1)), spec.height)
     return block
+
+
+def draw_crop(size: Size, crop: Size, rng: np.random.Generator) -> Box:
+    """A crop of (height, width) at a random place of frames of `size`."""
+    top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
+    return Box(top, top + crop[0], left, left + crop[1])
 
 
 def cut_outlines(

@@ -23,25 +23,33 @@ from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.losses.critics import generator_hinge
 from vinpaint_lib.motion import flow
 from vinpaint_lib.training.clip_samples import ClipPool, ClipSpec, FrameRule
+from vinpaint_lib.training.guess_samples import GuessPool
 from vinpaint_lib.training.pools import BlockPool, Packed, opened
 from vinpaint_lib.training.schedule import Stage, stage_at
 from vinpaint_lib.training.task import Batch, Shown, Task, grey
 
 
 class ClipTask(Task):
-    """Fills several frames at once. Its scores stand beside the scores of Telea's method on each frame alone.
+    """Fills several frames at once. Its scores stand beside those of its first guess, or else of Telea's method on each
+    frame alone.
 
     A subclass has `losses` and, where a preset weighs L_adv, `make_critic` and `judge`. `rules` holds the ways to draw
     the frames of a sample by name; `spec.frames` of a preset names one of them.
     """
 
-    rival = "Telea"
     rules: dict[str, FrameRule] = {}  # noqa: RUF012 - a constant of each subclass
 
     def __init__(self, preset: Any, model: type[Inpainter], config: Any) -> None:
         super().__init__(preset, model, config)
         self.pictured = preset.spec.count // 2
+        self.rival = "the guess" if self.guessed else "Telea"
         self.by_telea: dict[int, Tensor] = {}  # block -> Telea's frames, the same at every validation
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the network begins with a first guess. Batches then hold "guess" (b t 3 h w), the frames with it in
+        their holes, and its "trust" (b t 1 h w)."""
+        return False
 
     def trained(self, model: Any) -> nn.Module:
         return model.net
@@ -59,8 +67,10 @@ class ClipTask(Task):
     def held_back(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
         return self.pool_of(source, folder, 12, seed, replace(self.preset.spec, crops=1))
 
-    def pool_of(self, source: ClipSet, folder: Path, blocks: int, seed: int, spec: ClipSpec) -> ClipPool:
-        """A pool with outlines of objects where any mix of holes needs them."""
+    def pool_of(self, source: ClipSet, folder: Path, blocks: int, seed: int, spec: ClipSpec) -> ClipPool | GuessPool:
+        """A pool with guesses where the network begins with one, and with outlines of objects where holes need them."""
+        if self.guessed:
+            return GuessPool(source, folder, blocks, seed, spec, rule=self.rule())
         mixes = [spec.holes, *(stage.holes for stage in getattr(self.preset, "stages", ()))]
         objects = any(mix.needs_outlines(each) for each in mixes)
         return ClipPool(source, folder, blocks, seed, spec, rule=self.rule(), objects=objects)
@@ -70,6 +80,8 @@ class ClipTask(Task):
 
     def example(self, device: torch.device) -> tuple[Batch, Any]:
         shapes = {"truth": self.frames_of_a_step(3), "mask": self.frames_of_a_step(1)}
+        if self.guessed:
+            shapes |= {"guess": shapes["truth"], "trust": shapes["mask"]}
         return grey(shapes, self.preset.spec.size, device), None
 
     def frames_of_a_step(self, channels: int) -> tuple[int, ...]:
@@ -92,6 +104,8 @@ class ClipTask(Task):
         truth, mask, output = (
             rearrange(x, "b t c h w -> (b t) c h w") for x in (batch["truth"], batch["mask"], completed)
         )
+        if self.guessed:
+            return Shown(output.float(), rearrange(batch["guess"], "b t c h w -> (b t) c h w"), truth, mask)
         return self.beside_telea(output, truth, mask, number)
 
     def beside_telea(self, output: Tensor, truth: Tensor, mask: Tensor, number: int) -> Shown:

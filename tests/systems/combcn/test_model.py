@@ -258,7 +258,7 @@ def test_warm_up_trains_3dcn_alone():
 def test_the_paper_trains_both_networks_from_the_first_step():
     """The warm-up of 3DCN alone is ours; the paper's preset has none."""
     assert {name: preset.structure_steps for name, preset in PRESETS.items()} == {
-        "tiny": 2, "laptop": 0, "gpu": 5000, "paper": 0,
+        "tiny": 2, "laptop": 0, "laptop-aligned": 0, "gpu": 5000, "paper": 0,
     }  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def test_a_few_steps_lower_the_loss():
 
 
 def test_presets_fit_their_networks():
-    assert set(PRESETS) == {"tiny", "laptop", "gpu", "paper"}
+    assert set(PRESETS) == {"tiny", "laptop", "laptop-aligned", "gpu", "paper"}
     for preset in PRESETS.values():
         model = CombCN(CONFIGS[preset.config])
         assert all(side % model.multiple == 0 for side in preset.spec.size)

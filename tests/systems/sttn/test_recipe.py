@@ -83,7 +83,7 @@ def test_the_critics_loss_leaves_the_network_alone_and_l_adv_reaches_it():
 
 
 def test_presets():
-    assert set(recipe.PRESETS) == {"tiny", "laptop", "gpu", "paper"}
+    assert set(recipe.PRESETS) == {"tiny", "laptop", "laptop-aligned", "gpu", "paper"}
     for preset in recipe.PRESETS.values():
         assert preset.config in CONFIGS
         assert all(side % 48 == 0 for side in preset.spec.size)

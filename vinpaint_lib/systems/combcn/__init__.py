@@ -14,5 +14,9 @@ SYSTEM = System(
     configs=CONFIGS,
     presets=PRESETS,
     task=CombTask,
-    variants={"combcn-no-guidance": {"guidance": False}},  # frame by frame: even grey instead of 3DCN's frame
+    variants={
+        "combcn-no-guidance": {"guidance": False},  # frame by frame: even grey instead of 3DCN's frame
+        "combcn-aligned": {"first_guess": "aligned"},  # holes begin with what flow finds: ours
+    },
+    own_weights={"combcn-aligned": "combcn-small-aligned.safetensors"},
 )

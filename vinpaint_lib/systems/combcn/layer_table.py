@@ -84,13 +84,16 @@ class LayerBlock(nn.Module):
 class TableNet(nn.Module):
     """The rows of a table, one after the other: 4 channels (RGB and mask) in, 3 out.
 
-    width   channels of the narrowest layer
-    axes    2, or 3 with time
-    norm    "batch" or "none"
-    guides  channels that join the input where a row says `guide`
+    width     channels of the narrowest layer
+    axes      2, or 3 with time
+    norm      "batch" or "none"
+    guides    channels that join the input where a row says `guide`
+    residual  there is a first guess: its trust is a fifth channel of the input, and the result starts as 0
     """
 
-    def __init__(self, table: Sequence[LayerRow], width: int, axes: int, norm: str, guides: int = 0) -> None:
+    def __init__(
+        self, table: Sequence[LayerRow], width: int, axes: int, norm: str, guides: int = 0, residual: bool = False
+    ) -> None:
         super().__init__()
         if width < 1:
             raise UserError(f"a network of width {width} has no channels: the smallest width is 1")
@@ -100,13 +103,13 @@ class TableNet(nn.Module):
         self.layers = nn.ModuleList()
         outputs: list[int] = []
         for n, row in enumerate(self.table):
-            inputs = outputs[-1] if outputs else 4
+            inputs = outputs[-1] if outputs else 4 + residual
             inputs += (outputs[row.skip - 1] if row.skip else 0) + (guides if row.guide else 0)
             last = n == len(self.table) - 1
             outputs.append(3 if last else row.width * width)
             self.layers.append(LayerBlock(row, inputs, outputs[-1], axes, None if last else norm))
         # The picture starts as even grey, not as noise.
-        next(self.layers[-1].parameters()).data.mul_(0.1)
+        next(self.layers[-1].parameters()).data.mul_(0.0 if residual else 0.1)
 
     def walk(
         self, x: Float[Tensor, "b c *size"], guide: Float[Tensor, "b g *small"] | None = None

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.motion.first_guess import FirstGuesses, reached
 from vinpaint_lib.systems.combcn.layer_table import check_length
 from vinpaint_lib.systems.combcn.network import CONFIGS, Config, JointNet
 from vinpaint_lib.systems.frames import reflected
@@ -32,6 +33,8 @@ CARD = ModelCard(
         "objects and watermarks",
         "`small`: a half and a quarter of the channels, no batch normalisation, which a step of two clips serves badly",
         "overlap of volumes, and the blending by the distance from a volume's end: not in the note",
+        "`first_guess` (combcn-aligned) is ours: holes begin with what chains of flow find, both networks see its "
+        "trust, and each adds a residual",
     ),
 )
 # Frames that CombCN computes at a time at inference; more are not faster and need more memory.
@@ -53,9 +56,13 @@ class CombCN(Inpainter):
         self.multiple = self.net.multiple
 
     def plan(self, length: int) -> Iterator[Step]:
-        """Volumes of F frames; every frame of a volume is a target. A clip shorter than F is one step."""
+        """Volumes of F frames; every frame of a volume is a target. A clip shorter than F is one step.
+
+        With a first guess the frames around the volume are references: not of the networks, but of the guess.
+        """
         for volume in volumes(length, self.config.frames, self.config.overlap):
-            yield Step(tuple(volume), ())
+            around = reached(tuple(volume), length) if self.config.aligned else ()
+            yield Step(tuple(volume), tuple(i for i in around if i not in volume))
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill all frames of a volume; `weights` fall towards the volume's ends.
@@ -65,19 +72,30 @@ class CombCN(Inpainter):
         """
         device = next(self.parameters()).device
         count = len(step.targets)
-        places = [window.indices.index(target) for target in step.targets]
         before = max(0, self.config.frames - count) // 2
         order = [reflected(n - before, count) for n in range(max(count, self.config.frames))]
-        frames, masks = window.frames[places].to(device), window.masks[places].to(device)
-        clip, holes = (rearrange(x[order], "t c h w -> 1 t c h w") for x in (frames, masks))
-        made, guides = self.net.structure(clip, holes)
+        given = [x.to(device) for x in self.begun(window, step, state)]  # frames, masks, with a first guess its trust
+        frames, masks, *trust = given
+        clip = [rearrange(x[order], "t c h w -> 1 t c h w") for x in given]
+        made, guides = self.net.structure(*clip)
         guide = guides[0, before : before + count]
-        parts = [x.split(TOGETHER) for x in (frames, masks, guide)]
+        parts = [x.split(TOGETHER) for x in (frames, masks, guide, *trust)]
         done = torch.cat([self.net.details(*part) for part in zip(*parts, strict=True)]).clamp(0, 1)
         maps = {"guide": guide}
         if made is not None:
             maps["volume"] = made[0, before : before + count]
-        return Output(done.to(window.frames), maps, blending(count))
+        return Output(done.to(window.at(0).frame), maps, blending(count))
+
+    def begun(self, window: Window, step: Step, state: dict[str, Any]) -> tuple[Tensor, ...]:
+        """The targets' frames (k 3 h w) and masks (k 1 h w); with a first guess in the holes, also its trust."""
+        volume = window.only(step.targets)
+        if not self.config.aligned:
+            return volume.frames, volume.masks
+        guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
+        guesses.drop([i for i in guesses.held if i < min(step.targets)])
+        guesses.update(window, step.targets)
+        frames, trusts = zip(*(guesses.of(volume, target) for target in step.targets), strict=True)
+        return torch.stack(frames), volume.masks, torch.stack(trusts)
 
 
 def volumes(length: int, frames: int, overlap: int) -> list[range]:

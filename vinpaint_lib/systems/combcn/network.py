@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.motion import first_guess
 from vinpaint_lib.systems.combcn.layer_table import LayerRow, TableNet, check_length, check_size, to_volume
 from vinpaint_lib.systems.combcn.volume import MULTIPLE, VolumeNet
 
@@ -50,6 +51,9 @@ class Config:
     overlap       frames that two neighbouring volumes share at least
     norm          "batch": batch normalisation behind every ReLU; "none"
     guidance      False: CombCN sees even grey instead of the 3DCN frame (ablation; the same weights serve both)
+    first_guess   ours. "none": a hole is a blank, as in the paper. "aligned": the hole of every frame holds what chains
+                  of flow found (`motion/first_guess.py`); both networks also get its trust, and each gives a residual
+                  that is added to the guess
     """
 
     volume_width: int = 16
@@ -59,8 +63,14 @@ class Config:
     overlap: int = 8
     norm: str = "batch"
     guidance: bool = True
+    first_guess: str = first_guess.NONE
+
+    @property
+    def aligned(self) -> bool:
+        return self.first_guess == first_guess.ALIGNED
 
     def __post_init__(self) -> None:
+        first_guess.check(self.first_guess)
         if self.shrink < 2 or self.shrink % 2:
             raise UserError(f"the volume cannot be {self.shrink} times smaller: shrink is even, the smallest is 2")
         if not 0 <= self.overlap < self.frames:
@@ -75,6 +85,7 @@ CONFIGS = {
     # Without normalisation: a step of training would be normalised by the averages of its two clips, but inference by
     # stored averages. So the network at inference would differ from the trained network.
     "small": Config(volume_width=8, comb_width=8, norm="none"),
+    "small-aligned": Config(volume_width=8, comb_width=8, norm="none", first_guess="aligned"),
     "tiny": Config(volume_width=2, comb_width=2, frames=4, overlap=1),
 }
 HALF = 2  # CombCN takes its guidance at 1 / HALF of the frame's size
@@ -86,6 +97,8 @@ class Completed(NamedTuple):
     frames  CombCN's output at full size
     volume  3DCN's output at 1/r, None without guidance
     guide   I: 3DCN's output in the holes, the known pixels elsewhere; even grey without guidance
+
+    With a first guess `frames` and `volume` are the guess and a residual.
     """
 
     frames: Float[Tensor, "b t 3 h w"]
@@ -96,11 +109,12 @@ class Completed(NamedTuple):
 class CombNet(TableNet):
     """One frame and its guide in, the completed frame out, before composition. Sides must divide by 4."""
 
-    def __init__(self, width: int = 32, norm: str = "batch") -> None:
-        super().__init__(TABLE, width, 2, norm, guides=3)
+    def __init__(self, width: int = 32, norm: str = "batch", residual: bool = False) -> None:
+        super().__init__(TABLE, width, 2, norm, guides=3, residual=residual)
 
-    def forward(self, frame: Float[Tensor, "b 4 h w"], guide: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 3 h w"]:
-        """RGB in [-1, 1] with 0 in holes, and the mask (1 = hole); `guide` in [-1, 1] at half the size."""
+    def forward(self, frame: Float[Tensor, "b c h w"], guide: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 3 h w"]:
+        """RGB in [-1, 1] with 0 in holes, and the mask (1 = hole); `guide` in [-1, 1] at half the size. With `residual`
+        RGB with a first guess in holes, the mask and the trust; the result is what is added to the guess."""
         check_size("CombCN", frame.shape[2], frame.shape[3], MULTIPLE)
         if (guide.shape[2] * HALF, guide.shape[3] * HALF) != (frame.shape[2], frame.shape[3]):
             raise UserError(
@@ -113,52 +127,76 @@ class CombNet(TableNet):
 class JointNet(nn.Module):
     """3DCN on the small volume, CombCN on every frame, trained together: CombCN's loss reaches 3DCN through I.
 
-    It takes frames in [0, 1] and blanks their holes, so nothing below a hole matters. It takes any number of frames;
-    sides must divide by `multiple`, 4 r. Inside, values are centred on zero, so that a hole means no colour, not black.
+    It takes frames in [0, 1] and blanks their holes, so nothing below a hole matters. With a first guess it takes the
+    guess in the holes, and its trust. It takes any number of frames; sides must divide by `multiple`, 4 r. Inside,
+    values are centred on zero, so that a hole means no colour, not black.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.multiple = MULTIPLE * config.shrink
-        self.volume = VolumeNet(config.volume_width, config.norm)
-        self.comb = CombNet(config.comb_width, config.norm)
+        self.volume = VolumeNet(config.volume_width, config.norm, config.aligned)
+        self.comb = CombNet(config.comb_width, config.norm, config.aligned)
 
     def forward(
-        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"], details: bool = True
+        self,
+        frames: Float[Tensor, "b t 3 h w"],
+        masks: Float[Tensor, "b t 1 h w"],
+        details: bool = True,
+        trust: Float[Tensor, "b t 1 h w"] | None = None,
     ) -> Completed:
         """Run both networks. Without `details` 3DCN runs alone (its warm-up), and its enlarged guide is the result."""
-        volume, guide = self.structure(frames, masks)
+        volume, guide = self.structure(frames, masks, trust)
         if details:
-            flat = (rearrange(x, "b t c h w -> (b t) c h w") for x in (frames, masks, guide))
+            clips = [frames, masks, guide] if trust is None else [frames, masks, guide, trust]
+            flat = (rearrange(x, "b t c h w -> (b t) c h w") for x in clips)
             result = rearrange(self.details(*flat), "(b t) c h w -> b t c h w", b=len(frames))
         else:
             result = enlarge(guide, self.config.shrink)
         return Completed(result, volume, guide)
 
     def structure(
-        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]
+        self,
+        frames: Float[Tensor, "b t 3 h w"],
+        masks: Float[Tensor, "b t 1 h w"],
+        trust: Float[Tensor, "b t 1 h w"] | None = None,
     ) -> tuple[Float[Tensor, "b t 3 _ _"] | None, Float[Tensor, "b t 3 _ _"]]:
         """3DCN's volume, and the guide I that is made from it (sec. temporal structure)."""
         check_length("3DCN + CombCN", frames.shape[1])
         check_size("3DCN + CombCN", frames.shape[3], frames.shape[4], self.multiple)
         small, hole = shrink(frames, masks, self.config.shrink)
-        shown = (small * 2 - 1) * (1 - hole)
+        centred, known = small * 2 - 1, 1 - hole
         if not self.config.guidance:
             return None, torch.full_like(small, 0.5)
-        volume = rearrange(self.volume(to_volume(torch.cat([shown, hole], dim=2))), "b c t h w -> b t c h w")
-        return volume / 2 + 0.5, (hole * volume + shown) / 2 + 0.5
+        parts = [centred * known, hole]
+        if self.config.aligned:
+            parts = [centred, hole, by_area(trusted(trust), self.config.shrink)]
+        volume = rearrange(self.volume(to_volume(torch.cat(parts, dim=2))), "b c t h w -> b t c h w")
+        if self.config.aligned:
+            volume = centred + volume
+        return volume / 2 + 0.5, (hole * volume + centred * known) / 2 + 0.5
 
     def details(
         self,
         frames: Float[Tensor, "n 3 h w"],
         masks: Float[Tensor, "n 1 h w"],
         guide: Float[Tensor, "n 3 _ _"],
+        trust: Float[Tensor, "n 1 h w"] | None = None,
     ) -> Float[Tensor, "n 3 h w"]:
         """CombCN on frames and guides in [0, 1] (sec. spatial details)."""
-        shown = (frames * 2 - 1) * (1 - masks)
         half = enlarge(guide * 2 - 1, self.config.shrink // HALF)
+        if self.config.aligned:
+            return frames + self.comb(torch.cat([frames * 2 - 1, masks, trusted(trust)], dim=1), half) / 2
+        shown = (frames * 2 - 1) * (1 - masks)
         return self.comb(torch.cat([shown, masks], dim=1), half) / 2 + 0.5
+
+
+def trusted(trust: Tensor | None) -> Tensor:
+    """The trust of a first guess. Raises ValueError if it is missing."""
+    if trust is None:
+        raise ValueError("with a first guess 3DCN + CombCN needs the trust of its pixels")
+    return trust
 
 
 def shrink(
@@ -168,9 +206,13 @@ def shrink(
 
     So a known cell is the mean of known pixels; no pixel of the hole is in it.
     """
-    small = reduce(frames, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
     hole = reduce(masks, "b t c (h fh) (w fw) -> b t c h w", "max", fh=factor, fw=factor)
-    return small, hole
+    return by_area(frames, factor), hole
+
+
+def by_area(pictures: Float[Tensor, "b t c h w"], factor: int) -> Float[Tensor, "b t c _ _"]:
+    """Pictures at 1/factor: each cell is a mean."""
+    return reduce(pictures, "b t c (h fh) (w fw) -> b t c h w", "mean", fh=factor, fw=factor)
 
 
 def enlarge(pictures: Float[Tensor, "*n h w"], factor: int) -> Float[Tensor, "*n hl wl"]:

@@ -4,6 +4,7 @@ Both networks are trained together, so that CombCN's loss also teaches 3DCN.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  an hour and a half on one CPU core with fast bf16; for weights small enough to ship
+           laptop-aligned  as laptop, for the networks that begin with a first guess (`Config.first_guess`)
            gpu     the paper's width, for one GPU; 3DCN alone for the first 5,000 steps, which is ours: the paper has
                    no such warm-up
            paper   the paper's sizes (32 frames of 128 x 128, r = 2) and losses one to one; the rate follows a known
@@ -61,6 +62,12 @@ PRESETS = {
         checkpoint=2,
     ),
     "laptop": Preset(),
+    # Without L_global: CombCN begins with the known pixels. Two crops in a block: each is stored with its hole.
+    "laptop-aligned": Preset(
+        config="small-aligned",
+        weights={"L_3D": 1.0, "L_local": 1.0, "L_psnr": 0.1},
+        spec=ClipSpec(crop=128, crops=2, hole=(0.05, 0.4), holes=MIXED, count=16),
+    ),
     "gpu": Preset(
         config="paper",
         steps=60000,
@@ -89,7 +96,8 @@ PRESETS = {
 
 
 def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
-    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w; with a first guess also guess b t 3 h w and
+    trust b t 1 h w), unweighted, and the completed frames.
 
     L_3D is mean |V - V_gt| in the small volume's hole. L_global is the mean L1 over whole frames, L_local in their
     hole. L_psnr is taken frame by frame. Terms with weight 0 are left out; if that leaves no term of the details,
@@ -97,7 +105,8 @@ def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]
     """
     truth, mask = batch["truth"], batch["mask"]
     details = any(weights.get(name) for name in OF_DETAILS)
-    made = model(truth * (1 - mask), mask, details)
+    guess = batch.get("guess")
+    made = model(truth * (1 - mask), mask, details) if guess is None else model(guess, mask, details, batch["trust"])
     terms: dict[str, Tensor] = {}
     if made.volume is not None and weights.get("L_3D"):
         small, hole = shrink(truth, mask, truth.shape[-1] // made.volume.shape[-1])
@@ -121,6 +130,10 @@ class CombTask(ClipTask):
     """3DCN + CombCN in training: neighbouring frames at once; 3DCN alone during the first `structure_steps`."""
 
     rules = {"consecutive": consecutive_frames}  # noqa: RUF012 - a constant
+
+    @property
+    def guessed(self) -> bool:
+        return self.config.aligned
 
     def weights_at(self, step: int) -> dict[str, float]:
         if step >= self.preset.structure_steps:

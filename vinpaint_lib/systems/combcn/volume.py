@@ -34,11 +34,12 @@ class VolumeNet(TableNet):
     paper dilates time too is not known), so every layer keeps the number of frames.
     """
 
-    def __init__(self, width: int = 16, norm: str = "batch") -> None:
-        super().__init__(TABLE, width, 3, norm)
+    def __init__(self, width: int = 16, norm: str = "batch", residual: bool = False) -> None:
+        super().__init__(TABLE, width, 3, norm, residual=residual)
 
-    def forward(self, volume: Float[Tensor, "b 4 t h w"]) -> Float[Tensor, "b 3 t h w"]:
-        """RGB in [-1, 1] with 0 in holes, and the mask (1 = hole); RGB in the same range out.
+    def forward(self, volume: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b 3 t h w"]:
+        """RGB in [-1, 1] with 0 in holes, and the mask (1 = hole); RGB in the same range out. With `residual`: RGB with
+        a first guess in holes, the mask, the trust; what is added to the guess out.
 
         Raises UserError for a size that does not divide by 4 and for a volume without frames.
         """

@@ -12,6 +12,10 @@ SYSTEM = System(
     configs=CONFIGS,
     presets=PRESETS,
     task=STTNTask,
-    variants={"sttn-as-released": {"as_released": True}},  # keys inside holes count, as in the released code
+    variants={
+        "sttn-as-released": {"as_released": True},  # keys inside holes count, as in the released code
+        "sttn-aligned": {"first_guess": "aligned"},  # holes begin with what flow finds: ours
+    },
+    own_weights={"sttn-aligned": "sttn-small-aligned.safetensors"},
     read_released=read_sttn,
 )

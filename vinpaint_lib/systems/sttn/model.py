@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.motion.first_guess import FirstGuesses
 from vinpaint_lib.systems.frames import Indices, every_tenth
 from vinpaint_lib.systems.sttn.network import CONFIGS, MULTIPLE, Config, STTNGenerator
 
@@ -31,6 +32,8 @@ CARD = ModelCard(
         "revisited frames are averaged with equal weights; the released code halves the old average each time",
         "`small` is narrower and shallower, starts otherwise, is trained without the adversarial loss, and keeps the "
         "sharpness that its attention had in training at other frame sizes",
+        "`first_guess` (sttn-aligned) is ours: holes begin with what chains of flow find, the encoder sees its trust, "
+        "and the decoder adds a residual; keys in holes still get no weight, since they show what other frames show",
     ),
 )
 
@@ -51,31 +54,48 @@ class STTN(Inpainter):
         self.net = STTNGenerator(config)
 
     def plan(self, length: int) -> Iterator[Step]:
+        """The paper's windows. With a first guess all other frames are references too: since every tenth frame of the
+        clip has a guess from the first step on, and guesses come from neighbours, that step needs the whole clip."""
         for targets, references in sttn_windows(length, step=REFERENCE_STEP):
-            yield Step(targets, references)
+            yield Step(targets, every_tenth(length, targets, step=1) if self.config.aligned else references)
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill all targets of the window at once. No maps: `net.attention_row` shows single rows of the attention."""
         device = next(self.parameters()).device
-        features = self.encoded(window, step, state, device)
+        guesses = self.guessed(window, step, state)
+        # The network sees the paper's windows alone, however many frames the guesses needed.
+        window = window.only([i for i in window.indices if i in step.targets or i % REFERENCE_STEP == 0])
+        features = self.encoded(window, step, state, guesses)
         masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)
         features = self.net.transform(rearrange(features, "t c h w -> 1 t c h w"), masks)[0]
         places = [window.indices.index(target) for target in step.targets]
-        frames = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
-        return Output((frames / 2 + 0.5).to(window.frames), {})
+        painted = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
+        given = torch.stack([begun(window, target, guesses)[0] for target in step.targets])
+        return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(window.frames), {})
+
+    def guessed(self, window: Window, step: Step, state: dict[str, Any]) -> FirstGuesses | None:
+        """The first guesses of all frames that this or a later step encodes; None where the network has none."""
+        if not self.config.aligned:
+            return None
+        guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
+        first = min(step.targets)
+        guesses.drop([i for i in guesses.held if i < first and i % REFERENCE_STEP])
+        guesses.update(window, [i for i in window.indices if i >= first or i % REFERENCE_STEP == 0])
+        return guesses
 
     def encoded(
-        self, window: Window, step: Step, state: dict[str, Any], device: torch.device
+        self, window: Window, step: Step, state: dict[str, Any], guesses: FirstGuesses | None
     ) -> Float[Tensor, "t c hf wf"]:
         """Features of the window's frames, from `state` where an earlier step left them."""
+        device = next(self.parameters()).device
         cache: dict[int, Tensor] = state.setdefault("features", {})
         found = []
         for place, index in enumerate(window.indices):
             # A frame that was written back changes from step to step.
             changed = bool(window.filled[place].any())
             if index not in cache or changed:
-                frame, mask = window.frames[place].to(device), window.masks[place].to(device)
-                shown = (frame * 2 - 1) * (1 - mask)
+                frame, trust = begun(window, index, guesses)
+                shown = self.net.shown(frame, window.masks[place], trust).to(device)
                 cache[index] = self.net.encode(rearrange(shown, "c h w -> 1 c h w"))[0]
             found.append(cache[index])
         # The next windows begin behind the first frame of this window; before it they need references only.
@@ -92,3 +112,8 @@ def sttn_windows(length: int, stride: int = 5, reach: int = 5, step: int = 10) -
     for centre in range(0, length, stride):
         targets = tuple(range(max(0, centre - reach), min(length, centre + reach + 1)))
         yield targets, every_tenth(length, targets, step)
+
+
+def begun(window: Window, index: int, guesses: FirstGuesses | None) -> tuple[Tensor, Tensor | None]:
+    """A frame (3 h w) as the network begins with it, and the trust (1 h w) of its first guess, if there are guesses."""
+    return (window.at(window.indices.index(index)).frame, None) if guesses is None else guesses.of(window, index)

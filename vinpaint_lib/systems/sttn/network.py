@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.motion import first_guess
 from vinpaint_lib.systems.sttn.attention import PARTS, MultiPatchAttention, frame_by_frame
 
 # Features are at a quarter of the frame's size, and the finest head cuts them into twelve parts a side.
@@ -31,6 +32,9 @@ class Config:
     trained      (height, width) of the frames of training, or None. Scores are divided by sqrt(d), so larger frames
                  give sharper attention. With `trained` the attention stays as sharp as it was in training
     start        "normal": N(0, 0.02) as released; "kaiming": for short training, blocks start as near identities
+    first_guess  ours. "none": a hole is a blank, as in the paper. "aligned": the hole of every frame holds what chains
+                 of flow found (`motion/first_guess.py`); the encoder also gets its trust, and the decoder gives a
+                 residual that is added to the guess
     """
 
     channels: int = 256
@@ -38,11 +42,20 @@ class Config:
     as_released: bool = False
     trained: tuple[int, int] | None = None
     start: str = "normal"
+    first_guess: str = first_guess.NONE
+
+    def __post_init__(self) -> None:
+        first_guess.check(self.first_guess)
+
+    @property
+    def aligned(self) -> bool:
+        return self.first_guess == first_guess.ALIGNED
 
 
 CONFIGS = {
     "paper": Config(),
     "small": Config(channels=64, blocks=4, start="kaiming", trained=(144, 144)),
+    "small-aligned": Config(channels=64, blocks=4, start="kaiming", trained=(144, 144), first_guess="aligned"),
     "tiny": Config(channels=16, blocks=2, start="kaiming"),
 }
 
@@ -99,7 +112,7 @@ class STTNGenerator(nn.Module):
         full, half, quarter = config.channels, config.channels // 2, config.channels // 4
         self.transformer = nn.ModuleList(TransformerBlock(full) for _ in range(config.blocks))
         self.encoder = nn.Sequential(
-            nn.Conv2d(3, quarter, 3, stride=2, padding=1),
+            nn.Conv2d(4 if config.aligned else 3, quarter, 3, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(quarter, quarter, 3, padding=1),
             nn.LeakyReLU(0.2),
@@ -120,24 +133,48 @@ class STTNGenerator(nn.Module):
         initialise(self)
 
     def forward(
-        self, frames: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]
+        self,
+        frames: Float[Tensor, "b t 3 h w"],
+        masks: Float[Tensor, "b t 1 h w"],
+        trust: Float[Tensor, "b t 1 h w"] | None = None,
     ) -> Float[Tensor, "b t 3 h w"]:
-        """Frames in [0, 1] (holes are blanked here) and masks in, raw frames in [0, 1] out, not composited.
+        """Frames in [0, 1] and masks in, raw frames in [0, 1] out, not composited.
 
-        Raises UserError unless height and width divide by 48.
+        With a first guess the frames hold it in their holes, and `trust` belongs to it. Without, holes are blanked
+        here. Raises UserError unless height and width divide by 48.
         """
-        # The paper's frames are in [-1, 1], so a hole is middle grey.
-        return self.paint((frames * 2 - 1) * (1 - masks), masks) / 2 + 0.5
+        return self.picture(self.paint(self.shown(frames, masks, trust), masks), frames)
 
-    def paint(self, shown: Float[Tensor, "b t 3 h w"], masks: Float[Tensor, "b t 1 h w"]) -> Float[Tensor, "b t 3 h w"]:
+    def shown(
+        self,
+        frames: Float[Tensor, "*n 3 h w"],
+        masks: Float[Tensor, "*n 1 h w"],
+        trust: Float[Tensor, "*n 1 h w"] | None = None,
+    ) -> Float[Tensor, "*n c h w"]:
+        """What the encoder sees: frames in [-1, 1] with 0 in their holes; with a first guess these hold the guess, and
+        its trust (in [0, 1]) is a fourth channel. Raises ValueError where that trust is missing."""
+        # The paper's frames are in [-1, 1], so a hole is middle grey.
+        if not self.config.aligned:
+            return (frames * 2 - 1) * (1 - masks)
+        if trust is None:
+            raise ValueError("with a first guess STTN needs the trust of its pixels")
+        return torch.cat([frames * 2 - 1, trust], dim=-3)
+
+    def picture(
+        self, painted: Float[Tensor, "*n 3 h w"], frames: Float[Tensor, "*n 3 h w"]
+    ) -> Float[Tensor, "*n 3 h w"]:
+        """What was decoded, in [0, 1]; a residual is added to the `frames`, and may leave that range."""
+        return frames + painted / 2 if self.config.aligned else painted / 2 + 0.5
+
+    def paint(self, shown: Float[Tensor, "b t c h w"], masks: Float[Tensor, "b t 1 h w"]) -> Float[Tensor, "b t 3 h w"]:
         """The released forward: frames in [-1, 1] with zeros in their holes in, frames in [-1, 1] out."""
         features = self.encode(rearrange(shown, "b t c h w -> (b t) c h w"))
         features = self.transform(rearrange(features, "(b t) c h w -> b t c h w", b=len(shown)), masks)
         painted = self.decode(rearrange(features, "b t c h w -> (b t) c h w"))
         return rearrange(painted, "(b t) c h w -> b t c h w", b=len(shown))
 
-    def encode(self, shown: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hf wf"]:
-        """Frames in [-1, 1] with zeros in their holes -> features at 1/4. Raises UserError as `forward`."""
+    def encode(self, shown: Float[Tensor, "n i h w"]) -> Float[Tensor, "n c hf wf"]:
+        """What `shown` gives -> features at 1/4. Raises UserError as `forward`."""
         height, width = shown.shape[-2:]
         if height % MULTIPLE or width % MULTIPLE or not height or not width:
             best = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (width, height)]
@@ -166,24 +203,26 @@ class STTNGenerator(nn.Module):
         return 1.0 if trained is None else sqrt(trained[0] * trained[1] / (16 * height * width))
 
     def decode(self, features: Float[Tensor, "n c hf wf"]) -> Float[Tensor, "n 3 h w"]:
-        """Features -> frames in [-1, 1], float32."""
-        return torch.tanh(self.decoder(features).float())
+        """Features -> frames in [-1, 1], float32; with a first guess a residual, which has no limits."""
+        painted = self.decoder(features).float()
+        return painted if self.config.aligned else torch.tanh(painted)
 
     def attention_row(
         self,
         frames: Float[Tensor, "b t 3 h w"],
         masks: Float[Tensor, "b t 1 h w"],
         *,
+        trust: Float[Tensor, "b t 1 h w"] | None = None,
         block: int,
         head: int,
         query: tuple[int, int, int],
     ) -> Float[Tensor, "b t p p"]:
         """Where the patch at (frame, row, column) of that head's grid takes its content in that block.
 
-        Weights over all patches of all frames, sum 1. Frames in [0, 1] as for `forward`; head 0 has one patch a frame,
-        head 3 has 12 x 12.
+        Weights over all patches of all frames, sum 1. Frames in [0, 1], masks and trust as for `forward`; head 0 has
+        one patch a frame, head 3 has 12 x 12.
         """
-        shown = (frames * 2 - 1) * (1 - masks)
+        shown = self.shown(frames, masks, trust)
         features = self.encode(rearrange(shown, "b t c h w -> (b t) c h w"))
         features = rearrange(features, "(b t) c h w -> b t c h w", b=len(frames))
         features = self.transform(features, masks, blocks=block)
@@ -202,8 +241,13 @@ def initialise(net: STTNGenerator) -> None:
         nn.init.zeros_(part.bias)
         if net.config.start == "normal":
             nn.init.normal_(part.weight, std=0.02)
+        else:
+            nn.init.kaiming_normal_(part.weight, a=0.2, nonlinearity="leaky_relu")
+        # The residual starts as nothing: the untrained network gives the first guess.
+        if net.config.aligned and name == "decoder.6":
+            nn.init.zeros_(part.weight)
+        if net.config.start == "normal":
             continue
-        nn.init.kaiming_normal_(part.weight, a=0.2, nonlinearity="leaky_relu")
         # The part that a block adds starts small. So does the picture: it starts as grey, not as noise.
         if name.endswith(("output_linear.0", "feed_forward.conv.2", "decoder.6")):
             part.weight.data.mul_(0.1)

@@ -3,6 +3,7 @@
 Presets    tiny    seconds, a test of the machinery
            laptop  about an hour and a half on one CPU core; the shipped weights were trained with it. It has no
                    discriminator: that would cost more than the generator, and L_adv lowers the PSNR
+           laptop-aligned  as laptop, for the network that begins with a first guess (`Config.first_guess`)
            gpu     the paper's network and losses, smaller frames and fewer steps
            paper   as released; a comment below marks the differences
 """
@@ -59,6 +60,12 @@ PRESETS = {
         checkpoint=2,
     ),
     "laptop": Preset(),
+    # Without L_valid: the network begins with the known pixels. Two crops in a block: each is stored with its hole.
+    "laptop-aligned": Preset(
+        config="small-aligned",
+        weights={"L_hole": 1.0, "L_psnr": 0.1},
+        spec=ClipSpec(frames="sttn", crop=144, height=(144, 240), crops=2, hole=(0.05, 0.35), holes=MIXED),
+    ),
     "gpu": Preset(
         config="paper",
         steps=60000,
@@ -96,14 +103,16 @@ PRESETS = {
 
 
 def compute_losses(model: nn.Module, batch: dict[str, Float[Tensor, "b t _ h w"]], weights: dict[str, float]) -> Losses:
-    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w), unweighted, and the completed frames.
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w; with a first guess also guess b t 3 h w and
+    trust b t 1 h w), unweighted, and the completed frames.
 
     L_hole = mean |M (Y^ - Y)| / mean(M), and L_valid is the same outside of the hole, for frames in [-1, 1] as in the
     released code; L_psnr is taken frame by frame. Terms with weight 0 are left out. The training loop adds L_adv, since
     it holds the critic.
     """
     truth, mask = batch["truth"], batch["mask"]
-    output = model(truth * (1 - mask), mask)
+    guess = batch.get("guess")
+    output = model(truth * (1 - mask), mask) if guess is None else model(guess, mask, batch["trust"])
     completed = pixels.composite(output, truth, mask)
     # Each clip becomes one tall picture: the mean is taken over its whole hole.
     tall = [rearrange(x, "b t c h w -> b c (t h) w") for x in (output * 2 - 1, truth * 2 - 1, mask)]
@@ -136,6 +145,10 @@ class STTNTask(ClipTask):
 
     channels_last = True  # 0.83 to 0.95 of a step's time in two measurements (one core with AVX2)
     rules = {"sttn": sttn_training, "consecutive": consecutive_frames}  # noqa: RUF012 - a constant
+
+    @property
+    def guessed(self) -> bool:
+        return self.config.aligned
 
     def losses(self, model: nn.Module, batch: Batch, weights: dict[str, float], choice: Any) -> Losses:
         return compute_losses(model, batch, weights)
