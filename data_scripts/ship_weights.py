@@ -1,12 +1,14 @@
 """Make the weights file that ships from the weights file of a training run.
 
-    python data_scripts/ship_weights.py runs/laptop/weights.safetensors runs/affine/affine.safetensors
+    python data_scripts/ship_weights.py runs/laptop/weights.safetensors runs/affine/affine.safetensors \
+        --painter runs/painter/weights.safetensors
     python data_scripts/ship_weights.py runs/sttn/weights.safetensors
     python data_scripts/ship_weights.py runs/aligned/weights.safetensors --variant sttn-aligned
 
-The header of the file names the system. TGF-Net's file has two parts, which are trained apart: the network learns from
-references that chains of motion have aligned (`vinpaint train tgfnet`), and its affine aligner learns from pairs with
-known motion (`data_scripts/pretrain_affine.py`).
+The header of the file names the system. TGF-Net's file has parts that are trained apart: the network learns from
+references that chains of motion have aligned (`vinpaint train tgfnet`), its affine aligner learns from pairs with known
+motion (`data_scripts/pretrain_affine.py`), and its painter from single pictures (`vinpaint train painter`). With a
+painter, the model paints what no frame shows.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.systems.registry import SHIPPED, VARIANTS, build
 
-PART = "affine."
+PART, PAINTER = "affine.", "painter."
 LARGEST = 20_000_000  # bytes of a file that ships
 
 
@@ -35,15 +37,20 @@ def read(path: Path) -> tuple[dict, dict]:
 
 
 def ship(
-    network: Path, affine: Path | None = None, out: Path | None = None, history: str = "", variant: str | None = None
+    network: Path,
+    affine: Path | None = None,
+    out: Path | None = None,
+    history: str = "",
+    variant: str | None = None,
+    painter: Path | None = None,
 ) -> Path:
-    """Write the tensors of `network`, for TGF-Net with the aligner's, to `out`; load that file as a check; return it.
+    """Write the tensors of `network`, for TGF-Net with its other parts, to `out`; load that file as a check; return it.
 
     By default `out` is the place where the library looks for the weights of that system, or of its `variant` that was
     trained apart. `history` is a sentence for the header, if the run that the header of `network` names is only a part
     of the training. Raises UserError for a missing file, a file that no training run wrote, a variant that has no
-    weights of its own or is of another system, an aligner that is missing or not wanted, tensors that do not fit, or a
-    file larger than `LARGEST`.
+    weights of its own or is of another system, an aligner that is missing or not wanted, a painter that is not wanted,
+    tensors that do not fit, or a file larger than `LARGEST`.
     """
     tensors, header = read(network)
     if "provenance" not in header:
@@ -62,6 +69,17 @@ def ship(
         tensors = {name: value for name, value in tensors.items() if not name.startswith(PART)}
         tensors |= {PART + name.removeprefix(PART): value for name, value in aligner.items()}
         provenance["affine"] = aligner_header
+    if painter is not None:
+        if model != "tgfnet":
+            raise UserError(f"{network}: holds weights of {model}; leave {painter} away")
+        found, found_header = read(painter)
+        part = json.loads(found_header.get("provenance", "{}"))
+        if part.get("model") != "painter":
+            raise UserError(f"{painter}: holds no painter; give the weights.safetensors of `vinpaint train painter`")
+        tensors |= {PAINTER + name.removeprefix("net."): value for name, value in found.items()}
+        provenance["config"] |= {"painter": part["config_name"], "paint": True}
+        part["run"]["data"] = without_places(part["run"]["data"])
+        provenance["painter"] = part
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
     target = out or SHIPPED[name]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,12 +97,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train`")
     parser.add_argument("affine", type=Path, nargs="?", help="tgfnet alone: weights of data_scripts/pretrain_affine.py")
+    parser.add_argument("--painter", type=Path, help="tgfnet alone: weights of `vinpaint train painter`")
     parser.add_argument("--history", default="", help="a sentence for the header")
     parser.add_argument("--variant", help="a variant of the system that has weights of its own")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
     options = parser.parse_args()
     try:
-        print(ship(options.network, options.affine, options.out, options.history, options.variant))
+        print(ship(options.network, options.affine, options.out, options.history, options.variant, options.painter))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,14 +11,19 @@ from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.registry import SHIPPED, SYSTEMS, VARIANTS, build
 
-CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny"}
+CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny", "painter": "tiny"}
 
 
 def trained(folder, model):
     """The weights file of a run, with random weights."""
     system, path = SYSTEMS[model], folder / f"{model}.safetensors"
     config = system.configs[CONFIG[model]]
-    provenance = {"model": model, "config": asdict(config), "run": {"data": "videos:/home/me/clips*2,toy"}}
+    provenance = {
+        "model": model,
+        "config": asdict(config),
+        "config_name": CONFIG[model],
+        "run": {"data": "videos:/home/me/clips*2,toy"},
+    }
     checkpoints.save_weights(system.model(config), path, provenance)
     return path
 
@@ -47,6 +52,26 @@ def test_a_system_of_one_part(tmp_path, model):
 def test_tgfnet_takes_the_aligner_that_was_trained_apart(tmp_path, aligner):
     path = ship_weights.ship(trained(tmp_path, "tgfnet"), aligner, tmp_path / "w.safetensors")
     assert build("tgfnet", path).affine.gate == 0.75
+
+
+def test_tgfnet_takes_a_painter_and_then_paints(tmp_path, aligner):
+    source = trained(tmp_path, "painter")
+    path = ship_weights.ship(trained(tmp_path, "tgfnet"), aligner, tmp_path / "w.safetensors", painter=source)
+    model, alone = build("tgfnet", path), build("painter", source).net.state_dict()
+    assert model.config.paint
+    assert all(torch.equal(value, alone[name]) for name, value in model.painter.state_dict().items())
+    assert not build("tgfnet-fidelity", path).config.paint
+    header = checkpoints.read_provenance(path)
+    assert header["painter"]["run"]["data"] == "videos:clips*2,toy"
+
+
+def test_a_painter_that_is_not_wanted_or_is_none_is_refused(tmp_path, aligner):
+    source, other = trained(tmp_path, "painter"), trained(tmp_path, "sttn")
+    with pytest.raises(UserError, match=r"holds weights of sttn; leave .*painter"):
+        ship_weights.ship(other, out=tmp_path / "w", painter=source)
+    with pytest.raises(UserError, match="holds no painter; give the weights.safetensors of `vinpaint train painter`"):
+        ship_weights.ship(trained(tmp_path, "tgfnet"), aligner, tmp_path / "w", painter=other)
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_variant_that_was_trained_apart_goes_to_its_own_file(tmp_path, monkeypatch):

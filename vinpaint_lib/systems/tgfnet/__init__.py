@@ -15,15 +15,16 @@ SYSTEM = System(
     configs=CONFIGS,
     presets=PRESETS,
     task=TGFTask,
-    # Other alignments, and other rules for the outputs that are written back.
+    # The form for PSNR, which paints nothing; other alignments, and other rules for the outputs that are written back.
     variants={
-        "tgfnet-learned": {"align": ("learned",)},
-        "tgfnet-robust": {"align": ("robust",)},
-        "tgfnet-homography": {"align": ("homography",)},
-        "tgfnet-flow": {"align": ("flow",)},
-        "tgfnet-unaligned": {"align": ("none",)},
-        "tgfnet-no-feedback": {"feedback": "off"},
-        "tgfnet-all-feedback": {"feedback": "all"},
+        "tgfnet-fidelity": {"paint": False},
+        "tgfnet-learned": {"align": ("learned",), "paint": False},
+        "tgfnet-robust": {"align": ("robust",), "paint": False},
+        "tgfnet-homography": {"align": ("homography",), "paint": False},
+        "tgfnet-flow": {"align": ("flow",), "paint": False},
+        "tgfnet-unaligned": {"align": ("none",), "paint": False},
+        "tgfnet-no-feedback": {"feedback": "off", "paint": False},
+        "tgfnet-all-feedback": {"feedback": "all", "paint": False},
     },
     ablation=ABLATION,
 )
