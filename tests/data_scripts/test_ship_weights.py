@@ -69,7 +69,7 @@ def test_a_painter_that_is_not_wanted_or_is_none_is_refused(tmp_path, aligner):
     source, other = trained(tmp_path, "painter"), trained(tmp_path, "sttn")
     with pytest.raises(UserError, match=r"holds weights of sttn; leave .*painter"):
         ship_weights.ship(other, out=tmp_path / "w", painter=source)
-    with pytest.raises(UserError, match="holds no painter; give the weights.safetensors of `vinpaint train painter`"):
+    with pytest.raises(UserError, match=r"holds no painter; give the weights\.safetensors of `vinpaint train painter`"):
         ship_weights.ship(trained(tmp_path, "tgfnet"), aligner, tmp_path / "w", painter=other)
     assert not (tmp_path / "w").exists()
 
