@@ -2,6 +2,7 @@
 
     python data_scripts/ship_weights.py runs/laptop/weights.safetensors runs/affine/affine.safetensors
     python data_scripts/ship_weights.py runs/sttn/weights.safetensors
+    python data_scripts/ship_weights.py runs/aligned/weights.safetensors --variant sttn-aligned
 
 The header of the file names the system. TGF-Net's file has two parts, which are trained apart: the network learns from
 references that chains of motion have aligned (`vinpaint train tgfnet`), and its affine aligner learns from pairs with
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 from vinpaint_lib.datasets.parse import without_places
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
-from vinpaint_lib.systems.registry import SHIPPED, build
+from vinpaint_lib.systems.registry import SHIPPED, VARIANTS, build
 
 PART = "affine."
 LARGEST = 20_000_000  # bytes of a file that ships
@@ -33,19 +34,26 @@ def read(path: Path) -> tuple[dict, dict]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
-def ship(network: Path, affine: Path | None = None, out: Path | None = None, history: str = "") -> Path:
+def ship(
+    network: Path, affine: Path | None = None, out: Path | None = None, history: str = "", variant: str | None = None
+) -> Path:
     """Write the tensors of `network`, for TGF-Net with the aligner's, to `out`; load that file as a check; return it.
 
-    By default `out` is the place where the library looks for the weights of that system. `history` is a sentence for
-    the header, if the run that the header of `network` names is only a part of the training. Raises UserError for a
-    missing file, a file that no training run wrote, an aligner that is missing or not wanted, tensors that do not fit,
-    or a file larger than `LARGEST`.
+    By default `out` is the place where the library looks for the weights of that system, or of its `variant` that was
+    trained apart. `history` is a sentence for the header, if the run that the header of `network` names is only a part
+    of the training. Raises UserError for a missing file, a file that no training run wrote, a variant that has no
+    weights of its own or is of another system, an aligner that is missing or not wanted, tensors that do not fit, or a
+    file larger than `LARGEST`.
     """
     tensors, header = read(network)
     if "provenance" not in header:
         raise UserError(f"{network}: has no header of a training run; give the weights.safetensors of `vinpaint train`")
     provenance = json.loads(header["provenance"]) | {"history": history}
     model = provenance["model"]
+    name = variant or model
+    if name not in SHIPPED or VARIANTS[name][0] != model:
+        own = [each for each in SHIPPED if VARIANTS[each][0] == model]
+        raise UserError(f"--variant {name}: {model} has no such weights file; use {' or '.join(own)}")
     if (model == "tgfnet") != (affine is not None):
         wanted = "give the weights of data_scripts/pretrain_affine.py too" if affine is None else f"leave {affine} away"
         raise UserError(f"{network}: holds weights of {model}; {wanted}")
@@ -55,11 +63,11 @@ def ship(network: Path, affine: Path | None = None, out: Path | None = None, his
         tensors |= {PART + name.removeprefix(PART): value for name, value in aligner.items()}
         provenance["affine"] = aligner_header
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
-    target = out or SHIPPED[model]
+    target = out or SHIPPED[name]
     target.parent.mkdir(parents=True, exist_ok=True)
     with draft_of(target) as draft:
         save_file(tensors, draft, metadata={"provenance": json.dumps(provenance)})
-        build(model, draft)
+        build(name, draft)
         if draft.stat().st_size > LARGEST:
             raise UserError(
                 f"{network}: {draft.stat().st_size / 1e6:.1f} MB are too many to ship; train a narrower one"
@@ -72,10 +80,11 @@ def main() -> int:
     parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train`")
     parser.add_argument("affine", type=Path, nargs="?", help="tgfnet alone: weights of data_scripts/pretrain_affine.py")
     parser.add_argument("--history", default="", help="a sentence for the header")
+    parser.add_argument("--variant", help="a variant of the system that has weights of its own")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
     options = parser.parse_args()
     try:
-        print(ship(options.network, options.affine, options.out, options.history))
+        print(ship(options.network, options.affine, options.out, options.history, options.variant))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -101,7 +101,8 @@ def video() -> Line:
 def weights() -> Line:
     """Whether the weights that ship load."""
     try:
-        models = {name: registry.build(name) for name in registry.SYSTEMS}
+        names = [name for name in registry.SHIPPED if name in registry.SYSTEMS or registry.ready(name)]
+        models = {name: registry.build(name) for name in names}
     except UserError as error:
         return Line("weights", str(error), False)
     counts = {name: sum(parameter.numel() for parameter in model.parameters()) for name, model in models.items()}

@@ -9,7 +9,7 @@ from data_scripts import ship_weights
 from vinpaint_lib import checkpoints
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems.registry import SYSTEMS, build
+from vinpaint_lib.systems.registry import SHIPPED, SYSTEMS, VARIANTS, build
 
 CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny"}
 
@@ -47,6 +47,18 @@ def test_a_system_of_one_part(tmp_path, model):
 def test_tgfnet_takes_the_aligner_that_was_trained_apart(tmp_path, aligner):
     path = ship_weights.ship(trained(tmp_path, "tgfnet"), aligner, tmp_path / "w.safetensors")
     assert build("tgfnet", path).affine.gate == 0.75
+
+
+def test_a_variant_that_was_trained_apart_goes_to_its_own_file(tmp_path, monkeypatch):
+    place = tmp_path / "sttn-small-apart.safetensors"
+    monkeypatch.setitem(VARIANTS, "sttn-apart", ("sttn", {"as_released": True}))
+    monkeypatch.setitem(SHIPPED, "sttn-apart", place)
+    assert ship_weights.ship(trained(tmp_path, "sttn"), variant="sttn-apart") == place
+    assert build("sttn-apart").config.as_released
+    with pytest.raises(UserError, match=r"--variant sttn-as-released: sttn has no such weights file; use sttn or "):
+        ship_weights.ship(trained(tmp_path, "sttn"), out=tmp_path / "w", variant="sttn-as-released")
+    with pytest.raises(UserError, match=r"--variant sttn-apart: combcn has no such weights file; use combcn"):
+        ship_weights.ship(trained(tmp_path, "combcn"), out=tmp_path / "w", variant="sttn-apart")
 
 
 def test_a_part_too_few_or_too_many_is_refused(tmp_path, aligner):

@@ -22,7 +22,8 @@ class System:
     presets        ways to train it, by name; `training.schedule.Schedule` has the fields that all share
     task           the class that the training loop works with
     variants       further names on the command line, each with fields of the configuration that it changes; the weights
-                   stay the same
+                   stay the same, except for
+    own_weights    variants that were trained apart, each with the name of its weights file in the system's folder
     read_released  reads a file of weights that the authors released; None: there is none
     ablation       rows of a table of the paper, for `evaluate --ablation`; None: there is none
     """
@@ -33,13 +34,15 @@ class System:
     presets: dict[str, Any]
     task: type[Task]
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own_weights: dict[str, str] = field(default_factory=dict)
     read_released: Callable[[Path], Inpainter] | None = None
     ablation: Ablation | None = None
 
     @property
-    def weights(self) -> Path:
-        """The file of the weights that ship, in the system's folder."""
-        return FOLDER / self.name / f"{self.name}-small.safetensors"
+    def weights(self) -> dict[str, Path]:
+        """The files of weights that ship, in the system's folder: its own, and those of variants trained apart."""
+        names = {self.name: f"{self.name}-small.safetensors", **self.own_weights}
+        return {name: FOLDER / self.name / file for name, file in names.items()}
 
     def make_task(self, preset: Any) -> Task:
         """The task of training this system by `preset`, one of `presets` or a copy with other values."""

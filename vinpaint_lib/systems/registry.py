@@ -16,14 +16,15 @@ from vinpaint_lib.training.task import Task
 NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend")
 
 SYSTEMS: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
-SHIPPED = {name: system.weights for name, system in SYSTEMS.items()}
+# Systems, and variants that were trained apart. The file of such a variant may not be there yet.
+SHIPPED: dict[str, Path] = {name: path for system in SYSTEMS.values() for name, path in system.weights.items()}
 BASELINES: dict[str, Callable[[], Inpainter]] = {
     "telea": Telea,
     "median": TemporalMedian,
     "aligned-median": AlignedMedian,
     "flow": FlowPropagation,
 }
-# Name on the command line -> the system whose weights it takes, and the fields of the configuration that it changes.
+# Name on the command line -> the system that it is a form of, and the fields of the configuration that it changes.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     variant: (name, options)
     for name, system in SYSTEMS.items()
@@ -48,7 +49,7 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
         raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
     of, changes = VARIANTS[name]
     system = SYSTEMS[of]
-    path = weights or SHIPPED[of]
+    path = weights or file_of(name)
     if path.suffix in PICKLES:
         return read_released(system, path)
     if not path.exists():
@@ -75,7 +76,18 @@ def read_released(system: System, path: Path) -> Inpainter:
 
 def weights_of(name: str) -> Path | None:
     """The file of the weights that ship for a model or a variant of it; None for a baseline."""
-    return SHIPPED[VARIANTS[name][0]] if name in VARIANTS else None
+    return file_of(name) if name in VARIANTS else None
+
+
+def file_of(name: str) -> Path:
+    """The weights that ship for a system or a variant: the variant's own, or else those of its system."""
+    return SHIPPED[name if name in SHIPPED else VARIANTS[name][0]]
+
+
+def ready(name: str) -> bool:
+    """Whether `build` needs no weights file from the user: not so for a variant whose own weights do not ship yet."""
+    path = weights_of(name)
+    return path is None or path.exists()
 
 
 def stored_config(path: Path, provenance: dict[str, Any], system: System) -> Any:
