@@ -79,7 +79,7 @@ def inpaint(
 def train(
     model: Annotated[str, tyro.conf.Positional, shown("MODEL")],
     *,
-    preset: Literal["tiny", "laptop", "gpu", "paper"] = "laptop",
+    preset: Literal["tiny", "laptop", "laptop-learned", "gpu", "paper"] = "laptop",
     data: Annotated[str, shown("SPEC")] = "toy",
     out: Annotated[Path, shown("FOLDER")],
     steps: Annotated[int | None, shown("INT")] = None,
@@ -97,7 +97,8 @@ def train(
 
     Args:
         model: a name from `vinpaint models` that is a network
-        preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days)
+        preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days); laptop-learned (tgfnet: its
+            alignment too)
         data: toy, videos:PATH, photos:PATH, davis:PATH, youtube-vos:PATH, sintel:PATH (its clean rendering) or
             sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more
         out: folder for checkpoints, log and sample pictures, as in runs/first

@@ -4,7 +4,7 @@ No code of the paper is public, and the note that we work from leaves much open.
 of `Config`; `CARD.choices` lists where we differ from the paper or go beyond it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from vinpaint_lib.alignment import learned
+from vinpaint_lib.alignment import around_hole, learned
 from vinpaint_lib.alignment.robust import robust_affine
 from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
@@ -41,6 +41,16 @@ CARD = ModelCard(
 
 # Distances, in frames, of references that are aligned whole: near frames agree best, far frames show what is hidden.
 OFFSETS = (2, 4, 7, 11, 16, 22)
+SEEN = 0.99  # the least visibility of a warped pixel that counts as seen
+
+
+def offsets_of(target: int, within: Container[int], count: int) -> list[int]:
+    """Signed distances of at most `count` references that are aligned whole, the nearest first.
+
+    Frames outside of `within` are left out.
+    """
+    both = (side * distance for distance in OFFSETS for side in (-1, 1))
+    return [offset for offset in both if target + offset in within][:count]
 
 
 class TGFNet(Inpainter):
@@ -53,7 +63,7 @@ class TGFNet(Inpainter):
         super().__init__()
         self.config = config
         self.net = FusionNet(config)
-        self.affine = learned.LearnedAffine()
+        self.affine = learned.LearnedAffine(closer=config.closer)
         self.feedback = config.feedback != "off"
         # Convolutions are about a fifth faster on a CPU with their channels last; the numbers are the same.
         self.put_channels_last()
@@ -114,17 +124,16 @@ class TGFNet(Inpainter):
     def align_whole(self, name: str, window: Window, target: int, box: Box) -> groups.Groups:
         """References at fixed distances, each aligned as a whole by one affine map, or not at all ("none")."""
         place = {index: n for n, index in enumerate(window.indices)}
-        offsets = [side * distance for distance in OFFSETS for side in (-1, 1) if target + side * distance in place]
+        offsets = offsets_of(target, place, self.config.references)
         if not offsets:
             # A clip of one frame: a group that shows nothing keeps the network's shapes.
             return groups.nothing(box)
-        offsets = offsets[: self.config.references]
         chosen = [place[target + offset] for offset in offsets]
         frames, masks, filled = (torch.stack(part) for part in zip(*map(window.at, chosen), strict=True))
         if self.config.feedback != "all":
             # An output that was written back is no reference here: it would be copied as if it were real.
             masks = torch.maximum(masks, filled)
-        frames, visible = frames * (1 - masks), 1 - masks
+        frames, visible, belief = frames * (1 - masks), 1 - masks, torch.ones(())
         if name != "none":
             estimate = self.affine if name == "learned" else robust_affine
             here = window.at(place[target])
@@ -136,12 +145,15 @@ class TGFNet(Inpainter):
             theta = estimate(target_frame, target_mask, references, masks)
             warped = learned.warp_references(references, masks, theta)
             frames, visible = warped.frames[0].cpu(), warped.visibility[0].cpu()
+            if self.config.agreement:
+                whole = around_hole.agreement(target_frame, target_mask, references, masks, theta)
+                belief = whole[0][:, :, *box.slices].cpu()
         cut = box.slices
         # A partly visible pixel is mixed with the black of a hole, so it counts as not seen.
-        trust = (visible[:, :, *cut] > 0.99).float()
-        age = trust * rearrange(torch.tensor([abs(offset) for offset in offsets]), "n -> n 1 1 1")
+        shown = (visible[:, :, *cut] > SEEN).float()
+        age = shown * rearrange(torch.tensor([abs(offset) for offset in offsets]), "n -> n 1 1 1")
         names = tuple(f"{name} {offset:+d}" for offset in offsets)
-        return groups.Groups(frames[:, :, *cut] * trust, trust, age, names)
+        return groups.Groups(frames[:, :, *cut] * shown, shown * belief, age, names)
 
 
 class Trainable(torch.nn.Module):
@@ -168,7 +180,7 @@ class Trainable(torch.nn.Module):
         if self.learned:
             theta = self.model.affine(target, mask, references, 1 - trust)
             warped = learned.warp_references(references, 1 - trust, theta)
-            references, trust = warped.frames, warped.visibility * (warped.visibility > 0.99)
+            references, trust = warped.frames, warped.visibility * (warped.visibility > SEEN)
         shown, known = references, trust
         if self.model.config.guess:
             shown = torch.cat([references, rearrange(guess, "b c h w -> b 1 c h w")], dim=1)

@@ -3,7 +3,7 @@
 `model.py` puts the alignment in front of the network and walks it over a clip.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -35,6 +35,10 @@ class Config:
                  anything
     align        names of alignments: "flow" and "homography" walk along chains of links (`motion/chains.py`); "learned"
                  and "robust" fit one affine map for each reference; "none" uses references as they are
+    closer       looks of the learned alignment at a window around the hole: the side of each in pixels
+                 (`alignment/learned.py`)
+    agreement    trust references that are aligned whole as far as they agree with the target around the hole
+                 (`alignment/around_hole.py`); else wherever they show something
     picks        groups of each walk
     references   largest number of references that are aligned whole
     reach        largest distance of a reference from the target, in frames
@@ -54,6 +58,8 @@ class Config:
     mask_resize: str = "max"
     guess: bool = False
     align: tuple[str, ...] = ("learned",)
+    closer: tuple[int, ...] = ()
+    agreement: bool = False
     picks: int = 2
     references: int = 8
     reach: int = 24
@@ -61,19 +67,22 @@ class Config:
     feedback: str = "all"
 
 
+SMALL = Config(
+    channels=(32, 64, 128),
+    sizes=(1, 3, 5),
+    widths=(16, 32, 64),
+    depth=2,
+    tail=24,
+    copy=True,
+    guess=True,
+    align=("flow", "homography"),
+    feedback="unseen",
+)
 CONFIGS = {
     "paper": Config(),
-    "small": Config(
-        channels=(32, 64, 128),
-        sizes=(1, 3, 5),
-        widths=(16, 32, 64),
-        depth=2,
-        tail=24,
-        copy=True,
-        guess=True,
-        align=("flow", "homography"),
-        feedback="unseen",
-    ),
+    "small": SMALL,
+    # The paper's own form of alignment: one affine map for each whole reference, learned together with the rest.
+    "small-learned": replace(SMALL, align=("learned",), closer=(160, 224), agreement=True, references=12),
 }
 
 
