@@ -63,7 +63,8 @@ class TGFNet(Inpainter):
         super().__init__()
         self.config = config
         self.net = FusionNet(config)
-        self.affine = learned.LearnedAffine(closer=config.closer)
+        # The looks at the hole's surroundings take the place of one at the whole frame.
+        self.affine = learned.LearnedAffine(looks=1 if config.closer else 2, closer=config.closer)
         self.feedback = config.feedback != "off"
         # Convolutions are about a fifth faster on a CPU with their channels last; the numbers are the same.
         self.put_channels_last()

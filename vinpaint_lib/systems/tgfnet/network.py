@@ -82,7 +82,7 @@ CONFIGS = {
     "paper": Config(),
     "small": SMALL,
     # The paper's own form of alignment: one affine map for each whole reference, learned together with the rest.
-    "small-learned": replace(SMALL, align=("learned",), closer=(160, 224), agreement=True, references=12),
+    "small-learned": replace(SMALL, align=("learned",), closer=(160, 224, 224), agreement=True, references=12),
 }
 
 

@@ -83,7 +83,8 @@ PRESETS = {
         peak=3e-4,
         warmup=100,
         weights=FIDELITY_WEIGHTS | {"L_align": PAPER_WEIGHTS["L_align"]},
-        earlier=0,
+        earlier=0.0,
+        average=0.998,
         spec=WholeSpec(),
         blocks=96,
         growth=(8, 8),
@@ -186,7 +187,16 @@ class TGFTask(Task):
         learned = "learned" in model.config.align
         for parameter in model.affine.parameters():
             parameter.requires_grad_(learned)
+        # An open gate stays open: each step of it would move all references by a share of their motion.
+        model.affine.gate.requires_grad_(learned and not self.joint)
         return Joint(model) if self.joint else Trainable(model)
+
+    def check_start(self, model: Any) -> None:
+        if self.joint and not model.affine.gate:
+            raise UserError(
+                "this preset goes on with an alignment that is trained, and that of these weights is not: give --start "
+                "a file with a trained one, such as the weights that ship"
+            )
 
     def prepare(self, device: torch.device) -> None:
         if self.preset.weights.get("L_perc") or self.preset.weights.get("L_style"):
