@@ -21,6 +21,7 @@ from vinpaint_lib.systems.tgfnet.model import OFFSETS, TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.training.loop import WEIGHTS
 from vinpaint_lib.training.pools import opened
+from vinpaint_lib.training.waits import Waits
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +130,13 @@ def test_losses_reach_the_aligner_and_the_network(packed):
     assert model.affine.gate.grad is None
     terms["L_py"].backward()
     assert all(p.grad is not None for p in model.net.parameters())
+
+
+def test_a_step_does_not_wait_for_the_device(packed):
+    batch, part = opened(packed), TASK.trained(trained_model())
+    with Waits() as waits:
+        TASK.losses(part, batch, PRESET.weights, (2, False))
+    assert waits.total == 0, waits.counts
 
 
 def test_a_step_down_the_gradient_of_l_align_aligns_better(packed):
