@@ -32,6 +32,8 @@ CARD = ModelCard(
         "mask at coarser scales by max-pooling; the note does not say how",
         "decoder tail, number and choice of references, optimiser, crops: not in the note",
         "alignment: the note describes a coarse learned one without its layers; ours are named options",
+        "learned alignment (`small-learned`): its last looks are at a window around the hole, and a reference is "
+        "trusted as far as it agrees with the target there",
         "holes in training: `paper` draws moving silhouettes of objects and watermarks, the two kinds in the note, "
         "half and half; the silhouettes are cut out of photographs and clips by GrabCut; other presets add blobs",
         "copy path (`small`): the attention also averages the aligned pixels, the tail adds a residual",

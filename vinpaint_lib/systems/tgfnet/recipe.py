@@ -4,9 +4,9 @@ The note's section on training (sec. 4B) is empty.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  about an hour and a half on two CPU cores; the shipped weights were trained with it
-           gpu     nine times the steps and four times the batch, for one GPU; never timed on a GPU
-           laptop-learned  the alignment that the paper describes, trained together with the network (`joint.py`); it
-                   begins with trained weights (--start), and takes two and a half hours on one CPU core
+           laptop-learned  learned alignment of whole references, trained together with the network as in the paper
+                   (`joint.py`); it begins with trained weights (--start), and a step is 1.2e11 operations
+           gpu     nine times the steps and four times the batch of laptop, for one GPU; never timed on a GPU
            paper   the paper's loss weights, five random references and learned alignment from scratch; a comment
                    below marks what the note leaves open
 """
