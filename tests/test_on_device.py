@@ -30,6 +30,7 @@ from vinpaint_lib.motion import sampling
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.align_attend import estimator_losses
 from vinpaint_lib.systems.tgfnet import recipe as tgfnet_recipe
+from vinpaint_lib.systems.tgfnet.joint import WholeSpec
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.training.adversary import Adversary
 from vinpaint_lib.training.pools import BlockPool
@@ -151,7 +152,10 @@ def tiny_tasks() -> dict[str, Task]:
         tasks[f"{name} every term"] = registry.make_task(name, tiny)
     aligning = tasks["tgfnet every term"]
     config = replace(aligning.config, align=("learned",))  # as in its preset paper, whose network is too large here
-    return tasks | {"tgfnet learned alignment": type(aligning)(aligning.preset, aligning.model, config)}
+    tasks["tgfnet learned alignment"] = type(aligning)(aligning.preset, aligning.model, config)
+    spec = WholeSpec(crop=(48, 80), inner=32)
+    together = replace(registry.presets("tgfnet")["laptop-learned"], spec=spec, batch=1, groups=(2, 2))
+    return tasks | {"tgfnet joint": registry.make_task("tgfnet", together)}
 
 
 def gpu_task(name: str) -> Task:
@@ -177,7 +181,9 @@ def batch_for(task: Task) -> tuple[Batch, Any]:
     example, choice = task.example(CPU)
     rng = torch.Generator().manual_seed(0)
     batch = {name: torch.rand(x.shape, generator=rng) for name, x in example.items()}
-    return batch | {name: (batch[name] > 0.7).float() for name in ("mask", "trust", "unseen") if name in batch}, choice
+    return batch | {
+        name: (batch[name] > 0.7).float() for name in ("mask", "trust", "unseen", "holes") if name in batch
+    }, choice
 
 
 def accelerator(device: torch.device) -> Any:

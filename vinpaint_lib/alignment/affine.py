@@ -62,9 +62,12 @@ def rescaled(theta: Float[Tensor, "b 2 3"], x: float, y: float) -> Float[Tensor,
     return theta * factors
 
 
-def warp_edges(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:
-    """out(x) = image(theta x) for theta in edge coordinates; 0 outside."""
-    grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
+def warp_edges(
+    image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"], size: tuple[int, int] | None = None
+) -> Float[Tensor, "b c oh ow"]:
+    """out(x) = image(theta x) for theta in edge coordinates; 0 outside. `size` (height, width) is the image's unless
+    another is given."""
+    grid = functional.affine_grid(theta, [*image.shape[:2], *(size or image.shape[-2:])], align_corners=False)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

@@ -5,6 +5,8 @@ Paper    TGF-Net says what the module is for and how it is trained (L_align), bu
          masked cosine correlation, as in Align-and-Attend, gives every cell of the target a match and a confidence,
          and a robust weighted least-squares fit turns the matches into the six parameters. A second look at twice
          the resolution, on the warped reference, removes the error that is left.
+Closer   On demand further looks follow, each at a window around the target's hole. A map for the whole frame fits the
+         largest plane of the scene best; these looks fit the surroundings of the hole, which is where the map is used.
 Start    Before training the result is exactly the identity: theta = I + gate (estimate - I), and the gate is 0.
          Training opens the gate; in pretrained weights it is 1.
 Holes    Holes are masked out of the input, so nothing under a hole can matter. Cells of holes neither vote nor are
@@ -20,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vinpaint_lib.alignment import affine
+from vinpaint_lib.alignment import affine, around_hole
 from vinpaint_lib.alignment.matching import (
     NEVER,
     REACH,
@@ -43,19 +45,23 @@ class Warped(NamedTuple):
     where a hole or the frame's edge was mixed in, 0 outside of the frame. `theta` are the maps of the warp.
     """
 
-    frames: Float[Tensor, "b n 3 h w"]
-    visibility: Float[Tensor, "b n 1 h w"]
+    frames: Float[Tensor, "b n 3 oh ow"]
+    visibility: Float[Tensor, "b n 1 oh ow"]
     theta: Float[Tensor, "b n 2 3"]
 
 
 def warp_references(
-    references: Float[Tensor, "b n 3 h w"], masks: Float[Tensor, "b n 1 h w"], theta: Float[Tensor, "b n 2 3"]
+    references: Float[Tensor, "b n 3 h w"],
+    masks: Float[Tensor, "b n 1 h w"],
+    theta: Float[Tensor, "b n 2 3"],
+    size: tuple[int, int] | None = None,
 ) -> Warped:
-    """Warp references and their visibility by theta (corner coordinates)."""
+    """Warp references and their visibility by theta (corner coordinates), to `size` (height, width) if it is given."""
     visible = 1 - masks
     # One warp for both: the coordinates are the same.
     both = torch.cat([references * visible, visible], dim=2)
-    warped = warp.by_affine(rearrange(both, "b n c h w -> (b n) c h w"), rearrange(theta, "b n i j -> (b n) i j"))
+    maps = rearrange(theta, "b n i j -> (b n) i j")
+    warped = warp.by_affine(rearrange(both, "b n c h w -> (b n) c h w"), maps, size)
     warped = rearrange(warped, "(b n) c h w -> b n c h w", b=len(references))
     return Warped(warped[:, :, :3], warped[:, :, 3:], theta)
 
@@ -75,16 +81,24 @@ class LearnedAffine(nn.Module):
     """Affine map from target to each reference, by correlation and least squares.
 
     `size` (height, width, multiples of 8) is the working resolution for frames of any size. `channels` are the channels
-    of the encoder at 1/2, 1/4 and 1/8. `looks` is the number of second looks.
+    of the encoder at 1/2, 1/4 and 1/8. `looks` is the number of second looks. `closer` has the side, in pixels, of the
+    square to which the window around the hole is brought, for each look at it; none by default.
     """
 
     def __init__(
-        self, *, size: tuple[int, int] = (128, 224), channels: tuple[int, int, int] = (24, 48, 96), looks: int = 2
+        self,
+        *,
+        size: tuple[int, int] = (128, 224),
+        channels: tuple[int, int, int] = (24, 48, 96),
+        looks: int = 2,
+        closer: tuple[int, ...] = (),
     ):
         super().__init__()
         if size[0] % 8 or size[1] % 8:
             raise ValueError(f"the working size {size} must divide by 8")
-        self.size, self.looks, self.channels = size, looks, channels
+        if any(side % 4 for side in closer):
+            raise ValueError(f"the sides {closer} of the closer looks must divide by 4")
+        self.size, self.looks, self.channels, self.closer = size, looks, channels, closer
         self.encoder = MatchEncoder(channels)
         # Logits are temperature * cosine - shrink * distance^2: far matches need better evidence.
         self.temperature = nn.Parameter(torch.tensor([2.5, 2.5]))  # of first and second look, as logarithm
@@ -105,10 +119,10 @@ class LearnedAffine(nn.Module):
         b, n, _, height, width = references.shape
         # Under autocast only the encoder computes in half precision: three digits are too few for positions.
         exact = torch.autocast(target.device.type, enabled=False)
-        others, hidden = (rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks))
+        whole, hidden = (rearrange(x, "b n c h w -> (b n) c h w") for x in (references, reference_masks))
         with exact:
             frame, mask = affine.resize(target, target_mask, self.size)
-            frames, masks = affine.resize(others, hidden, self.size)
+            frames, masks = affine.resize(whole, hidden, self.size)
         fine, coarse = self.encoder(frame, mask)
         fine, coarse, mask = (repeat(x, "b c h w -> (b n) c h w", n=n) for x in (fine, coarse, mask))
         others = self.encoder(frames, masks)[1]
@@ -120,9 +134,41 @@ class LearnedAffine(nn.Module):
             others = self.encoder(moved, gone, coarse=False)[0]
             with exact:
                 theta = affine.compose(self.fit(self.second_look(fine, others, mask, gone), first=False), theta)
+        if self.closer:
+            theta = self.look_closer((target, target_mask), (whole, hidden), theta)
         with exact:
             theta = affine.edges_to_corners(self.gated(theta), height, width)
         return rearrange(theta, "(b n) i j -> b n i j", b=b)
+
+    def look_closer(
+        self, target: tuple[Tensor, Tensor], references: tuple[Tensor, Tensor], theta: Float[Tensor, "b 2 3"]
+    ) -> Float[Tensor, "b 2 3"]:
+        """theta (edge coordinates) after the looks at the window around the hole of each target (frame, mask).
+
+        `references` (frames, masks) have the targets' size; there are as many of them as maps, n for each target.
+        """
+        exact = torch.autocast(theta.device.type, enabled=False)
+        with exact:
+            window = around_hole.window_around(target[1])
+            target, references = around_hole.reduced(*target), around_hole.reduced(*references)
+        count = len(theta) // len(window)
+        windows, back = (repeat(x, "b i j -> (b n) i j", n=count) for x in (window, around_hole.out_of(window)))
+        for side in self.closer:
+            size = (side, side)
+            with exact:
+                frame, mask = warp_with_mask(*target, window, size)
+                moved, gone = warp_with_mask(*references, affine.compose(windows, theta), size)
+            fine = self.encoder(frame, mask, coarse=False)[0]
+            fine, mask = (repeat(x, "b c h w -> (b n) c h w", n=count) for x in (fine, mask))
+            others = self.encoder(moved, gone, coarse=False)[0]
+            with exact:
+                matches = self.second_look(fine, others, mask, gone)
+                weight = matches.confidence * matches.visible
+                half = (side / 2, side / 2)
+                step = affine.fit_robust(matches.start, matches.end, weight, half, around_hole.SCALES)
+                # The step is one of the window: into the window, the step, and out of it.
+                theta = affine.compose(affine.compose(affine.compose(back, step), windows), theta)
+        return theta
 
     def gated(self, theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
         """I + gate (theta - I)"""
@@ -202,9 +248,12 @@ class LearnedAffine(nn.Module):
 
 
 def warp_with_mask(
-    frames: Float[Tensor, "b 3 h w"], masks: Float[Tensor, "b 1 h w"], theta: Float[Tensor, "b 2 3"]
-) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
+    frames: Float[Tensor, "b 3 h w"],
+    masks: Float[Tensor, "b 1 h w"],
+    theta: Float[Tensor, "b 2 3"],
+    size: tuple[int, int] | None = None,
+) -> tuple[Float[Tensor, "b 3 oh ow"], Float[Tensor, "b 1 oh ow"]]:
     """Frames and masks warped by theta (edge coordinates); a pixel touched by a hole or the outside is hole, and 0."""
-    warped = affine.warp_edges(torch.cat([frames * (1 - masks), 1 - masks], dim=1), theta)
+    warped = affine.warp_edges(torch.cat([frames * (1 - masks), 1 - masks], dim=1), theta, size)
     gone = (warped[:, 3:] < 0.999).to(warped.dtype)
     return warped[:, :3] * (1 - gone), gone

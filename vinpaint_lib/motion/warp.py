@@ -80,9 +80,12 @@ def project_arrays(matrix: np.ndarray, x: Any, y: Any) -> tuple[Any, Any]:
     return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
 
 
-def by_affine(image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c h w"]:
-    """out(x) = image(theta x) with theta in normalised [-1, 1] coordinates, as in torch's `affine_grid`."""
-    grid = functional.affine_grid(theta, list(image.shape), align_corners=True)
+def by_affine(
+    image: Float[Tensor, "b c h w"], theta: Float[Tensor, "b 2 3"], size: tuple[int, int] | None = None
+) -> Float[Tensor, "b c oh ow"]:
+    """out(x) = image(theta x) with theta in normalised [-1, 1] coordinates, as in torch's `affine_grid`; of the image's
+    size unless another (height, width) is given."""
+    grid = functional.affine_grid(theta, [*image.shape[:2], *(size or image.shape[-2:])], align_corners=True)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 

@@ -32,7 +32,7 @@ from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
 
 Packed = dict[str, Tensor]  # batch first: uint8 pictures, bool masks, float motion, float "gain" (b 3)
-TINTED = ("truth", "aligned", "guess")  # what a gain applies to
+TINTED = ("truth", "aligned", "guess", "frames")  # what a gain applies to
 PAUSE = 0.05  # seconds between two looks for a block that another process makes
 
 

@@ -1,6 +1,6 @@
 """TGF-Net (Liu, Li, Zhu; IEEE TCSVT 2022).
 
-Read in this order: model, groups, network, encoder, fusion, samples, losses, recipe.
+Read in this order: model, groups, network, encoder, fusion, samples, joint, losses, recipe.
 """
 
 from vinpaint_lib.systems.entry import System

@@ -4,7 +4,7 @@ No code of the paper is public, and the note that we work from leaves much open.
 of `Config`; `CARD.choices` lists where we differ from the paper or go beyond it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from vinpaint_lib.alignment import learned
+from vinpaint_lib.alignment import around_hole, learned
 from vinpaint_lib.alignment.robust import robust_affine
 from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
@@ -34,6 +34,8 @@ CARD = ModelCard(
         "mask at coarser scales by max-pooling; the note does not say how",
         "decoder tail, number and choice of references, optimiser, crops: not in the note",
         "alignment: the note describes a coarse learned one without its layers; ours are named options",
+        "learned alignment (`small-learned`): its last looks are at a window around the hole, and a reference is "
+        "trusted as far as it agrees with the target there",
         "holes in training: `paper` draws moving silhouettes of objects and watermarks, the two kinds in the note, "
         "half and half; the silhouettes are cut out of photographs and clips by GrabCut; other presets add blobs",
         "copy path (`small`): the attention also averages the aligned pixels, the tail adds a residual",
@@ -44,6 +46,16 @@ CARD = ModelCard(
 # Distances, in frames, of references that are aligned whole: near frames agree best, far frames show what is hidden.
 OFFSETS = (2, 4, 7, 11, 16, 22)
 SEAM = 2  # pixels; half of the width of the strip in which the network's picture passes into what was painted
+SEEN = 0.99  # the least visibility of a warped pixel that counts as seen
+
+
+def offsets_of(target: int, within: Container[int], count: int) -> list[int]:
+    """Signed distances of at most `count` references that are aligned whole, the nearest first.
+
+    Frames outside of `within` are left out.
+    """
+    both = (side * distance for distance in OFFSETS for side in (-1, 1))
+    return [offset for offset in both if target + offset in within][:count]
 
 
 class TGFNet(Inpainter):
@@ -56,7 +68,8 @@ class TGFNet(Inpainter):
         super().__init__()
         self.config = config
         self.net = FusionNet(config)
-        self.affine = learned.LearnedAffine()
+        # The looks at the hole's surroundings take the place of one at the whole frame.
+        self.affine = learned.LearnedAffine(looks=1 if config.closer else 2, closer=config.closer)
         self.painter = Painter(PAINTERS[config.painter]) if config.painter else None
         self.feedback = config.feedback != "off"
         # Convolutions are about a fifth faster on a CPU with their channels last; the numbers are the same.
@@ -134,17 +147,16 @@ class TGFNet(Inpainter):
     def align_whole(self, name: str, window: Window, target: int, box: Box) -> groups.Groups:
         """References at fixed distances, each aligned as a whole by one affine map, or not at all ("none")."""
         place = {index: n for n, index in enumerate(window.indices)}
-        offsets = [side * distance for distance in OFFSETS for side in (-1, 1) if target + side * distance in place]
+        offsets = offsets_of(target, place, self.config.references)
         if not offsets:
             # A clip of one frame: a group that shows nothing keeps the network's shapes.
             return groups.nothing(box)
-        offsets = offsets[: self.config.references]
         chosen = [place[target + offset] for offset in offsets]
         frames, masks, filled = (torch.stack(part) for part in zip(*map(window.at, chosen), strict=True))
         if self.config.feedback != "all":
             # An output that was written back is no reference here: it would be copied as if it were real.
             masks = torch.maximum(masks, filled)
-        frames, visible = frames * (1 - masks), 1 - masks
+        frames, visible, belief = frames * (1 - masks), 1 - masks, torch.ones(())
         if name != "none":
             estimate = self.affine if name == "learned" else robust_affine
             here = window.at(place[target])
@@ -156,12 +168,15 @@ class TGFNet(Inpainter):
             theta = estimate(target_frame, target_mask, references, masks)
             warped = learned.warp_references(references, masks, theta)
             frames, visible = warped.frames[0].cpu(), warped.visibility[0].cpu()
+            if self.config.agreement:
+                whole = around_hole.agreement(target_frame, target_mask, references, masks, theta)
+                belief = whole[0][:, :, *box.slices].cpu()
         cut = box.slices
         # A partly visible pixel is mixed with the black of a hole, so it counts as not seen.
-        trust = (visible[:, :, *cut] > 0.99).float()
-        age = trust * rearrange(torch.tensor([abs(offset) for offset in offsets]), "n -> n 1 1 1")
+        shown = (visible[:, :, *cut] > SEEN).float()
+        age = shown * rearrange(torch.tensor([abs(offset) for offset in offsets]), "n -> n 1 1 1")
         names = tuple(f"{name} {offset:+d}" for offset in offsets)
-        return groups.Groups(frames[:, :, *cut] * trust, trust, age, names)
+        return groups.Groups(frames[:, :, *cut] * shown, shown * belief, age, names)
 
 
 class Trainable(torch.nn.Module):
@@ -188,7 +203,7 @@ class Trainable(torch.nn.Module):
         if self.learned:
             theta = self.model.affine(target, mask, references, 1 - trust)
             warped = learned.warp_references(references, 1 - trust, theta)
-            references, trust = warped.frames, warped.visibility * (warped.visibility > 0.99)
+            references, trust = warped.frames, warped.visibility * (warped.visibility > SEEN)
         shown, known = references, trust
         if self.model.config.guess:
             shown = torch.cat([references, rearrange(guess, "b c h w -> b 1 c h w")], dim=1)

@@ -41,6 +41,10 @@ class Config:
     paint        the guess holds what the painter paints, in place of a membrane; what is painted once is carried along
     align        names of alignments: "flow" and "homography" walk along chains of links (`motion/chains.py`); "learned"
                  and "robust" fit one affine map for each reference; "none" uses references as they are
+    closer       looks of the learned alignment at a window around the hole: the side of each in pixels
+                 (`alignment/learned.py`)
+    agreement    trust references that are aligned whole as far as they agree with the target around the hole
+                 (`alignment/around_hole.py`); else wherever they show something
     picks        groups of each walk
     references   largest number of references that are aligned whole
     reach        largest distance of a reference from the target, in frames
@@ -64,6 +68,8 @@ class Config:
     painter: str = ""
     paint: bool = False
     align: tuple[str, ...] = ("learned",)
+    closer: tuple[int, ...] = ()
+    agreement: bool = False
     picks: int = 2
     references: int = 8
     reach: int = 24
@@ -71,19 +77,22 @@ class Config:
     feedback: str = "all"
 
 
+SMALL = Config(
+    channels=(32, 64, 128),
+    sizes=(1, 3, 5),
+    widths=(16, 32, 64),
+    depth=2,
+    tail=24,
+    copy=True,
+    guess=True,
+    align=("flow", "homography"),
+    feedback="unseen",
+)
 CONFIGS = {
     "paper": Config(),
-    "small": Config(
-        channels=(32, 64, 128),
-        sizes=(1, 3, 5),
-        widths=(16, 32, 64),
-        depth=2,
-        tail=24,
-        copy=True,
-        guess=True,
-        align=("flow", "homography"),
-        feedback="unseen",
-    ),
+    "small": SMALL,
+    # The paper's own form of alignment: one affine map for each whole reference, learned together with the rest.
+    "small-learned": replace(SMALL, align=("learned",), closer=(160, 224, 224), agreement=True, references=12),
 }
 CONFIGS["refined"] = replace(CONFIGS["small"], tail=32, slope=0.1, refine=True)
 

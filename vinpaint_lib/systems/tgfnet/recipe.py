@@ -4,7 +4,9 @@ The note's section on training (sec. 4B) is empty.
 
 Presets    tiny    seconds, a test of the machinery
            laptop  about an hour and a half on two CPU cores; the shipped weights were trained with it
-           gpu     nine times the steps and four times the batch, for one GPU; never timed on a GPU
+           laptop-learned  learned alignment of whole references, trained together with the network as in the paper
+                   (`joint.py`); it begins with trained weights (--start), and a step is 1.2e11 operations
+           gpu     nine times the steps and four times the batch of laptop, for one GPU; never timed on a GPU
            paper   the paper's loss weights, five random references and learned alignment from scratch; a comment
                    below marks what the note leaves open
 """
@@ -26,16 +28,18 @@ from vinpaint_lib.losses.features import FeatureNet, find_features
 from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.tgfnet import losses
 from vinpaint_lib.systems.tgfnet.groups import EARLIER, MEMBRANE
+from vinpaint_lib.systems.tgfnet.joint import HeldBack, Joint, WholeSpec, chosen_groups, with_crop, with_references
 from vinpaint_lib.systems.tgfnet.losses import PAPER_WEIGHTS
 from vinpaint_lib.systems.tgfnet.model import Trainable
 from vinpaint_lib.systems.tgfnet.samples import TargetPool, TargetSpec
-from vinpaint_lib.training.clip_samples import MIXED
+from vinpaint_lib.training.clip_samples import MIXED, ClipPool
 from vinpaint_lib.training.pools import BlockPool, Packed
 from vinpaint_lib.training.schedule import Schedule
 from vinpaint_lib.training.task import Batch, Losses, Shown, Task, grey
 
 # Our addition: L_psnr, the logarithm of the hole's squared error, which the average PSNR measures. Perceptual,
 # style and variation terms cost a third of the time and lower the PSNR; the paper's preset has them.
+WHOLE = ("frames", "holes", "place", "guess")  # what `Joint` takes of a batch besides the crop
 FIDELITY_WEIGHTS = {"L_py": 1.0, "L_psnr": 0.1}
 
 
@@ -53,7 +57,7 @@ class Preset(Schedule):
     groups: tuple[int, int] = (3, 7)
     earlier: float = 0.3
     without_features: bool = False
-    spec: TargetSpec = field(default_factory=lambda: TargetSpec(holes=MIXED))
+    spec: TargetSpec | WholeSpec = field(default_factory=lambda: TargetSpec(holes=MIXED))
 
 
 PRESETS = {
@@ -71,6 +75,22 @@ PRESETS = {
         checkpoint=2,
     ),
     "laptop": Preset(config="refined"),
+    "laptop-learned": Preset(
+        config="small-learned",
+        steps=1800,
+        batch=2,
+        groups=(3, 7),
+        peak=3e-4,
+        warmup=100,
+        weights=FIDELITY_WEIGHTS | {"L_align": PAPER_WEIGHTS["L_align"]},
+        earlier=0.0,
+        average=0.998,
+        spec=WholeSpec(),
+        blocks=96,
+        growth=(8, 8),
+        validate=150,
+        checkpoint=50,
+    ),
     "gpu": Preset(steps=60000, batch=16, peak=1.5e-3, blocks=1200, validate=2000, checkpoint=1000),
     # Optimiser, rate, batch, crop and steps are not in the note: Adam 1e-4, 256 x 256 and five random frames follow
     # CPNet, the number of steps follows STTN. Section IV names two kinds of holes, objects and a fixed region like a
@@ -100,17 +120,21 @@ def compute_losses(
     features: FeatureNet | None,
     shift: Float[Tensor, "b 2"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
-    """The terms of sec. F for one batch of `samples.TargetPool`, keyed by the paper's symbols, unweighted.
+    """The terms of sec. F for one batch of `samples.TargetPool`, or of whole frames (`joint.py`), unweighted. They are
+    keyed by the paper's symbols.
 
     Terms with weight 0 or without a feature net are left out, so that they cost nothing. With `shift` the guess holds
     an output of the network, moved by so many pixels.
     """
     truth, mask = batch["truth"], batch["mask"]
     known = truth * (1 - mask)
-    spare = (
-        with_earlier_output(model, batch, shift) if shift is not None else (batch["guess"], MEMBRANE * (mask * 0 + 1))
-    )
-    fused, aligned, visible = model(known, mask, batch["aligned"], batch["trust"], *spare)
+    if "frames" in batch:
+        fused, aligned, visible = model(known, mask, *(batch[name] for name in WHOLE))
+    else:
+        spare = batch["guess"], MEMBRANE * (mask * 0 + 1)
+        if shift is not None:
+            spare = with_earlier_output(model, batch, shift)
+        fused, aligned, visible = model(known, mask, batch["aligned"], batch["trust"], *spare)
     terms = {"L_py": losses.pixel_loss([fused.frame, *fused.heads], truth, mask)}
     shown = pixels.composite(fused.frame, truth, mask)
     if weights.get("L_psnr"):
@@ -146,17 +170,33 @@ def with_earlier_output(
 
 
 class TGFTask(Task):
-    """TGF-Net in training: single targets with aligned references. The log compares its scores with the guess's."""
+    """TGF-Net in training: single targets with aligned references. The log compares its scores with the guess's.
+
+    Where the spec is a `WholeSpec`, the references are whole frames, and the alignment is trained too.
+    """
 
     rival = "the guess"
     features: FeatureNet | None = None
     feature_name = "not used by this preset"
 
+    @property
+    def joint(self) -> bool:
+        return isinstance(self.preset.spec, WholeSpec)
+
     def trained(self, model: Any) -> nn.Module:
         learned = "learned" in model.config.align
         for parameter in model.affine.parameters():
             parameter.requires_grad_(learned)
-        return Trainable(model)
+        # An open gate stays open: each step of it would move all references by a share of their motion.
+        model.affine.gate.requires_grad_(learned and not self.joint)
+        return Joint(model) if self.joint else Trainable(model)
+
+    def check_start(self, model: Any) -> None:
+        if self.joint and not model.affine.gate:
+            raise UserError(
+                "this preset goes on with an alignment that is trained, and that of these weights is not: give --start "
+                "a file with a trained one, such as the weights that ship"
+            )
 
     def prepare(self, device: torch.device) -> None:
         if self.preset.weights.get("L_perc") or self.preset.weights.get("L_style"):
@@ -170,9 +210,13 @@ class TGFTask(Task):
             self.feature_name = found.name if found else "none, as asked: perceptual and style losses are off"
 
     def pool(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
+        if self.joint:
+            return ClipPool(source, folder, self.preset.blocks, seed, self.preset.spec, rule=with_references)
         return TargetPool(source, folder, self.preset.blocks, seed, self.preset.spec)
 
     def held_back(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
+        if self.joint:
+            return HeldBack(source, folder, 24, seed, self.preset.spec, rule=with_references)
         return TargetPool(source, folder, 12, seed, replace(self.preset.spec, targets=4, crops=1))
 
     def choose(self, rng: np.random.Generator, step: int) -> tuple[int, bool]:
@@ -184,13 +228,24 @@ class TGFTask(Task):
 
     def sample(self, pool: Any, rng: np.random.Generator, choice: tuple[int, bool], blocks: int) -> Packed:
         groups, earlier = choice
+        if self.joint:
+            return with_crop(chosen_groups(pool.packed(rng, 1, blocks), rng, groups), rng, self.preset.spec.inner)
         packed = pool.packed(rng, 1, groups, blocks)
         shift = rearrange(torch.from_numpy(rng.uniform(-0.7, 0.7, 2).astype(np.float32)), "xy -> 1 xy")
         return packed | {"shift": shift} if earlier else packed
 
     def example(self, device: torch.device) -> tuple[Batch, tuple[int, bool]]:
-        count, crop, groups = self.preset.batch, self.preset.spec.crop, round(sum(self.preset.groups) / 2)
+        count, groups = self.preset.batch, round(sum(self.preset.groups) / 2)
+        crop = self.preset.spec.inner if self.joint else self.preset.spec.crop
         pictures: dict[str, tuple[int, ...]] = {"truth": (count, 3), "mask": (count, 1), "guess": (count, 3)}
+        if self.joint:
+            frames = grey(
+                {"frames": (count, 1 + groups, 3), "holes": (count, 1 + groups, 1)}, self.preset.spec.size, device
+            )
+            return grey(pictures, (crop, crop), device) | frames | {"place": torch.zeros(count, 2, device=device)}, (
+                groups,
+                False,
+            )
         pictures |= {"unseen": (count, 1)}
         aligned = {"aligned": (count, groups, 3), "trust": (count, groups, 1)}
         return grey(pictures | aligned, (crop, crop), device), (groups, False)
@@ -200,6 +255,10 @@ class TGFTask(Task):
 
     def show(self, model: Any, batch: Batch, number: int) -> Shown:
         truth, mask, guess = batch["truth"], batch["mask"], batch["guess"]
+        if self.joint:
+            known = truth * (1 - mask)
+            given = Joint(model).inputs(known, mask, *(batch[name] for name in WHOLE))
+            return Shown(model.net(known, mask, *given[:2]).frame, given.references[:, -1], truth, mask)
         inputs = truth * (1 - mask), mask, batch["aligned"], batch["trust"], guess, torch.full_like(mask, MEMBRANE)
         fused = Trainable(model)(*inputs)[0]
         return Shown(fused.frame, guess, truth, mask)

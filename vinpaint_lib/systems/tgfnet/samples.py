@@ -5,7 +5,7 @@ measured only once; `training/pools.py` makes and keeps the blocks. The code of 
 frames with blanked holes: nothing of the truth behind a hole reaches them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,12 +115,17 @@ def draw_holes(
 
 def draw_boxes(hole: Float[Tensor, "h w"], rng: np.random.Generator, spec: TargetSpec) -> Iterator[Box]:
     """Crops around random pixels of the hole; a crop that crosses the frame's border is moved inside."""
-    height, width = hole.shape
     rows, columns = np.nonzero(hole.numpy())
     for pick in rng.integers(len(rows), size=spec.crops):
-        top = int(np.clip(rows[pick] - spec.crop // 2, 0, height - spec.crop))
-        left = int(np.clip(columns[pick] - spec.crop // 2, 0, width - spec.crop))
-        yield Box(top, top + spec.crop, left, left + spec.crop)
+        yield box_at(int(rows[pick]), int(columns[pick]), spec.crop, hole.shape)
+
+
+def box_at(row: int, column: int, crop: int, size: Sequence[int]) -> Box:
+    """A square box of side `crop` around a pixel of a frame of `size` (height, width), moved inside the frame."""
+    height, width = size
+    top = int(np.clip(row - crop // 2, 0, height - crop))
+    left = int(np.clip(column - crop // 2, 0, width - crop))
+    return Box(top, top + crop, left, left + crop)
 
 
 class TargetPool(BlockPool):
