@@ -1,8 +1,7 @@
 """The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine.
 
-The library does the work and raises UserError for a user's mistake; here it becomes one sentence on stderr and
-exit code 2. Anything else is a fault of ours and shows its traceback. Each command imports what it needs, so
-that `--help` and a wrong option answer at once.
+The library does the work and raises UserError for a user's mistake; `errors.py` makes one sentence of it, and of a
+fault of ours. Each command imports what it needs, so that `--help` and a wrong option answer at once.
 """
 
 import sys
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 
 
 def shown(name: str) -> Any:
@@ -250,18 +249,16 @@ def tell(note: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` default to those that the program was started with."""
-    about = "Deep video inpainting: fill what is missing in a clip."
+    run_program(work, arguments, name="vinpaint")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
+    about = f"Deep video inpainting: fill what is missing in a clip. ({DEBUG_HELP}.)"
     with warnings.catch_warnings():
         # the place in the code that a warning comes from says nothing to a user
         warnings.showwarning = lambda message, *where, **more: tell(message)
-        try:
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=arguments)
-        except UserError as error:
-            print(f"vinpaint: {error}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("\nvinpaint: stopped.", file=sys.stderr)
-            sys.exit(130)
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=list(arguments))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The values of options, from a user's words to the library's types: sizes, frame rates, devices, precision.
+"""The values of options, from a user's words to the library's types: sizes, frame rates, devices, folders, precision.
 
 For a value that means nothing, a function raises UserError, which names the option.
 """
 
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,16 @@ def choose_device(name: str) -> str:
             f"--device {name}: this machine has none that torch {torch.__version__} can use; give cpu or auto"
         )
     return name
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError unless `folder` can be written to, or can be made where it is missing."""
+    there = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
+    shown = there if there != folder.absolute() else folder
+    if not there.is_dir():
+        raise UserError(f"{shown}: is no folder; give another place, or move it away")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{shown}: may not be written to; give another place, or change its rights")
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

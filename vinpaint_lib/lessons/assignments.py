@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
+from vinpaint_lib.lessons import declared
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 TELLING = 30  # characters: shorter lines, such as `height, width = x.shape[-2:]`, stand in any code
@@ -122,9 +123,7 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
     """
     made = {}
     for path in notebooks:
-        if not path.is_file():
-            raise UserError(f"{path} is not a file: give the path of a notebook")
-        notebook = nbformat.read(path, as_version=4)
+        notebook = declared.read(path)
         try:
             if exercises(notebook):
                 made[out / path.name] = student_version(notebook)
