@@ -74,12 +74,7 @@ def main() -> int:
     parser.add_argument("--history", default="", help="a sentence for the header")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
     options = parser.parse_args()
-    try:
-        print(ship(options.network, options.affine, options.out, options.history))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return finish(lambda: print(ship(options.network, options.affine, options.out, options.history)))
 
 
 if __name__ == "__main__":

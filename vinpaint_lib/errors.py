@@ -56,15 +56,21 @@ def exit_code(work: Callable[[], object], command: Sequence[str], *, prefix: str
     ours, or if the machine has no memory or room left; 2 after a UserError; 130 after Ctrl-C. The last three are one
     sentence on stderr that begins with `prefix`."""
     try:
+        return code_of(work, command, prefix)
+    except KeyboardInterrupt as error:
+        print(f"\n{prefix}: {str(error) or 'stopped.'}", file=sys.stderr)
+        return 130
+
+
+def code_of(work: Callable[[], object], command: Sequence[str], prefix: str) -> int:
+    """`exit_code` without Ctrl-C, which may come while a report is written."""
+    try:
         found = work()
         return found if type(found) is int else 0
     except UserError as error:
         show_if_asked(error, command)
         print(f"{prefix}: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt as error:
-        print(f"\n{prefix}: {str(error) or 'stopped.'}", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,7 +117,8 @@ def fault(error: BaseException, command: Sequence[str]) -> str:
 def report(error: BaseException, command: Sequence[str]) -> str:
     """What helps to mend a fault: command, versions, traceback. The home folder is shortened to ~, and nothing of the
     environment is told."""
-    versions = [f"vinpaint {vinpaint_lib.__version__}", f"Python {platform.python_version()}", platform.platform()]
+    versions = [f"vinpaint {vinpaint_lib.__version__}", f"Python {platform.python_version()}"]
+    versions.append(f"{platform.system()} {platform.release()} {platform.machine()}")
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")

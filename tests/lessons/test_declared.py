@@ -63,11 +63,11 @@ def test_the_type_is_annotated_or_a_rule_s_or_the_literal_s(tmp_path, parameters
 
 
 def test_defaults_are_values_or_the_words_that_compute_them(tmp_path):
-    source = "import math\na = 3\nb: str = 'x'\nc = math.pi\nd = 1e999\ne = [1, 2]\nf = {1, 2}\ng = None\nh = len('abc')"
+    source = "import math\na = 3\nb: str = 'x'\nc = math.pi\nd = 1e999\ne = [1, 2]\nf = {1, 2}\ng = None\nh = len('a')"
     found = declared.parameters_of(write(tmp_path / "a.ipynb", source))
     defaults = {name: parameter.default for name, parameter in found.items()}
     assert defaults == {
-        "a": 3, "b": "x", "c": "math.pi", "d": "1e309", "e": [1, 2], "f": "{1, 2}", "g": None, "h": "len('abc')",
+        "a": 3, "b": "x", "c": "math.pi", "d": "1e309", "e": [1, 2], "f": "{1, 2}", "g": None, "h": "len('a')",
     }  # fmt: skip
     json.dumps(defaults, allow_nan=False)
 
@@ -116,7 +116,7 @@ def test_what_is_no_whole_notebook_is_one_sentence(tmp_path, name):
             declared.read(wrong)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, [math.nan], {"a": -math.inf}, {1: 2}, {1, 2}, object(), "\udcff"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, [math.nan], {"a": -math.inf}, {1: 2}, {1}, object(), "\udcff"])
 def test_what_json_cannot_hold_is_not_plain(value):
     assert not declared.is_plain(value)
     assert declared.is_plain({"a": [1, 2.5, None, True, "日本"]})

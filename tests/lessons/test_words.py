@@ -35,8 +35,9 @@ UNTYPED = {
 }
 TEXTS = (
     "no", "yes", "off", "~", "TRUE", "nil", "1:30", "1_000", "0x10", "0o7", "1,5", "1/2", "50%", "2026-11-30",
-    "2026-11-30T12:30:05", "take #2.mp4", "#1", "[draft].mp4", "[1, 2]", "{a: 1}", "*.mp4", "&a", "@home", "a: b", "%d.png",
-    "it's.mp4", 'say "hi"', "=", "a=b", "!x", "| x", "> x", "- x", "? x", "`x`", "a\\nb", "C:\\new", "ünï 日本", "nano", "information",
+    "2026-11-30T12:30:05", "take #2.mp4", "#1", "[draft].mp4", "[1, 2]", "{a: 1}", "*.mp4", "&a", "@home", "a: b",
+    "%d.png", "it's.mp4", 'say "hi"', "=", "a=b", "!x", "| x", "> x", "- x", "? x", "`x`", "a\\nb", "C:\\new",
+    "ünï 日本", "nano", "information",
 )  # fmt: skip
 
 

@@ -131,5 +131,5 @@ def mapping(name: str, value: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not is_plain(found):
-        raise UserError(f"-p {name}={value}: is no JSON object; write one, as in {name}={{\"a\": 1}}")
+        raise UserError(f'-p {name}={value}: is no JSON object; write one, as in {name}={{"a": 1}}')
     return found

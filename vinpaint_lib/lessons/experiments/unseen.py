@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet, scaled, without_bars
 from vinpaint_lib.datasets.parse import parse_source
+from vinpaint_lib.errors import run_program
 from vinpaint_lib.holes import mix
 from vinpaint_lib.holes.box import bounding_box
 from vinpaint_lib.holes.smooth import complete, telea
@@ -131,4 +132,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, None, name="python -m vinpaint_lib.lessons.experiments.unseen")
