@@ -3,8 +3,10 @@
 For a value that means nothing, a function raises UserError, which names the option.
 """
 
+import csv
 import os
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,6 +48,17 @@ def choose_device(name: str) -> str:
             f"--device {name}: this machine has none that torch {torch.__version__} can use; give cpu or auto"
         )
     return name
+
+
+def parse_names(text: str) -> list[str]:
+    """'a, b' -> ['a', 'b']; '"a, b", c' -> ['a, b', 'c']; '' -> []."""
+    names = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
+
+
+def spell_names(names: Iterable[str]) -> str:
+    """The text that `parse_names` reads these names from."""
+    return ",".join(f'"{name}"' if "," in name else name for name in names)
 
 
 def check_folder(folder: Path) -> None:

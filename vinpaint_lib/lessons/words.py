@@ -16,9 +16,9 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons.declared import UNKNOWN, Kind, Parameter, is_plain
 
 HELP = (
-    "another value for a parameter of the notebook. Text is taken as it is typed; quotes around a whole value are taken "
-    'off, and make text of a number (label="3"). Numbers may be written as 7, 0.5 or 1e-3; true and false are flags; '
-    "null is None. A list is its items with commas (sizes=64,96), or the option once for each item"
+    "another value for a parameter of the notebook. Text is taken as it is typed; quotes around a whole value are "
+    'taken off, and make text of a number (label="3"). Numbers may be written as 7, 0.5 or 1e-3; true and false are '
+    "flags; null is None. A list is its items with commas (sizes=64,96), or the option once for each item"
 )
 WHOLE = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

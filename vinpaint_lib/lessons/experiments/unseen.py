@@ -30,6 +30,7 @@ from vinpaint_lib.losses.features import FeatureNet, find_features
 from vinpaint_lib.losses.perceptual import feature_distance
 from vinpaint_lib.motion.chains import Search, Views, walks
 from vinpaint_lib.motion.links import Links
+from vinpaint_lib.options import parse_names
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.systems.tgfnet.groups import gather_groups
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="weights of the painter; without it, those that ship")
     options = parser.parse_args(arguments)
     source = parse_source(options.data)
-    chosen = source.only(options.clips.split(",")) if options.clips else source
+    chosen = source.only(parse_names(options.clips)) if options.clips else source
     networks = [net for net in map(find_features, NETWORKS) if net is not None]
     painter = build("painter", options.weights).net
     rules: dict[str, Rule] = {"membrane": by_membrane, "telea": by_telea, "painter": painter.paint}
