@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from vinpaint_lib.video.hidden import visible
+
 Counts = dict[str, int]
 
 
@@ -32,8 +34,8 @@ def in_names(names: Iterable[str], folder: str, suffix: str) -> Counts:
 
 def in_folder(folder: Path, suffix: str) -> Counts:
     """Files per clip in FOLDER/CLIP/00000.jpg; empty when the folder is not there."""
-    clips = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return {clip.name: sum(file.suffix == suffix for file in clip.iterdir()) for clip in clips}
+    clips = sorted(path for path in visible(folder) if path.is_dir()) if folder.is_dir() else []
+    return {clip.name: sum(file.suffix == suffix for file in visible(clip)) for clip in clips}
 
 
 def difference(found: Counts, expected: Counts) -> str | None:

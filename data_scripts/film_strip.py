@@ -7,7 +7,6 @@ Without --clip, the clip is a photograph set in motion (`vinpaint_lib/toy`) with
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from vinpaint_lib import inpaint
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.figures import clips
 from vinpaint_lib.holes import masks
 from vinpaint_lib.options import choose_device, parse_size
@@ -52,6 +51,11 @@ def make(path: Path, clip: Clip, *, columns: int = 5, model: str = "tgfnet") -> 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of this module; a UserError is one sentence and exit code 2."""
+    run_program(work, arguments, name="python -m data_scripts.film_strip")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
     parser = argparse.ArgumentParser(
         prog="python -m data_scripts.film_strip", description="A film strip of a filled clip."
     )
@@ -62,16 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--columns", type=int, default=5)
     given = parser.parse_args(arguments)
-    try:
-        size = parse_size(given.size)
-        if given.clip:
-            clip = read_clip(given.clip, given.mask, size=size, limit=given.frames)
-        else:
-            clip = example(given.frames, size)
-        print(make(given.out, clip, columns=given.columns))
-    except UserError as error:
-        print(f"vinpaint: {error}", file=sys.stderr)
-        sys.exit(2)
+    size = parse_size(given.size)
+    if given.clip:
+        clip = read_clip(given.clip, given.mask, size=size, limit=given.frames)
+    else:
+        clip = example(given.frames, size)
+    print(make(given.out, clip, columns=given.columns))
 
 
 if __name__ == "__main__":

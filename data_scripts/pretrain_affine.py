@@ -29,7 +29,7 @@ from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.alignment.pair_losses import REAL_WEIGHT, WEIGHTS, align_loss, losses
 from vinpaint_lib.alignment.pairs import Pair, blob, holes, make_pairs
 from vinpaint_lib.datasets.parse import PhotoMotion, VideoFolder
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.motion import warp
 from vinpaint_lib.options import choose_device, use_bf16
 
@@ -289,8 +289,4 @@ def residual(net: LearnedAffine, clip: Pictures) -> list[float]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+    run_program(main, None, name="python -m data_scripts.pretrain_affine")

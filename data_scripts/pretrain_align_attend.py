@@ -14,7 +14,6 @@ if nothing is said, the others blobs. The note's photographs are those of Places
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -23,7 +22,7 @@ import torch
 from data_scripts.pretrain_affine import APART, add_options, describe, plan_of, pretrain, read_all, residual
 from vinpaint_lib import checkpoints
 from vinpaint_lib.alignment.pairs import MASKS
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import run_program
 from vinpaint_lib.systems.align_attend import estimator_losses
 from vinpaint_lib.systems.align_attend.estimator import AffineCorrelation
 from vinpaint_lib.systems.align_attend.model import AlignAttend
@@ -61,8 +60,4 @@ def make(config: Config, seed: int) -> AffineCorrelation:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+    run_program(main, None, name="python -m data_scripts.pretrain_align_attend")

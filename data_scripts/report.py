@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, exit_code
 
 _last = 0.0  # when the progress line was last written
 
@@ -52,19 +52,18 @@ def progress(name: str, done: int, total: int | None) -> None:
 def finish(work: Callable[[], None]) -> int:
     """Run a script's work and give its exit code: 0, or 2 after one sentence on standard error.
 
-    A disk or permission error is a sentence too; anything else is a mistake in the script and keeps its traceback.
+    A disk or permission error is a sentence too; anything else is a mistake in the script and leaves a report.
     """
-    try:
-        work()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        where = Path(error.filename) if isinstance(error.filename, str | Path) else Path()
-        reason = full_disk(where) if is_full(error) else f"{where}: {error.strerror or error}: choose another --target"
-        print(f"error: {reason}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+
+    def worded() -> None:
+        try:
+            work()
+        except OSError as error:
+            where = Path(error.filename) if isinstance(error.filename, str | Path) else Path()
+            if is_full(error):
+                raise full_disk(where) from error
+            raise UserError(f"{where}: {error.strerror or error}: choose another --target") from error
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; run the same command again to go on") from None
+
+    return exit_code(worded, sys.argv, prefix="error")

@@ -102,12 +102,11 @@ def main() -> int:
     parser.add_argument("--variant", help="a variant of the system that has weights of its own")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
     options = parser.parse_args()
-    try:
-        print(ship(options.network, options.affine, options.out, options.history, options.variant, options.painter))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return finish(
+        lambda: print(
+            ship(options.network, options.affine, options.out, options.history, options.variant, options.painter)
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -244,11 +244,9 @@ def test_rerun_records_what_is_expected(name, tmp_path):
 @pytest.mark.parametrize("name, parameter, value, message", REFUSALS)
 def test_rerun_with_a_wrong_value_stops_before_any_work(name, parameter, value, message, tmp_path):
     parameters = {"out_dir": str(tmp_path / "out"), parameter: value}
-    with pytest.raises(papermill.PapermillExecutionError, match=re.escape(message)):
+    with pytest.raises(UserError, match=re.escape(message)):
         rerun.run(ROOT / f"notebooks/{name}.ipynb", tmp_path / "run.ipynb", parameters)
-    stopped = nbformat.read(tmp_path / "run.ipynb", as_version=4)
-    assert "parameters.check(" in [cell.source for cell in stopped.cells if cell.get("execution_count")][-1]
-    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def rerun_with(tmp_path, **parameters):
@@ -299,8 +297,6 @@ def test_attention_maps_on_a_clip_of_ones_own(tmp_path):
 
 
 def test_attention_maps_refuse_a_wrong_value_before_any_work(tmp_path):
-    with pytest.raises(
-        papermill.PapermillExecutionError, match="parameter hole is 'star'; allowed: stationary, moving"
-    ):
+    with pytest.raises(UserError, match="parameter hole is 'star'; allowed: stationary, moving"):
         rerun_with(tmp_path, hole="star")
     assert not (tmp_path / "out").exists()

@@ -62,18 +62,102 @@ CHECKED = """from vinpaint_lib.lessons import parameters
 parameters.check(globals(), seed=parameters.whole(0), out_dir=parameters.text(), fast=parameters.flag())"""
 
 
-def test_the_word_false_is_no_flag_and_the_refused_run_has_its_manifest(tmp_path):
-    notebook = write(tmp_path / "a.ipynb", CHECKED, "print(fast)")
-    name, value = rerun.parse_parameter('fast="false"')
-    with pytest.raises(papermill.PapermillExecutionError, match="parameter fast is 'false'; allowed: True or False"):
-        rerun.run(notebook, tmp_path / "o.ipynb", {name: value})
-    stopped = nbformat.read(tmp_path / "o.ipynb", as_version=4)
+def test_a_refused_value_is_a_sentence_and_leaves_what_was_there(tmp_path, capfd):
+    notebook, out = write(tmp_path / "a.ipynb", CHECKED, "open('ran', 'w')"), tmp_path / "new" / "o.ipynb"
+    with pytest.raises(UserError, match=r"a\.ipynb: parameter fast is 'false'; allowed: True or False"):
+        rerun.run(notebook, out, {"fast": "false"})
+    assert not out.parent.exists()
+    rerun.run(notebook, out, {"fast": False})
+    before = out.read_bytes()
+    (tmp_path / "ran").unlink()
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        rerun.main(["run", str(notebook), str(out), "-p", "seed=-1", "-p", "out_dir= "])
+    assert stop.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"vinpaint: {notebook}: parameter seed is -1; allowed: a whole number from 0; parameter out")
+    assert out.read_bytes() == before
+    assert list(out.parent.iterdir()) == [out]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_types_of_the_notebook_reach_the_cells(tmp_path, capsys):
+    notebook = write(tmp_path / "a.ipynb", "print(repr((x, name, sizes, flag)))", parameters=TYPED)
+    out = tmp_path / "my copies" / "o #1.ipynb"
+    given = ["x=1e-3", 'name=a: "b" #[*@%\\n\'', "sizes=1", "sizes=2,3", "flag=true"]
+    rerun.main(["run", str(notebook), str(out), *(word for text in given for word in ("-p", text))])
+    assert capsys.readouterr().out == f"{out}\n"
+    executed = nbformat.read(out, as_version=4)
+    expected = (0.001, 'a: "b" #[*@%\\n\'', [1, 2, 3], True)
+    assert executed.cells[-1].outputs[0].text == f"{expected!r}\n"
+    assert executed.metadata.papermill.output_path == str(out)
+    assert executed.metadata.manifest.parameters == dict(zip(("x", "name", "sizes", "flag"), expected, strict=True))
+
+
+TYPED = "import math\nx: float = math.pi\nname: str = 'a'\nsizes: list[int] = [1]\nflag = False"
+
+
+def test_a_cell_that_fails_ends_the_copy_and_is_a_sentence(tmp_path, capfd):
+    notebook, out = write(tmp_path / "a.ipynb", "print(seed)\n1 / 0", "print('never')"), tmp_path / "o.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError):
+        rerun.run(notebook, out, {"seed": 5})
+    out.unlink()
+    with pytest.raises(SystemExit) as stop:
+        rerun.main(["run", str(notebook), str(out), "-p", "seed=5"])
+    assert stop.value.code == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith(f"a.ipynb: a cell failed (ZeroDivisionError: division by zero); {out} ends there and shows it")
+    stopped = nbformat.read(out, as_version=4)
     assert stopped.cells[0].metadata.tags == ["manifest"]
-    assert stopped.metadata.manifest.parameters.fast == "false"
+    assert stopped.metadata.manifest.parameters.seed == 5
     assert not stopped.cells[-1].outputs
-    name, value = rerun.parse_parameter("fast=false")
-    rerun.run(notebook, tmp_path / "o.ipynb", {name: value})
-    assert nbformat.read(tmp_path / "o.ipynb", as_version=4).cells[-1].outputs[0].text == "False\n"
+
+
+LATE = "from vinpaint_lib.errors import UserError\nraise UserError('clip.mp4: is damaged')"
+
+
+def test_a_user_s_mistake_that_shows_late_keeps_what_was_done(tmp_path):
+    notebook, out = write(tmp_path / "a.ipynb", CHECKED, "print('done')", LATE), tmp_path / "o.ipynb"
+    with pytest.raises(UserError, match=r"clip\.mp4: is damaged \(.*o\.ipynb ends at the cell that says so\)"):
+        rerun.run(notebook, out)
+    assert "done" in out.read_text()
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], Path("a"), {1: 2}])
+def test_values_that_a_notebook_file_cannot_hold_are_refused(tmp_path, value):
+    with pytest.raises(UserError, match="parameter seed is"):
+        rerun.run(write(tmp_path / "a.ipynb"), tmp_path / "o.ipynb", {"seed": value})
+    assert not (tmp_path / "o.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "out, said",
+    [("folder", "is a folder"), ("file/o.ipynb", "file: is no folder"), ("file/deep/o.ipynb", "file: is no folder")],
+)
+def test_a_place_that_cannot_hold_the_copy_is_refused_before_the_run(tmp_path, out, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=said):
+        rerun.run(write(tmp_path / "a.ipynb", "open('ran', 'w')"), tmp_path / out)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_copy_that_cannot_be_written_in_the_end_is_kept_elsewhere(tmp_path, monkeypatch):
+    notebook = write(tmp_path / "a.ipynb", "import os\nos.rmdir('new')\nopen('new', 'w')\nprint('done')")
+    monkeypatch.setattr(rerun.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match=r"new/o\.ipynb cannot be written \(File exists\)") as error:
+        rerun.run(notebook, tmp_path / "new" / "o.ipynb")
+    saved = Path(str(error.value).rpartition("notebook is ")[2].removesuffix("."))
+    assert "done" in nbformat.read(saved, as_version=4).cells[-1].outputs[0].text
+
+
+def test_half_a_notebook_is_a_sentence(tmp_path, capsys):
+    (tmp_path / "a.ipynb").write_text('{"cells": [')
+    for words in (["run", f"{tmp_path}/a.ipynb", f"{tmp_path}/o.ipynb"], ["store", f"{tmp_path}/a.ipynb"]):
+        with pytest.raises(SystemExit) as stop:
+            rerun.main(words)
+        assert stop.value.code == 2
+        assert "is no notebook, or only a part of one" in capsys.readouterr().err
 
 
 def test_a_notebook_is_not_overwritten_by_its_copy(tmp_path):
@@ -81,28 +165,6 @@ def test_a_notebook_is_not_overwritten_by_its_copy(tmp_path):
     with pytest.raises(UserError, match="is the notebook itself"):
         rerun.run(notebook, tmp_path / ".." / tmp_path.name / "a.ipynb")
     assert notebook.is_file()
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [
-        ("a=3", 3),
-        ("a=0.5", 0.5),
-        ("a=false", False),
-        ("a=True", True),
-        ("a=dog", "dog"),
-        ("a=[1, 2]", [1, 2]),
-        ("a=x=y", "x=y"),
-    ],
-)
-def test_parameters_mean_what_they_look_like(text, value):
-    assert rerun.parse_parameter(text) == ("a", value)
-
-
-@pytest.mark.parametrize("text", ["seed", "=3", "a b=3"])
-def test_malformed_parameters_are_refused(text):
-    with pytest.raises(UserError, match="write name=value"):
-        rerun.parse_parameter(text)
 
 
 def test_store_is_the_same_every_time_and_passes_strict_nbval(tmp_path):

@@ -1,8 +1,7 @@
 """The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine.
 
-The library does the work and raises UserError for a user's mistake; here it becomes one sentence on stderr and
-exit code 2. Anything else is a fault of ours and shows its traceback. Each command imports what it needs, so
-that `--help` and a wrong option answer at once.
+The library does the work and raises UserError for a user's mistake; `errors.py` makes one sentence of it, and of a
+fault of ours. Each command imports what it needs, so that `--help` and a wrong option answer at once.
 """
 
 import sys
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 
 
 def shown(name: str) -> Any:
@@ -102,14 +101,15 @@ def train(
         preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days); sttn and combcn also have
             laptop-aligned, which begins with what flow finds; tgfnet has laptop-learned, which trains its aligner too
         data: toy, videos:PATH, photos:PATH, davis:PATH, youtube-vos:PATH, sintel:PATH (its clean rendering) or
-            sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more
+            sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more. A PATH in quotes
+            may hold anything, as in 'videos:"a, toy"*2'
         out: folder for checkpoints, log and sample pictures, as in runs/first
         steps: number of steps, instead of the preset's
         peak: largest learning rate, instead of the preset's
         blocks: prepared blocks of training samples, instead of the preset's number; fewer are made sooner
         seed: of weights, data and order
         resume: go on with the run in FOLDER, if there is one
-        held_back: clips, joined by commas, that only serve for the scores in the log
+        held_back: clips, joined by commas, that only serve for the scores in the log; quotes keep a comma in a name
         start: weights to begin from
         without_features: train without the losses that need a feature network (TGF-Net's preset paper)
         holes: kinds of holes instead of the preset's, joined by commas, with *SHARE behind a kind that counts more:
@@ -120,6 +120,7 @@ def train(
     """
     from vinpaint_lib import train as training
     from vinpaint_lib.holes import mix
+    from vinpaint_lib.options import parse_names
 
     print(
         training.train(
@@ -128,7 +129,7 @@ def train(
                 preset=preset,
                 data=data,
                 out=out,
-                held_back=tuple(split(held_back)),
+                held_back=tuple(parse_names(held_back)),
                 steps=steps,
                 overrides={"peak": peak, "blocks": blocks},
                 seed=seed,
@@ -164,13 +165,14 @@ def evaluate(
     Args:
         model: names from `vinpaint models`, joined by commas
         data: davis:PATH, where PATH holds JPEGImages/480p; also toy, youtube-vos:PATH, videos:PATH, photos:PATH,
-            and sintel:PATH or sintel-final:PATH, where PATH holds training and E_warp follows the true flow
+            and sintel:PATH or sintel-final:PATH, where PATH holds training and E_warp follows the true flow; a PATH in
+            quotes may hold anything, as in 'videos:"a, toy"'
         masks: stationary (a blob), watermark (letters that stay), moving (silhouettes of another clip), object (the
             clip's own objects, where only E_warp can be scored), or fvi:PATH (published masks)
         protocol: clean, or paper (as the papers' evaluators do)
         size: the size to work at
         limit: only the first so many frames of each clip; None for all
-        clips: only these of the data, joined by commas
+        clips: only these of the data, joined by commas; quotes keep a comma in a name
         weights: a checkpoint for the networks; without it, the weights that ship
         ablation: instead of models, one system with parts switched off: tgfnet, or align_attend beside its paper
         out: a .json file for every number
@@ -178,11 +180,11 @@ def evaluate(
         seed: of the holes
     """
     from vinpaint_lib import evaluate as evaluation
-    from vinpaint_lib.options import choose_device, parse_size
+    from vinpaint_lib.options import choose_device, parse_names, parse_size
 
     evaluation.evaluate(
         evaluation.Evaluation(
-            models=split(model),
+            models=parse_names(model),
             data=data,
             masks=masks,
             protocol=protocol,
@@ -191,7 +193,7 @@ def evaluate(
             seed=seed,
             out=out,
             weights=weights,
-            clips=split(clips) or None,
+            clips=parse_names(clips) or None,
             device=choose_device(device),
             ablation=ablation,
         )
@@ -236,11 +238,6 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-def split(names: str) -> list[str]:
-    """'a, b' -> ['a', 'b']; '' -> []."""
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
 COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor)}
 
 
@@ -251,18 +248,16 @@ def tell(note: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` default to those that the program was started with."""
-    about = "Deep video inpainting: fill what is missing in a clip."
+    run_program(work, arguments, name="vinpaint")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
+    about = f"Deep video inpainting: fill what is missing in a clip. ({DEBUG_HELP}.)"
     with warnings.catch_warnings():
         # the place in the code that a warning comes from says nothing to a user
         warnings.showwarning = lambda message, *where, **more: tell(message)
-        try:
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=arguments)
-        except UserError as error:
-            print(f"vinpaint: {error}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("\nvinpaint: stopped.", file=sys.stderr)
-            sys.exit(130)
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="vinpaint", description=about, args=list(arguments))
 
 
 if __name__ == "__main__":

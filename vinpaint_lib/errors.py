@@ -1,9 +1,134 @@
-"""The one exception that the command line and the notebooks show as a sentence instead of a traceback."""
+"""What the command line and the notebooks show in place of a traceback, and how a program ends.
+
+A user's mistake is a UserError: one sentence and exit code 2. A fault of ours is one sentence with the place of a
+report, which the user can send, and exit code 1; with --debug, or VINPAINT_DEBUG=1, the traceback comes first.
+Ctrl-C is one line and exit code 130.
+"""
+
+import errno
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import vinpaint_lib
+
+DEBUG, VARIABLE = "--debug", "VINPAINT_DEBUG"
+DEBUG_HELP = f"{DEBUG} shows the traceback of a fault, and so does {VARIABLE}=1"
+PACKAGES = (
+    "torch", "accelerate", "av", "einops", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-image",
+    "tyro", "nbformat", "papermill",
+)  # fmt: skip
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MANY_FILES = (errno.EMFILE, errno.ENFILE)
+LONGEST = 300  # characters of an exception that the sentence shows
 
 
 class UserError(Exception):
     """A mistake in what the user gave. The message is one sentence: the file, the value, the remedy."""
 
+    exit_code = 2
+
     def _render_traceback_(self) -> list[str]:
         """What IPython shows below the cell."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def run_program(work: Callable[[list[str]], object], arguments: Sequence[str] | None, *, name: str) -> None:
+    """Run `work` with the words of a command line (None: those that the program was started with), without --debug.
+
+    `name` is the program's, for the report. Raises SystemExit if it does not end well.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
+    if code:
+        sys.exit(code)
+
+
+def exit_code(work: Callable[[], object], command: Sequence[str], *, prefix: str = "vinpaint") -> int:
+    """Call `work`, and give the exit code: what `work` returns if that is a whole number, else 0; 1 after a fault of
+    ours, or if the machine has no memory or room left; 2 after a UserError; 130 after Ctrl-C. The last three are one
+    sentence on stderr that begins with `prefix`."""
+    try:
+        return code_of(work, command, prefix)
+    except KeyboardInterrupt as error:
+        print(f"\n{prefix}: {str(error) or 'stopped.'}", file=sys.stderr)
+        return 130
+
+
+def code_of(work: Callable[[], object], command: Sequence[str], prefix: str) -> int:
+    """`exit_code` without Ctrl-C, which may come while a report is written."""
+    try:
+        found = work()
+        return found if type(found) is int else 0
+    except UserError as error:
+        show_if_asked(error, command)
+        print(f"{prefix}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        show_if_asked(error, command)
+        print(f"{prefix}: {want_of_room(error) or fault(error, command)}", file=sys.stderr)
+        return 1
+
+
+def show_if_asked(error: BaseException, command: Sequence[str]) -> None:
+    """Print the traceback, if the command line or the environment asks for it."""
+    if DEBUG in command or os.environ.get(VARIABLE, "0") not in ("", "0"):
+        traceback.print_exception(error)
+
+
+def want_of_room(error: BaseException) -> str:
+    """The sentence for a machine that has no memory, disk or files left; "" for other errors."""
+    about = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in about:
+        return "there is not enough memory; give a smaller --size, fewer frames or fewer --workers"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{error.filename or 'the disk'}: there is no room left on the disk; free some space and run again"
+    if isinstance(error, OSError) and error.errno in MANY_FILES:
+        return "too many files are open; raise the limit (ulimit -n), or give fewer --workers"
+    return ""
+
+
+def fault(error: BaseException, command: Sequence[str]) -> str:
+    """The sentence for a fault of ours. It names the report, which is written to the folder for temporary files."""
+    first = (str(error).splitlines() or [""])[0][:LONGEST]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    text = report(error, command)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vinpaint-fault-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(text)
+    except OSError:
+        return f"a fault of vinpaint ({what}), whose report could not be written: run it again with {DEBUG}"
+    return f"a fault of vinpaint ({what}): please send the report {file.name}, or run it again with {DEBUG}"
+
+
+def report(error: BaseException, command: Sequence[str]) -> str:
+    """What helps to mend a fault: command, versions, traceback. The home folder is shortened to ~, and nothing of the
+    environment is told."""
+    versions = [f"vinpaint {vinpaint_lib.__version__}", f"Python {platform.python_version()}"]
+    versions.append(f"{platform.system()} {platform.release()} {platform.machine()}")
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    lines = [
+        "Report of a fault in vinpaint. It holds the command, versions and the place of the fault, and nothing else.",
+        f"command: {shlex.join(command)}",
+        f"versions: {', '.join(versions)}",
+        "",
+        *traceback.format_exception(error),
+    ]
+    home = str(Path.home())
+    text = "\n".join(lines)
+    return text.replace(home, "~") if len(home) > 1 else text

@@ -24,6 +24,7 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.options import spell_names
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.ablation import Ablation, describe
 from vinpaint_lib.scoring.table import plain, score_table, summary, write_json
@@ -71,7 +72,7 @@ class Evaluation:
         words += ["--protocol", self.protocol, "--size", f"{self.size[1]}x{self.size[0]}"]
         words += ["--limit", str(self.limit), "--seed", str(self.seed)]
         if self.clips is not None:
-            words += ["--clips", ",".join(self.clips)]
+            words += ["--clips", spell_names(self.clips)]
         if isinstance(self.weights, Path):
             words += ["--weights", str(self.weights)]
         return shlex.join([*words, "--device", self.device])

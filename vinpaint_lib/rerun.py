@@ -1,9 +1,10 @@
 """Run a notebook again: with other parameters, or in place, brought into the form that is stored.
 
-papermill runs the cells. This module changes four things. A parameter that the notebook does not have is refused
-(papermill only warns, and runs with the default). `-p live=false` means False, not the text "false". The kernel starts
-in the notebook's folder, not in the caller's. The executed copy begins with a list of what it was made with
-(`lessons/manifest.py`).
+papermill runs the cells. This module changes five things. A parameter that the notebook does not have is refused
+(papermill only warns, and runs with the default). A value is read by the type that the notebook gives its parameter
+(`lessons/words.py`). The kernel starts in the notebook's folder, not in the caller's. The executed copy begins with a
+list of what it was made with (`lessons/manifest.py`). The copy takes its name when the run has ended; a run whose
+parameters the notebook refuses leaves none.
 
     python -m vinpaint_lib.rerun run notebooks/09_attention_maps.ipynb runs/9.ipynb -p seed=3 -p out_dir=../runs/nine
     python -m vinpaint_lib.rerun store notebooks/*.ipynb
@@ -13,25 +14,32 @@ in the notebook's folder, not in the caller's. The executed copy begins with a l
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
-import yaml
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 from vinpaint_lib.files import draft_of
-from vinpaint_lib.lessons import manifest
+from vinpaint_lib.lessons import declared, manifest, words
+from vinpaint_lib.lessons.words import parse_parameter
+from vinpaint_lib.options import check_folder
+
+__all__ = ["demo", "main", "parse_parameter", "run", "store"]
 
 DEMO = Path("notebooks/09_attention_maps.ipynb")
 DEMO_OUT = Path("runs/demo")
 SCORES = ("psnr", "hole_psnr", "ssim", "warping_error")
+CHECK = "parameters.check("  # the cell in which a notebook refuses values
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -39,42 +47,87 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
     """Execute `notebook` in its own folder and write the executed copy to `out`; the original stays as it is.
 
     `parameters` replace values of the cell tagged `parameters`; relative paths among them start at the
-    notebook's folder. The copy begins with its manifest. Raises UserError if the notebook is missing or has no
-    parameter of a given name, and papermill's PapermillExecutionError, which shows the cell, if a cell fails; `out`
-    then ends at that cell.
+    notebook's folder. The copy begins with its manifest.
+
+    Raises UserError before the run if the notebook is missing or damaged, if it has no parameter of a given name, for a
+    value that JSON cannot hold, and if `out` cannot be written. Raises UserError too when the notebook's own check
+    refuses a value; what stood at `out` before then stays. A cell that fails otherwise raises UserError if it did so
+    itself, else papermill's PapermillExecutionError, which shows the cell; `out` then ends at that cell.
     """
     given = dict(parameters or {})
     check_names(notebook, given)
-    if out.resolve() == notebook.resolve():
-        raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
+    check_values(given)
+    check_out(out, notebook)
     made_with = manifest.gather(notebook, given)  # before the run, which may change files
+    fresh = [part for part in (out.absolute().parent, *out.absolute().parent.parents) if not part.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="vinpaint-rerun-"))
+    executed = folder / "executed.ipynb"
     try:
-        execute(notebook, out, given, progress=progress)
+        execute(notebook, executed, given, progress=progress)
+    except PapermillExecutionError as error:
+        told = "; ".join(str(error.evalue).splitlines())
+        if error.ename == UserError.__name__ and CHECK in str(error.source):
+            with suppress(OSError):
+                for part in fresh:
+                    part.rmdir()
+            raise UserError(f"{notebook}: {told}") from error
+        keep(executed, made_with, out)
+        if error.ename == UserError.__name__:
+            raise UserError(f"{notebook}: {told} ({out} ends at the cell that says so)") from error
+        raise
+    except Exception:
+        if executed.is_file():  # as far as it came, if the kernel died
+            keep(executed, made_with, out)
+        raise
+    else:
+        keep(executed, made_with, out)
     finally:
-        if out.is_file():
-            manifest.put(out, made_with)
+        shutil.rmtree(folder, ignore_errors=True)
     return out.resolve()
 
 
+def keep(executed: Path, made_with: Mapping[str, Any], out: Path) -> None:
+    """Give the executed notebook its manifest and its name. Raises UserError, which says where it lies, if that place
+    cannot be written."""
+    manifest.put(executed, made_with, out.resolve())
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with draft_of(out.resolve()) as draft:
+            shutil.copyfile(executed, draft)
+    except OSError as error:
+        saved = Path(shutil.move(executed, f"{executed.parent}.ipynb"))
+        raise UserError(f"{out} cannot be written ({error.strerror}): the executed notebook is {saved}.") from error
+
+
 def check_names(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raise UserError unless the notebook is there and has all of these parameters."""
-    if not notebook.is_file():
-        raise UserError(
-            f"{notebook} is not a file: give the path of a notebook, or run this from the project's folder."
-        )
-    known = set(papermill.inspect_notebook(notebook))
-    unknown = sorted(set(parameters) - known)
+    """Raise UserError unless the notebook is there and whole, and has all of these parameters."""
+    known = declared.parameters_of(notebook)
+    unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise UserError(
             f"{notebook} has no parameter {', '.join(unknown)}: it has {', '.join(sorted(known)) or 'none at all'}."
         )
 
 
+def check_values(parameters: Mapping[str, Any]) -> None:
+    """Raise UserError for a value that a notebook file cannot hold, such as NaN."""
+    for name, value in parameters.items():
+        if not declared.is_plain(value):
+            raise UserError(f"parameter {name} is {value!r}: give text, a finite number, True, False, None or a list.")
+
+
+def check_out(out: Path, notebook: Path) -> None:
+    """Raise UserError unless `out` can be written, and is not the notebook itself."""
+    if out.resolve() == notebook.resolve():
+        raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder: give the name of the executed copy, as in {out / notebook.name}.")
+    check_folder(out.parent)
+
+
 def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progress: bool = False) -> None:
     """Run the cells in the notebook's folder and write the executed copy to `out`, as far as it came."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)  # if this run does not start, no copy of an earlier run may stay
     papermill.execute_notebook(
         notebook.resolve(),
         out,
@@ -82,6 +135,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progres
         kernel_name="python3",
         cwd=notebook.resolve().parent,
         progress_bar=progress,
+        extra_arguments=["--log-level=CRITICAL"],  # its notes on its connection do not concern the user
     )
 
 
@@ -182,22 +236,27 @@ def demo() -> Path:
     return DEMO_OUT
 
 
-def parse_parameter(text: str) -> tuple[str, Any]:
-    """`name=value`, where the value is read as YAML: 3, 0.5, true, null, [1, 2] and text mean what they look like."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise UserError(f"{text!r} is no parameter: write name=value, as in seed=3.")
-    return name, yaml.safe_load(value)
+class CellFailed(UserError):
+    """A cell of the notebook raised an error of Python; the executed copy shows it."""
+
+    exit_code = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of this module; a UserError is one sentence and exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m vinpaint_lib.rerun", description="Run notebooks again.")
+    """The command line of this module: exit code 2 for a user's mistake, 1 for a cell that fails."""
+    run_program(work, arguments, name="python -m vinpaint_lib.rerun")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vinpaint_lib.rerun", description="Run notebooks again.", epilog=DEBUG_HELP
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="one notebook with other parameters; the original stays")
     one.add_argument("notebook", type=Path)
     one.add_argument("out", type=Path, help="the executed copy")
-    one.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    one.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help=words.HELP)
     some = commands.add_parser("store", help="notebooks in place, brought into the stored form")
     some.add_argument("notebooks", type=Path, nargs="*")
     commands.add_parser("demo", help="notebook 09 with its scores")
@@ -206,15 +265,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.command == "demo":
             demo()
         elif given.command == "run":
-            print(run(given.notebook, given.out, dict(map(parse_parameter, given.parameter)), progress=True))
+            values = words.parse_all(given.parameter, declared.parameters_of(given.notebook))
+            print(run(given.notebook, given.out, values, progress=sys.stderr.isatty()))
         else:
             # as `make test` runs them: other thread counts change the last digits of a float
             os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
             for notebook in given.notebooks:
                 print(store(notebook))
-    except UserError as error:
-        print(f"vinpaint: {error}", file=sys.stderr)
-        sys.exit(2)
+    except PapermillExecutionError as error:
+        about = f"a cell failed ({error.ename}: {(str(error.evalue).splitlines() or [''])[0]})"
+        if given.command == "store":
+            raise CellFailed(f"{about}: the notebook was left as it is") from error
+        notebook, out = (DEMO, DEMO_OUT / DEMO.name) if given.command == "demo" else (given.notebook, given.out)
+        raise CellFailed(f"{notebook}: {about}; {out} ends there and shows it") from error
 
 
 if __name__ == "__main__":

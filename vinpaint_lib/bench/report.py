@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib.bench import clocks, feeding, forms, vinet
 from vinpaint_lib.bench.process_memory import peak
+from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.holes import masks
 from vinpaint_lib.inpaint import fill
@@ -240,13 +241,18 @@ def show(title: str, rows: dict[str, float]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    run_program(work, None, name="python -m vinpaint_lib.bench")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=DEBUG_HELP)
     parser.add_argument("--quick", action="store_true", help="fewer frames: about two minutes instead of fifteen")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="write all numbers as JSON")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--attention-of", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     if options.memory_of:

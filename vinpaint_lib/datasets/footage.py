@@ -17,6 +17,7 @@ from vinpaint_lib.datasets.clip_set import ClipSet, Size, listed
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.video.clip import Clip, to_frame
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.sources import (
     PICTURE_SUFFIXES,
     PictureFiles,
@@ -130,13 +131,13 @@ def entries(folder: Path) -> list[Path]:
     """The files and folders in a folder, sorted, without hidden ones. Raises UserError if there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path")
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return visible(folder)
 
 
 def is_clip(path: Path) -> bool:
     """Whether the path is a video file, or a folder that holds pictures."""
     if path.is_dir():
-        return any(entry.suffix.lower() in PICTURE_SUFFIXES for entry in path.iterdir())
+        return any(entry.suffix.lower() in PICTURE_SUFFIXES for entry in visible(path))
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 

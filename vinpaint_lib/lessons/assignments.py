@@ -8,7 +8,6 @@ function. The last two carry nbgrader's metadata, so that courses which use nbgr
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,9 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.files import draft_of
+from vinpaint_lib.lessons import declared
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 TELLING = 30  # characters: shorter lines, such as `height, width = x.shape[-2:]`, stand in any code
@@ -122,9 +122,7 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
     """
     made = {}
     for path in notebooks:
-        if not path.is_file():
-            raise UserError(f"{path} is not a file: give the path of a notebook")
-        notebook = nbformat.read(path, as_version=4)
+        notebook = declared.read(path)
         try:
             if exercises(notebook):
                 made[out / path.name] = student_version(notebook)
@@ -139,17 +137,18 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of this module; a UserError is one sentence and exit code 2."""
+    run_program(work, arguments, name="python -m vinpaint_lib.lessons.assignments")
+
+
+def work(arguments: Sequence[str]) -> None:
+    """What `main` does with its words."""
     parser = argparse.ArgumentParser(
         prog="python -m vinpaint_lib.lessons.assignments", description="Notebooks for students."
     )
     parser.add_argument("notebooks", type=Path, nargs="*")
     parser.add_argument("--out", type=Path, required=True, help="folder for the notebooks without solutions")
     given = parser.parse_args(arguments)
-    try:
-        print(*build(given.notebooks, given.out), sep="\n")
-    except UserError as error:
-        print(f"vinpaint: {error}", file=sys.stderr)
-        sys.exit(2)
+    print(*build(given.notebooks, given.out), sep="\n")
 
 
 if __name__ == "__main__":

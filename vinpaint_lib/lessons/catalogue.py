@@ -8,10 +8,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
-
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.lessons import assignments
+from vinpaint_lib.lessons import assignments, declared
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 TITLE = re.compile(r"# (\d\d · .+?)(?: \(([^()]+), sections? ([^()]+)\))?")
@@ -41,7 +39,7 @@ class Lesson(NamedTuple):
 
 def read(path: Path) -> Lesson:
     """The lesson in a notebook. Raises UserError if its first cell lacks the title or the seconds."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = declared.read(path)
     head = notebook.cells[0].source if notebook.cells else ""
     title, seconds = TITLE.fullmatch(head.partition("\n")[0]), SECONDS.search(head)
     if not title or not seconds:

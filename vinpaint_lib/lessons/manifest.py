@@ -3,7 +3,6 @@
 Parameters, seed, versions, device, the hash of the weights that ship, and the commit of the project.
 """
 
-import ast
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import vinpaint_lib
+from vinpaint_lib.lessons.declared import parameters_of
 
 TAG = "manifest"
 ROOT = Path(__file__).parents[2]
@@ -47,10 +46,9 @@ def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def defaults(notebook: Path) -> dict[str, Any]:
-    """The parameters of a notebook with the values that its parameters cell gives them."""
-    return {
-        name: ast.literal_eval(about["default"]) for name, about in papermill.inspect_notebook(str(notebook)).items()
-    }
+    """The parameters of a notebook with the values that its parameters cell gives them; what that cell computes is
+    there as it is written."""
+    return {name: parameter.default for name, parameter in parameters_of(notebook).items()}
 
 
 def commit(root: Path = ROOT) -> str | None:
@@ -69,10 +67,13 @@ def git(root: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def put(executed: Path, manifest: Mapping[str, Any]) -> None:
-    """Make the manifest the first cell of an executed notebook, and a part of its metadata."""
+def put(executed: Path, manifest: Mapping[str, Any], out: Path | None = None) -> None:
+    """Make the manifest the first cell of an executed notebook, and a part of its metadata. `out` is the name that the
+    notebook gets afterwards, which papermill does not know."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata[TAG] = manifest
+    if out is not None and "papermill" in notebook.metadata:
+        notebook.metadata.papermill.output_path = str(out)
     notebook.cells.insert(0, to_cell(manifest))
     nbformat.validate(notebook)
     nbformat.write(notebook, executed)

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.encoding import EXACT, content_size
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.timing import FALLBACK_FPS, Timing, check_whole, read_timing
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -141,10 +142,10 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 def picture_files(folder: Path) -> tuple[Path, ...]:
     """Pictures of a folder in natural order, without hidden files and other suffixes. UserError if there are none."""
-    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    files = [entry for entry in visible if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
+    entries = visible(folder)
+    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
     if not files:
-        inner = sorted(entry.name for entry in visible if entry.is_dir())[:3]
+        inner = sorted(entry.name for entry in entries if entry.is_dir())[:3]
         hint = f"; did you mean a folder inside it ({', '.join(inner)})?" if inner else ""
         raise UserError(f"{folder}: the folder has no pictures ({', '.join(PICTURE_SUFFIXES)}){hint}")
     return tuple(sorted(files, key=lambda file: natural_key(file.name)))

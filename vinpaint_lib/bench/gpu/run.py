@@ -9,7 +9,6 @@ nothing but torch.
 import argparse
 import gc
 import os
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -22,7 +21,7 @@ from vinpaint_lib.bench.gpu.budget import Budget, TimeIsOver, at_most
 from vinpaint_lib.bench.gpu.needs import add_folder, in_words, missing_packages, stand_in
 from vinpaint_lib.bench.gpu.record import DONE, FAILED, LEFT_OUT, Record
 from vinpaint_lib.bench.gpu.setting import Cell, LeftOut, Setting, name_of
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import DEBUG, UserError, exit_code
 from vinpaint_lib.options import choose_device
 
 FILLS = ("numpy", "einops", "cv2", "scipy", "skimage", "safetensors")  # what filling a toy clip takes
@@ -160,12 +159,9 @@ def main(words: Sequence[str], begun: float | None = None) -> int:
 
     `begun`: the time of `time.monotonic()` from which the minutes count, in place of now.
     """
-    asked = options(words)
-    try:
-        return run(asked, Budget(asked.minutes, begun=begun))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    asked = options([word for word in words if word != DEBUG])
+    command = ["python -m vinpaint_lib.bench.gpu", *words]
+    return exit_code(lambda: run(asked, Budget(asked.minutes, begun=begun)), command)
 
 
 def check_training(setting: Setting, record: Record) -> None:

@@ -19,6 +19,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
+from vinpaint_lib.errors import run_program
 from vinpaint_lib.holes.masks import stationary_blob
 from vinpaint_lib.motion import warp
 from vinpaint_lib.motion.chains import FADE
@@ -177,4 +178,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, None, name="python -m vinpaint_lib.lessons.experiments.injected_error")

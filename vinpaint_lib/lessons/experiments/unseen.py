@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet, scaled, without_bars
 from vinpaint_lib.datasets.parse import parse_source
+from vinpaint_lib.errors import run_program
 from vinpaint_lib.holes import mix
 from vinpaint_lib.holes.box import bounding_box
 from vinpaint_lib.holes.smooth import complete, telea
@@ -29,6 +30,7 @@ from vinpaint_lib.losses.features import FeatureNet, find_features
 from vinpaint_lib.losses.perceptual import feature_distance
 from vinpaint_lib.motion.chains import Search, Views, walks
 from vinpaint_lib.motion.links import Links
+from vinpaint_lib.options import parse_names
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.systems.tgfnet.groups import gather_groups
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="weights of the painter; without it, those that ship")
     options = parser.parse_args(arguments)
     source = parse_source(options.data)
-    chosen = source.only(options.clips.split(",")) if options.clips else source
+    chosen = source.only(parse_names(options.clips)) if options.clips else source
     networks = [net for net in map(find_features, NETWORKS) if net is not None]
     painter = build("painter", options.weights).net
     rules: dict[str, Rule] = {"membrane": by_membrane, "telea": by_telea, "painter": painter.paint}
@@ -131,4 +133,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, None, name="python -m vinpaint_lib.lessons.experiments.unseen")
