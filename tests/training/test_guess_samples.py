@@ -74,9 +74,11 @@ def test_samples_are_cut_out_of_what_inference_guesses(toy, tmp_path, monkeypatc
 
 
 def test_the_truth_under_the_hole_reaches_nothing(toy, monkeypatch):
-    spec = replace(SPEC, crops=1)
+    """Neither what other frames show, nor what none shows: the hole is so large that there is some of both."""
+    spec = replace(SPEC, crops=1, hole=(0.3, 0.5))
     seen = watched(monkeypatch)
     one = guess_samples.make_block(toy, 0, 0, spec)
+    assert 0.1 < (one["inside"][:, 3] > 0).mean() < 0.9
     masks, draw = seen[0][1], guess_samples.draw_stretch
 
     def changed(*arguments):
