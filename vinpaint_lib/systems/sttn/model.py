@@ -21,6 +21,7 @@ CARD = ModelCard(
     title="STTN",
     paper="Zeng, Fu, Chao: Learning Joint Spatial-Temporal Transformations for Video Inpainting. ECCV 2020",
     choices=(
+        "a window of a clip of more than 200 frames sees the 20 nearest of its distant references, not all",
         "keys inside holes get no weight; the released code computes that mask and drops it (`as_released`)",
         "a query whose every key is a hole attends to all keys; the released code never meets the case",
         "patch sizes are shares of the frame, so any frame whose sides divide by 48 will do; the engine pads",
@@ -35,11 +36,16 @@ CARD = ModelCard(
 )
 
 REFERENCE_STEP = 10  # every tenth frame of the whole clip is a reference [code]
+REFERENCES = 20  # most distant references of a window: those of a clip of 200 frames
 PICTURES = 2  # frames that are decoded together; the decoder's full-size maps need the most memory
 
 
 class STTN(Inpainter):
-    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen together with every tenth frame of the clip."""
+    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen together with every tenth frame of the clip.
+
+    Of these, a window of a clip of more than 200 frames sees the nearest 20, so that memory and time for a window have
+    a bound.
+    """
 
     card = CARD
     multiple = MULTIPLE
@@ -52,7 +58,7 @@ class STTN(Inpainter):
 
     def plan(self, length: int) -> Iterator[Step]:
         for targets, references in sttn_windows(length, step=REFERENCE_STEP):
-            yield Step(targets, references)
+            yield Step(targets, nearest(references, targets[len(targets) // 2]))
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill all targets of the window at once. No maps: `net.attention_row` shows single rows of the attention."""
@@ -62,7 +68,7 @@ class STTN(Inpainter):
         features = self.net.transform(rearrange(features, "t c h w -> 1 t c h w"), masks)[0]
         places = [window.indices.index(target) for target in step.targets]
         frames = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
-        return Output((frames / 2 + 0.5).to(window.frames), {})
+        return Output((frames / 2 + 0.5).to(window.at(0).frame), {})
 
     def encoded(
         self, window: Window, step: Step, state: dict[str, Any], device: torch.device
@@ -71,15 +77,18 @@ class STTN(Inpainter):
         cache: dict[int, Tensor] = state.setdefault("features", {})
         found = []
         for place, index in enumerate(window.indices):
+            still = window.at(place)
             # A frame that was written back changes from step to step.
-            changed = bool(window.filled[place].any())
+            changed = bool(still.filled.any())
             if index not in cache or changed:
-                frame, mask = window.frames[place].to(device), window.masks[place].to(device)
+                frame, mask = still.frame.to(device), still.mask.to(device)
                 shown = (frame * 2 - 1) * (1 - mask)
                 cache[index] = self.net.encode(rearrange(shown, "c h w -> 1 c h w"))[0]
             found.append(cache[index])
-        # The next windows begin behind the first frame of this window; before it they need references only.
-        for index in [i for i in cache if i <= min(step.targets) and i % REFERENCE_STEP]:
+        # The next windows begin behind the first frame of this window; before it they need references only. A frame
+        # before this window's first may be needed once more at the end of a clip, and is then encoded again.
+        first = min((*step.references, *step.targets))
+        for index in [i for i in cache if i < first or (i <= min(step.targets) and i % REFERENCE_STEP)]:
             del cache[index]
         return torch.stack(found)
 
@@ -92,3 +101,10 @@ def sttn_windows(length: int, stride: int = 5, reach: int = 5, step: int = 10) -
     for centre in range(0, length, stride):
         targets = tuple(range(max(0, centre - reach), min(length, centre + reach + 1)))
         yield targets, every_tenth(length, targets, step)
+
+
+def nearest(references: Indices, centre: int, most: int = REFERENCES) -> Indices:
+    """At most `most` of the references: a run of neighbours around frame `centre`, moved inwards at the clip's ends."""
+    before = sum(i < centre for i in references)
+    start = max(0, min(before - most // 2, len(references) - most))
+    return references[start : start + most]
