@@ -18,13 +18,13 @@ LIBRARY = "vinpaint_lib"
 ROWS = (
     ("rerun", "cli"),
     ("lessons", "data_scripts", "bench"),
-    ("train", "evaluate", "doctor"),
+    ("train", "evaluate", "doctor", "filling"),
     ("systems",),
     ("training", "scoring"),
     ("datasets", "alignment", "losses", "painting"),
     ("toy", "motion", "inpaint", "figures"),
     ("video", "holes", "checkpoints", "options"),
-    ("interface", "files", "errors"),
+    ("interface", "files", "errors", "process_memory"),
 )
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 SHARED_BY_SYSTEMS = {"entry", "frames"}  # what a system may import of `systems` besides its folder

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
+from vinpaint_lib import errors
+from vinpaint_lib.errors import DEBUG_HELP, run_program
 
 
 def shown(name: str) -> Any:
@@ -31,48 +32,66 @@ def inpaint(
     dilate: int = 0,
     invert_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     size: Annotated[str | None, shown("WIDTHxHEIGHT")] = None,
+    margin: Annotated[str, shown("PIXELS")] = "auto",
+    max_side: Annotated[int | None, shown("PIXELS")] = None,
     limit: Annotated[int | None, shown("FRAMES")] = None,
     fps: Annotated[str | None, shown("RATE")] = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: str = "auto",
     seed: int = 0,
 ) -> None:
-    """Fill the holes of a clip. Known pixels, frame rate, size and sound stay.
+    """Fill the holes of a clip, or of every clip in a folder. Known pixels, frame rate, size and sound stay.
+
+    Of a folder of clips, what is done already is left as it is, and a clip that fails does not stop the others.
+    A table at the end says what became of each; exit code 2 if any failed.
 
     Args:
-        input: a video, a folder of pictures, or one picture
-        mask: the holes, white = missing: a video, a folder, or one picture for all frames
-        out: a video (.mp4, .mov, .mkv), or a folder for PNGs that keep their names
+        input: a video, a folder of pictures, or one picture; or a folder of clips (videos, folders of pictures)
+        mask: the holes, white = missing: a video, a folder, or one picture for all frames; for a folder of clips a
+            folder with a mask of each clip's name, or one file for all
+        out: a video (.mp4, .mov, .mkv), or a folder for PNGs that keep their names; a folder for a folder of clips
         model: a name from `vinpaint models`
         weights: a checkpoint of that model, or a .pth file of its authors; without it, the weights that ship
         dilate: grow the holes by so many pixels, if the object still shows at their edge
         invert_mask: black = missing
         size: the size to work at and to write; without it, that of the input
+        margin: work only on a box around the holes of all frames and so many pixels more; "all" for whole frames.
+            auto: whole frames up to 1280x720, above it an eighth of the longer side (at least 128). Where the camera
+            or the hole moves far between frames, a small margin hides from the model what it could copy
+        max_side: make what is worked on smaller, until its longer side is at most this: holes lose sharpness, known
+            pixels keep their full size
         limit: only the first so many frames
         fps: frame rate of a folder of pictures, as 30 or 30000/1001; 24 if not given
         overwrite: allow files in the folder OUT to be replaced
         device: auto, cpu, cuda, cuda:1, mps
         seed: of models that draw random numbers
     """
-    import torch
-
-    from vinpaint_lib.inpaint import fill
+    from vinpaint_lib.filling.job import Job, fill_one
+    from vinpaint_lib.filling.many import clips_in, fill_all
     from vinpaint_lib.options import choose_device, parse_rate, parse_size
-    from vinpaint_lib.systems.registry import build
-    from vinpaint_lib.video.clip import check_output, open_clip, write_clip
 
-    shape = parse_size(size) if size else None
-    rate = parse_rate(fps) if fps else None
-    clip = open_clip(input, mask, size=shape, limit=limit, invert=invert_mask, dilate=dilate, fps=rate)
-    if out.exists() and out.samefile(mask):
-        raise UserError(f"{out}: is the mask itself; give another name")
-    for note in (*clip.notes, *check_output(out, clip, overwrite=overwrite)):
-        tell(note)
-    torch.manual_seed(seed)
-    system = build(model, weights).to(choose_device(device)).eval()
-    bar = tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None)
-    # Pass the iterator, not the bar: a bar has a length, so a type check would take it for a list and read its items.
-    print(write_clip(out, iter(bar), clip, overwrite=overwrite))
+    job = Job(
+        input=input,
+        mask=mask,
+        out=out,
+        model=model,
+        weights=weights,
+        dilate=dilate,
+        invert_mask=invert_mask,
+        size=parse_size(size) if size else None,
+        margin=margin,
+        max_side=max_side,
+        limit=limit,
+        fps=parse_rate(fps) if fps else None,
+        overwrite=overwrite,
+        device=choose_device(device),
+        seed=seed,
+    )
+    clips = clips_in(job)
+    if clips is None:
+        print(fill_one(job, tell, say))
+    elif not fill_all(job, clips, tell, say, fault):
+        sys.exit(2)
 
 
 def train(
@@ -244,6 +263,16 @@ COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, 
 def tell(note: object) -> None:
     """One sentence about the input, which does not stop the work."""
     print(f"vinpaint: note: {note}", file=sys.stderr)
+
+
+def say(line: object) -> None:
+    """One line about the work, which may stand above a progress bar."""
+    tqdm.write(f"vinpaint: {line}", file=sys.stderr)
+
+
+def fault(error: Exception) -> str:
+    """A fault of ours, for a table that goes on after it: a sentence with the place of its report."""
+    return errors.fault(error, ["vinpaint", *sys.argv[1:]])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

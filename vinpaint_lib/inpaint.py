@@ -16,7 +16,10 @@ from torch.nn import functional
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.interface import Inpainter, Output, Step, Window
+from vinpaint_lib.process_memory import give_back
 from vinpaint_lib.video.clip import Clip
+
+TIDY = 8  # steps after which freed memory goes back to the system
 
 
 @runtime_checkable
@@ -115,7 +118,7 @@ def fill(
             frame, mask = originals[index]
             total, count = sums.get(index, (torch.zeros_like(raw), 0.0))
             sums[index] = (total + share * raw, count + share)
-            done = mask * (sums[index][0] / sums[index][1]) + (1 - mask) * frame
+            done = composed(sums[index][0] / sums[index][1], frame, mask)
             if write_back:
                 buffer.write_back(index, done)
             if last_visit[index] == n:
@@ -128,6 +131,15 @@ def fill(
             del originals[given]
             given += 1
         buffer.drop(needed[n + 1] if n + 1 < len(steps) else len(clip))
+        if n % TIDY == TIDY - 1:
+            give_back()
+
+
+def composed(
+    made: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], mask: Float[Tensor, "1 h w"]
+) -> Float[Tensor, "3 h w"]:
+    """`made` inside of the hole, `frame` outside of it."""
+    return mask * made + (1 - mask) * frame
 
 
 def oldest_needs(steps: Iterable[Step]) -> list[int]:

@@ -119,12 +119,14 @@ class Inpainter(nn.Module):
     """Base of all systems.
 
     `feedback` says whether completed frames are written back by default. Frames are padded until both sides divide by
-    `multiple`.
+    `multiple`. `by_hole` says whether a step works on the surroundings of the hole only, so that it takes as long as
+    the hole is large; else it works on whole frames.
     """
 
     card: ModelCard
     multiple: int = 1
     feedback: bool = False
+    by_hole: bool = False
 
     def put_channels_last(self) -> None:
         """Reorder the weights of all 2D convolutions in memory. Their values stay."""

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vinpaint_lib.bench import forms as bench_forms, process_memory, report
+from vinpaint_lib import process_memory
+from vinpaint_lib.bench import forms as bench_forms, report
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def test_forms_of_the_attention_layer_compute_the_same():
 def test_the_peak_of_a_process_is_its_own():
     """A small process that a large one starts has a small peak."""
     ballast = np.ones(1 << 26)  # 512 MiB
-    command = [sys.executable, "-c", "from vinpaint_lib.bench.process_memory import peak; print(peak())"]
+    command = [sys.executable, "-c", "from vinpaint_lib.process_memory import peak; print(peak())"]
     child = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert process_memory.peak() > ballast.nbytes / 2**20
     assert 1 < child < 200

@@ -25,13 +25,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vinpaint_lib.bench import clocks, feeding, forms, vinet
-from vinpaint_lib.bench.process_memory import peak
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.holes import masks
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.options import use_bf16
+from vinpaint_lib.process_memory import peak
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from vinpaint_lib.bench.process_memory import peak
+from vinpaint_lib.process_memory import peak
 from vinpaint_lib.systems.vinet.correlation import correlate
 from vinpaint_lib.systems.vinet.network import CONFIGS, VINetGenerator
 

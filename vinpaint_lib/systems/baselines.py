@@ -34,6 +34,8 @@ GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
 class Classical(Inpainter):
     """Fills one target after another from the frames at most `reach` away; `look_around` of a subclass says how."""
 
+    by_hole = True
+
     def __init__(self, reach: int) -> None:
         super().__init__()
         self.reach = reach
@@ -85,8 +87,9 @@ class TemporalMedian(Classical):
 
     def look_around(self, window, target, box, state):
         inside = (..., *box.slices)
-        colours = rearrange(window.frames[inside], "n c h w -> n h w c").numpy()
-        not_given = torch.stack([window.at(n).not_given[inside] for n in range(len(window.indices))])
+        stills = [window.at(n) for n in range(len(window.indices))]
+        colours = rearrange([still.frame[inside] for still in stills], "n c h w -> n h w c").numpy()
+        not_given = torch.stack([still.not_given[inside] for still in stills])
         visible = rearrange(not_given, "n 1 h w -> n h w").numpy() == 0
         return visible_median(colours, visible)
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from einops import rearrange
 
-from vinpaint_lib.inpaint import fill, fill_clip
+from vinpaint_lib.inpaint import fill, fill_clip, oldest_needs
+from vinpaint_lib.interface import Window
 from vinpaint_lib.systems.sttn.model import CARD, CONFIGS, STTN, Config, sttn_windows
 from vinpaint_lib.video.clip import Clip
 
@@ -123,3 +124,34 @@ def test_configurations_and_card():
     assert build().multiple == 48
     assert CARD.name == "sttn"
     assert CARD.choices
+
+
+def test_a_window_of_a_long_clip_sees_the_twenty_nearest_references():
+    model = build()
+    short, long = list(model.plan(205)), list(model.plan(2000))
+    assert [(step.targets, step.references) for step in short] == list(sttn_windows(205))
+    for step, (targets, references) in zip(long, sttn_windows(2000), strict=True):
+        centre = targets[len(targets) // 2]
+        assert step.targets == targets
+        assert len(step.references) == 20
+        assert set(step.references) <= set(references)
+        left_out = [i for i in references if i not in step.references]
+        inside = min(step.references) > 0 and max(step.references) < max(references)
+        farthest = max(abs(i - centre) for i in step.references)
+        assert not inside or min(abs(i - centre) for i in left_out) >= farthest - 10
+    assert long[0].references == tuple(range(10, 210, 10))
+    assert long[-1].references[-1] == max(list(sttn_windows(2000))[-1][1])
+
+
+def test_a_long_clip_holds_a_bounded_number_of_frames_and_features():
+    model, state, most = build(), {}, 0
+    needs = oldest_needs(list(model.plan(2000)))
+    for n, step in enumerate(model.plan(2000)):
+        assert max((*step.targets, *step.references)) - needs[n] <= 230
+    model.net.encode = lambda frames: torch.zeros(1, 1, 1, 1)
+    for step in model.plan(600):
+        indices = tuple(sorted({*step.targets, *step.references}))
+        blank = [[torch.zeros(c, 2, 2)] * len(indices) for c in (3, 1, 1)]
+        model.encoded(Window(indices, *blank), step, state, torch.device("cpu"))
+        most = max(most, len(state["features"]))
+    assert most <= 45

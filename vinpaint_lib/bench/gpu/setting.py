@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from vinpaint_lib.bench.gpu.budget import Budget
-from vinpaint_lib.bench.process_memory import peak
+from vinpaint_lib.process_memory import peak
 
 MIB = 2**20
 

@@ -99,7 +99,8 @@ class AlignAttend(Inpainter):
         (target,) = step.targets
         device = next(self.parameters()).device
         place = window.indices.index(target)
-        frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
+        still = window.at(place)
+        frame, mask = (rearrange(x, "c h w -> 1 c h w").to(device) for x in (still.frame, still.mask))
         previous: list[Tensor] = state.setdefault("previous", [])
         maps: dict[str, Any] = {}
         output = frame
@@ -107,21 +108,27 @@ class AlignAttend(Inpainter):
             painted = self.net.fill(frame, mask, self.references(window, step, state, device), previous)
             output, maps = painted.output, maps_of(painted)
         state["previous"] = [self.net.carried(output, frame, mask), *previous[:1]]
-        return Output(output.to(window.frames).clamp(0, 1), maps)
+        return Output(output.to(still.frame).clamp(0, 1), maps)
 
     def references(self, window: Window, step: Step, state: dict[str, Any], device: torch.device) -> References:
         """The step's references, encoded once; features of frames that no further step can need are dropped."""
         cache: dict[int, Float[Tensor, "1 1 c hf wf"]] = state.setdefault("features", {})
         places = [window.indices.index(i) for i in step.references]
-        frames, masks = (rearrange(x[places], "r c h w -> 1 r c h w").to(device) for x in (window.frames, window.masks))
+        if not places:
+            still = window.at(0)
+            none = (x.new_empty(1, 0, *x.shape).to(device) for x in (still.frame, still.mask))
+            return self.net.encode_references(*none)
+        stills = [window.at(place) for place in places]
+        frames, masks = (
+            rearrange(list(part), "r c h w -> 1 r c h w").to(device)
+            for part in zip(*((still.frame, still.mask) for still in stills), strict=True)
+        )
         for n, i in enumerate(step.references):
             if i not in cache:
                 cache[i] = self.net.encode_references(frames[:, n : n + 1], masks[:, n : n + 1]).features
         reach = self.config.reach
         for i in [i for i in cache if reach is not None and i < step.targets[0] - reach]:
             del cache[i]
-        if not places:
-            return self.net.encode_references(frames, masks)
         return References(frames, masks, torch.cat([cache[i] for i in step.references], dim=1))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.motion.first_guess import FirstGuesses
+from vinpaint_lib.motion.first_guess import FirstGuesses, reached
 from vinpaint_lib.systems.frames import Indices, every_tenth
 from vinpaint_lib.systems.sttn.network import CONFIGS, MULTIPLE, Config, STTNGenerator
 
@@ -22,6 +22,7 @@ CARD = ModelCard(
     title="STTN",
     paper="Zeng, Fu, Chao: Learning Joint Spatial-Temporal Transformations for Video Inpainting. ECCV 2020",
     choices=(
+        "a window of a clip of more than 200 frames sees the 20 nearest of its distant references, not all",
         "keys inside holes get no weight; the released code computes that mask and drops it (`as_released`)",
         "a query whose every key is a hole attends to all keys; the released code never meets the case",
         "patch sizes are shares of the frame, so any frame whose sides divide by 48 will do; the engine pads",
@@ -38,11 +39,16 @@ CARD = ModelCard(
 )
 
 REFERENCE_STEP = 10  # every tenth frame of the whole clip is a reference [code]
+REFERENCES = 20  # most distant references of a window: those of a clip of 200 frames
 PICTURES = 2  # frames that are decoded together; the decoder's full-size maps need the most memory
 
 
 class STTN(Inpainter):
-    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen together with every tenth frame of the clip."""
+    """Windows of frames f-5 .. f+5 for f = 0, 5, 10, .., each seen together with every tenth frame of the clip.
+
+    Of these, a window of a clip of more than 200 frames sees the nearest 20, so that memory and time for a window have
+    a bound.
+    """
 
     card = CARD
     multiple = MULTIPLE
@@ -54,33 +60,39 @@ class STTN(Inpainter):
         self.net = STTNGenerator(config)
 
     def plan(self, length: int) -> Iterator[Step]:
-        """The paper's windows. With a first guess all other frames are references too: since every tenth frame of the
-        clip has a guess from the first step on, and guesses come from neighbours, that step needs the whole clip."""
+        """The paper's windows. With a first guess the frames from which the guesses come are references too: not of the
+        network, but of the guess."""
         for targets, references in sttn_windows(length, step=REFERENCE_STEP):
-            yield Step(targets, every_tenth(length, targets, step=1) if self.config.aligned else references)
+            seen = nearest(references, targets[len(targets) // 2])
+            around = reached((*targets, *seen), length) if self.config.aligned else seen
+            yield Step(targets, tuple(i for i in around if i not in targets))
 
     def forward(self, window: Window, step: Step, state: dict[str, Any]) -> Output:
         """Fill all targets of the window at once. No maps: `net.attention_row` shows single rows of the attention."""
         device = next(self.parameters()).device
-        guesses = self.guessed(window, step, state)
-        # The network sees the paper's windows alone, however many frames the guesses needed.
-        window = window.only([i for i in window.indices if i in step.targets or i % REFERENCE_STEP == 0])
+        # The network sees the paper's windows alone, however many frames the guesses need.
+        distant = tuple(i for i in step.references if i % REFERENCE_STEP == 0)
+        seen = window.only((*step.targets, *nearest(distant, step.targets[len(step.targets) // 2])))
+        guesses = self.guessed(window, seen, state)
+        window = seen
         features = self.encoded(window, step, state, guesses)
         masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)
         features = self.net.transform(rearrange(features, "t c h w -> 1 t c h w"), masks)[0]
         places = [window.indices.index(target) for target in step.targets]
         painted = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
         given = torch.stack([begun(window, target, guesses)[0] for target in step.targets])
-        return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(window.frames), {})
+        return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(given), {})
 
-    def guessed(self, window: Window, step: Step, state: dict[str, Any]) -> FirstGuesses | None:
-        """The first guesses of all frames that this or a later step encodes; None where the network has none."""
+    def guessed(self, window: Window, seen: Window, state: dict[str, Any]) -> FirstGuesses | None:
+        """The first guesses of the frames that the network sees, from all frames of the window; None where it has none.
+
+        Guesses before what is seen are dropped.
+        """
         if not self.config.aligned:
             return None
         guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
-        first = min(step.targets)
-        guesses.drop([i for i in guesses.held if i < first and i % REFERENCE_STEP])
-        guesses.update(window, [i for i in window.indices if i >= first or i % REFERENCE_STEP == 0])
+        guesses.drop([i for i in guesses.held if i < seen.indices[0]])
+        guesses.update(window, seen.indices)
         return guesses
 
     def encoded(
@@ -91,15 +103,18 @@ class STTN(Inpainter):
         cache: dict[int, Tensor] = state.setdefault("features", {})
         found = []
         for place, index in enumerate(window.indices):
+            still = window.at(place)
             # A frame that was written back changes from step to step.
-            changed = bool(window.filled[place].any())
+            changed = bool(still.filled.any())
             if index not in cache or changed:
                 frame, trust = begun(window, index, guesses)
-                shown = self.net.shown(frame, window.masks[place], trust).to(device)
+                shown = self.net.shown(frame, still.mask, trust).to(device)
                 cache[index] = self.net.encode(rearrange(shown, "c h w -> 1 c h w"))[0]
             found.append(cache[index])
-        # The next windows begin behind the first frame of this window; before it they need references only.
-        for index in [i for i in cache if i <= min(step.targets) and i % REFERENCE_STEP]:
+        # The next windows begin behind the first frame of this window; before it they need references only. A frame
+        # before this window's first may be needed once more at the end of a clip, and is then encoded again.
+        first = window.indices[0]
+        for index in [i for i in cache if i < first or (i <= min(step.targets) and i % REFERENCE_STEP)]:
             del cache[index]
         return torch.stack(found)
 
@@ -117,3 +132,10 @@ def sttn_windows(length: int, stride: int = 5, reach: int = 5, step: int = 10) -
 def begun(window: Window, index: int, guesses: FirstGuesses | None) -> tuple[Tensor, Tensor | None]:
     """A frame (3 h w) as the network begins with it, and the trust (1 h w) of its first guess, if there are guesses."""
     return (window.at(window.indices.index(index)).frame, None) if guesses is None else guesses.of(window, index)
+
+
+def nearest(references: Indices, centre: int, most: int = REFERENCES) -> Indices:
+    """At most `most` of the references: a run of neighbours around frame `centre`, moved inwards at the clip's ends."""
+    before = sum(i < centre for i in references)
+    start = max(0, min(before - most // 2, len(references) - most))
+    return references[start : start + most]

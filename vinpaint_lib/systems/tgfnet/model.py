@@ -63,6 +63,7 @@ class TGFNet(Inpainter):
 
     card = CARD
     multiple = 8
+    by_hole = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()

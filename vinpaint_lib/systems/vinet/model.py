@@ -75,7 +75,8 @@ class VINet(Inpainter):
         (target,) = step.targets
         device = next(self.parameters()).device
         place = window.indices.index(target)
-        frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
+        still = window.at(place)
+        frame, mask = (rearrange(x, "c h w -> 1 c h w").to(device) for x in (still.frame, still.mask))
         shown = (self.colours(frame) * 2 - 1) * (1 - mask)
         order = slots(target, window.indices)
         sources = [self.source(window, i, state, device) for i in (*order[:2], *order[3:])]
@@ -88,15 +89,16 @@ class VINet(Inpainter):
         features = state["features"]
         for i in [i for i in features if i <= target - REACH]:
             del features[i]
-        return Output((painted.output / 2 + 0.5).clamp(0, 1).to(window.frames), maps_of(painted))
+        return Output((painted.output / 2 + 0.5).clamp(0, 1).to(still.frame), maps_of(painted))
 
     def source(self, window: Window, index: int, state: dict[str, Any], device: torch.device) -> tuple[Tensor, ...]:
         """Features of one source frame, from `state` where an earlier step left them."""
         cache: dict[int, tuple[Tensor, ...]] = state.setdefault("features", {})
         place = window.indices.index(index)
         # A frame that was written back changes from step to step.
-        if index not in cache or bool(window.filled[place].any()):
-            frame, mask = (rearrange(x[place], "c h w -> 1 c h w").to(device) for x in (window.frames, window.masks))
+        still = window.at(place)
+        if index not in cache or bool(still.filled.any()):
+            frame, mask = (rearrange(x, "c h w -> 1 c h w").to(device) for x in (still.frame, still.mask))
             cache[index] = self.net.as_source((self.colours(frame) * 2 - 1) * (1 - mask), mask)
         return cache[index]
 

@@ -1,0 +1,147 @@
+"""One clip from its options to its output: what is said, what is kept after Ctrl-C, and where parts are worked on."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.filling.made_clips import Grey, mask, pictures, seen, video
+from vinpaint_lib import cli
+from vinpaint_lib.filling import job as jobs
+from vinpaint_lib.filling.job import Job, expected, fill_one
+from vinpaint_lib.systems import registry
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def model(monkeypatch) -> Grey:
+    """The registry builds one model, whatever is asked for; the test may look at it."""
+    made = Grey()
+    monkeypatch.setattr(registry, "build", lambda name, weights=None: made)
+    return made
+
+
+def done(job: Job) -> tuple[list[str], list[str]]:
+    """Runs the job; the notes and the lines about it."""
+    notes: list[str] = []
+    lines: list[str] = []
+    fill_one(job, lambda note: notes.append(str(note)), lambda line: lines.append(str(line)))
+    return notes, lines
+
+
+@pytest.mark.parametrize("options", [{}, {"margin": "8"}, {"max_side": 24}, {"margin": "8", "max_side": 16}])
+def test_known_pixels_keep_their_values_at_full_size(model, tmp_path, options):
+    frames, hole = pictures(tmp_path / "in"), mask(tmp_path / "mask.png")
+    notes, _ = done(Job(frames, hole, tmp_path / "out", **options))
+    missing = seen(hole)[..., 0] > 0
+    for file in sorted(frames.iterdir()):
+        result = seen(tmp_path / "out" / file.name)
+        assert (result[~missing] == seen(file)[~missing]).all()
+        middle = result[11:13, 17:19]
+        assert np.abs(middle - 128).max() <= (12 if "max_side" in options else 1)  # of 255: known noise runs in
+    assert len(notes) == bool(options)
+    for option in options:
+        assert f"--{option.replace('_', '-')}" in notes[0]
+
+
+def test_large_frames_are_cut_to_their_holes_by_themselves(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("vinpaint_lib.filling.part.LARGE", 100 * 100)
+    monkeypatch.setattr("vinpaint_lib.filling.part.LEAST", 16)
+    frames, hole = pictures(tmp_path / "in", size=(120, 160)), mask(tmp_path / "mask.png", size=(120, 160))
+    notes, _ = done(Job(frames, hole, tmp_path / "out"))
+    assert notes == [f"{frames}: of frames of 160x120 the model works on 80x72 around the holes (--margin)"]
+    notes, _ = done(Job(frames, hole, tmp_path / "whole", margin="all"))
+    assert notes == []
+    for file in sorted((tmp_path / "out").iterdir()):
+        assert (seen(file) == seen(tmp_path / "whole" / file.name)).all()
+
+
+def test_one_line_tells_frames_size_device_time_and_memory(model, tmp_path):
+    clip = video(tmp_path / "in.mp4", length=9)
+    _, lines = done(Job(clip, mask(tmp_path / "mask.png"), tmp_path / "out.mp4", model="grey"))
+    (line,) = lines
+    assert line.startswith(f"{clip}: 9 frames of 48x32, grey on cpu: about ")
+    assert line.endswith(" of memory")
+    assert "second" in line
+
+
+def test_the_graphics_memory_is_told_where_there_is_any():
+    assert expected(600.0, 1400.0, 0.0) == "about 10 minutes and 1.4 GB of memory"
+    assert expected(600.0, 1400.0, 2048.0) == "about 10 minutes and 1.4 GB of memory, 2.0 GB on the GPU"
+
+
+@pytest.mark.parametrize("out", ["out.mp4", "out"])
+def test_ctrl_c_ends_cleanly_and_says_that_nothing_is_kept(model, tmp_path, out):
+    def stop(index):
+        if index == 3:
+            raise KeyboardInterrupt
+
+    model.before = stop
+    clip = video(tmp_path / "in.mp4", length=6)
+    hole = mask(tmp_path / "mask.png")
+    with pytest.raises(KeyboardInterrupt, match="stopped after 3 of 6 frames; nothing is kept"):
+        done(Job(clip, hole, tmp_path / out))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "mask.png"]
+
+
+def test_ctrl_c_says_which_pictures_are_kept_where_a_writer_keeps_them(model, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def write_one_by_one(path, frames, clip, overwrite):
+        path.mkdir()
+        for index, _ in enumerate(frames):
+            mask(path / f"{index}.png")
+
+    def stop(index):
+        if index == 2:
+            raise KeyboardInterrupt
+
+    model.before = stop
+    monkeypatch.setattr(jobs, "write_clip", write_one_by_one)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped after 2 of 3 frames; .*out holds 2 finished pictures"):
+        done(Job(pictures(tmp_path / "in"), mask(tmp_path / "mask.png"), out))
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(model, tmp_path, capsys):
+    def stop(index):
+        raise KeyboardInterrupt
+
+    model.before = stop
+    with pytest.raises(SystemExit) as ended:
+        cli.main(
+            ["inpaint", str(pictures(tmp_path / "in")), "--mask", str(mask(tmp_path / "m.png"))]
+            + ["--out", str(tmp_path / "out")]
+        )
+    assert ended.value.code == 130
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines == [
+        f"vinpaint: stopped after 0 of 3 frames; nothing is kept, {tmp_path / 'out'} appears when it is whole"
+    ]
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["--margin", "wide"], "--margin wide: give auto, all, or pixels from 8 up"),
+        (["--max-side", "5"], "--max-side 5: is too small for this model; give 8 or more"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_before_the_work(model, tmp_path, capsys, options, sentence):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(
+            ["inpaint", str(pictures(tmp_path / "in")), "--mask", str(mask(tmp_path / "m.png"))]
+            + ["--out", str(tmp_path / "out"), *options]
+        )
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_says_what_a_margin_is():
+    asked = [sys.executable, "-m", "vinpaint_lib.cli", "inpaint", "--help"]
+    text = " ".join(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.replace("│", " ").split())
+    assert "an eighth of the longer side (at least 128)" in text
+    assert "known pixels keep their full size" in text
+    assert "a folder of clips" in text

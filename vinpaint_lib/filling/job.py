@@ -1,0 +1,143 @@
+"""One clip of `vinpaint inpaint`, from its options to its output."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vinpaint_lib.errors import UserError
+from vinpaint_lib.filling.forecast import Forecast, costs_of, spelled_memory, spelled_time
+from vinpaint_lib.filling.part import Part, Parts, choose_part, find_holes, parse_margin
+from vinpaint_lib.inpaint import fill
+from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.systems import registry
+from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
+from vinpaint_lib.video.sources import spelled as spelled_size
+
+Tell = Callable[[object], None]
+BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} frames, {remaining} left"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for: the options of `vinpaint inpaint`, in the library's types.
+
+    size (height, width); margin and max_side as in `part.choose_part`; device as torch writes it.
+    """
+
+    input: Path
+    mask: Path
+    out: Path
+    model: str = "tgfnet"
+    weights: Path | None = None
+    dilate: int = 0
+    invert_mask: bool = False
+    size: tuple[int, int] | None = None
+    margin: str = "auto"
+    max_side: int | None = None
+    limit: int | None = None
+    fps: Fraction | None = None
+    overwrite: bool = False
+    device: str = "cpu"
+    seed: int = 0
+
+    def build(self) -> Inpainter:
+        """The model, on its device."""
+        return registry.build(self.model, self.weights).to(self.device).eval()
+
+    def open(self) -> ClipStream:
+        """The clip and its masks. Raises UserError if they cannot be read, or the output cannot be written."""
+        clip = open_clip(
+            self.input, self.mask, size=self.size, limit=self.limit, invert=self.invert_mask, dilate=self.dilate,
+            fps=self.fps,
+        )  # fmt: skip
+        if self.out.exists() and self.out.samefile(self.mask):
+            raise UserError(f"{self.out}: is the mask itself; give another name")
+        parse_margin(self.margin, clip.size)
+        return clip
+
+
+def fill_one(job: Job, tell: Tell, say: Tell) -> Path:
+    """Fill the clip of `job`. `tell` gets notes before the work, `say` the forecast. Raises UserError."""
+    clip = job.open()
+    for note in (*clip.notes, *check_output(job.out, clip, overwrite=job.overwrite)):
+        tell(note)
+    return work(job, clip, job.build(), tell, say)
+
+
+def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, name: str = "") -> Path:
+    """Fill an open clip and write it; `name` stands before the progress bar.
+
+    Ctrl-C leaves with a KeyboardInterrupt whose text says what is kept.
+    """
+    started = time.time()
+    holes = find_holes(clip)
+    part = choose_part(clip.size, holes.around_all, model.multiple, job.margin, job.max_side)
+    size = clip.size if part is None else part.size
+    costs = costs_of(model, holes.boxes if part is None else part.boxes(holes), size)
+    if part is not None:
+        tell(part_note(job, clip, part))
+    about = f"{job.input}: {counted(len(clip), 'frame')} of {spelled_size(clip.size)}, {job.model} on {job.device}"
+    if len(costs.held) == 1:
+        say(about)
+    torch.manual_seed(job.seed)
+    forecast = Forecast(costs, lambda *found: say(f"{about}: {expected(*found)}"), job.device)
+    source = clip if part is None else Parts(clip, part)
+    frames: Iterable[Tensor] = fill(model, source, on_step=forecast)
+    if isinstance(source, Parts):
+        frames = source.whole(frames)
+    bar = tqdm(frames, total=len(clip), bar_format=BAR, desc=name, file=sys.stderr, disable=None)
+    done = 0
+
+    def passed() -> Iterator[Tensor]:
+        # The bar has a length, so a type check would take it for a list and read its items: pass an iterator.
+        nonlocal done
+        for frame in bar:
+            yield frame
+            done += 1
+
+    try:
+        return write_clip(job.out, passed(), clip, overwrite=job.overwrite)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(kept(job.out, done, len(clip), started)) from stop
+    finally:
+        bar.close()
+
+
+def part_note(job: Job, clip: ClipStream, part: Part) -> str:
+    """What of a frame is worked on, and at which size."""
+    words = f"{job.input}: of frames of {spelled_size(clip.size)} the model works on "
+    if part.box.size != clip.size:
+        words += f"{spelled_size(part.box.size)} around the holes (--margin)"
+        words += ", made smaller, " if part.size != part.box.size else ""
+    if part.size != part.box.size:
+        words += f"at {spelled_size(part.size)} (--max-side); holes are sharp as such, known pixels keep the full size"
+    return words
+
+
+def expected(seconds: float, memory: float, gpu: float) -> str:
+    """The forecast in words: 'about 14 minutes and 1.3 GB of memory'."""
+    words = f"about {spelled_time(seconds)} and {spelled_memory(memory)} of memory"
+    return f"{words}, {spelled_memory(gpu)} on the GPU" if gpu else words
+
+
+def kept(out: Path, done: int, length: int, started: float) -> str:
+    """What a stopped run leaves: the pictures in the folder `out` that were written since `started`, if there are any.
+    Writers put a video in its place when it is whole."""
+    files = [file for file in out.iterdir() if not file.name.startswith(".")] if out.is_dir() else []
+    new = sum(file.stat().st_mtime >= started for file in files)
+    rest = (
+        f"{out} holds {counted(new, 'finished picture')}" if new else f"nothing is kept, {out} appears when it is whole"
+    )
+    return f"stopped after {done} of {counted(length, 'frame')}; {rest}"
+
+
+def counted(number: int, what: str) -> str:
+    """'1 frame', '2 frames'."""
+    return f"{number} {what}{'s' * (number != 1)}"

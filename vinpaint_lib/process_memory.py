@@ -1,0 +1,58 @@
+"""How much memory this process holds, has held at most, and gives back to the system."""
+
+import ctypes
+import resource
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+
+
+def peak() -> float:
+    """Peak of the memory in use since this program began, in MiB.
+
+    On Linux this is the process's high-water mark in /proc. `getrusage` would not do: its mark starts at the mark of
+    the parent process, which may have held far more memory.
+    """
+    found = status("VmHWM")
+    if found is not None:
+        return found
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / 1024**2 if sys.platform == "darwin" else largest / 1024  # macOS counts bytes
+
+
+def resident() -> float:
+    """Memory in use now, in MiB; the peak where the system does not say."""
+    found = status("VmRSS")
+    return peak() if found is None else found
+
+
+def status(field: str) -> float | None:
+    """A size in Linux's report on this process, in MiB; None where there is no such report."""
+    if not STATUS.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    return int(lines[field].split()[0]) / 1024
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, where the C library can: glibc keeps it otherwise, in ever more pieces.
+
+    Elsewhere this does nothing. It takes milliseconds, so call it every few steps of a long loop.
+    """
+    trim = trimmer()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def trimmer() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`; None where the C library has none."""
+    try:
+        found = ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):  # no C library to open (Windows: TypeError), or one without it
+        return None
+    found.argtypes, found.restype = [ctypes.c_size_t], ctypes.c_int
+    return found
