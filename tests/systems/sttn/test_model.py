@@ -9,7 +9,7 @@ from einops import rearrange
 
 from vinpaint_lib.inpaint import fill, fill_clip, oldest_needs
 from vinpaint_lib.interface import Window
-from vinpaint_lib.systems.sttn.model import CARD, CONFIGS, STTN, Config, sttn_windows
+from vinpaint_lib.systems.sttn.model import CARD, CONFIGS, STTN, Config, nearest, sttn_windows
 from vinpaint_lib.video.clip import Clip
 
 TINY = Config(channels=8, blocks=1, start="kaiming")
@@ -152,6 +152,19 @@ def test_a_long_clip_holds_a_bounded_number_of_frames_and_features():
     for step in model.plan(600):
         indices = tuple(sorted({*step.targets, *step.references}))
         blank = [[torch.zeros(c, 2, 2)] * len(indices) for c in (3, 1, 1)]
-        model.encoded(Window(indices, *blank), step, state, torch.device("cpu"))
+        model.encoded(Window(indices, *blank), step, state, None)
         most = max(most, len(state["features"]))
     assert most <= 45
+
+
+@pytest.mark.parametrize("length", [40, 205, 500])
+def test_with_a_first_guess_the_network_sees_the_same_frames_as_without(length):
+    torch.manual_seed(0)
+    guessed, plain = STTN(replace(CONFIGS["tiny"], first_guess="aligned")), build()
+    for step, bare in zip(guessed.plan(length), plain.plan(length), strict=True):
+        assert step.targets == bare.targets
+        distant = tuple(i for i in step.references if i % 10 == 0)
+        assert nearest(distant, step.targets[len(step.targets) // 2]) == bare.references
+        around = {*step.targets, *step.references}
+        for index in (*bare.targets, *bare.references):
+            assert around >= set(range(max(0, index - 24), min(length, index + 25)))
