@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vinpaint_lib import checkpoints, train
 from vinpaint_lib.datasets.parse import parse_source
@@ -266,8 +269,39 @@ def test_a_log_without_a_state_is_begun_anew(whole, cache, tmp_path, monkeypatch
 
 def test_a_state_of_another_run_is_refused(whole, cache, tmp_path, monkeypatch):
     run(tmp_path, cache, monkeypatch, stop_after=1)
-    with pytest.raises(UserError, match="belongs to a run with other settings"):
+    with pytest.raises(UserError, match=r"belongs to a run with other settings \(seed was 0 and is 5 now\)"):
         run(tmp_path, cache, monkeypatch, seed=5)
+
+
+def test_more_steps_go_on_with_a_note(whole, cache, tmp_path, monkeypatch):
+    """The first steps are those of the short run, and the others have the long run's learning rates."""
+    done = recipe.PRESETS["tiny"].steps
+    shutil.copytree(whole, tmp_path / "more")
+    with pytest.warns(UserWarning, match=f"goes on from step {done} to {done + 2} in place of {done}"):
+        run(tmp_path / "more", cache, monkeypatch, steps=done + 2)
+    assert losses_of(tmp_path / "more")[:done] == losses_of(whole)
+    rates = [json.loads(line)["lr"] for line in (tmp_path / "more" / LOG).read_text().splitlines()]
+    longer = schedule.of_length(recipe.PRESETS["tiny"], done + 2)
+    assert rates[done:] == [round(schedule.learning_rate(longer, step), 6) for step in (done, done + 1)]
+    with pytest.warns(UserWarning, match=f"{done + 2} steps are done already"):
+        run(tmp_path / "more", cache, monkeypatch, steps=done + 1)
+    assert len(losses_of(tmp_path / "more")) == done + 2
+
+
+def test_moved_data_go_on_and_other_data_do_not(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    (tmp_path / "a" / "photos").mkdir(parents=True)
+    for number in range(3):
+        picture = rng.integers(0, 255, (90, 120, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(tmp_path / "a" / "photos" / f"{number}.png")
+    out, here, there = tmp_path / "out", tmp_path / "a" / "photos", tmp_path / "b"
+    run(out, out, monkeypatch, data=f"photos:{here}", stop_after=1)
+    here.rename(there)
+    run(out, out, monkeypatch, data=f"photos:{there}", stop_after=1)
+    assert len(losses_of(out)) == 2
+    (there / "2.png").rename(there / "3.png")
+    with pytest.raises(UserError, match="data was other files"):
+        run(out, out, monkeypatch, data=f"photos:{there}")
 
 
 def test_learning_rate_warms_up_and_falls():

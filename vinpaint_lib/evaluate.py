@@ -24,7 +24,7 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.options import spell_names
+from vinpaint_lib.options import check_folder, spell_names
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.ablation import Ablation, describe
 from vinpaint_lib.scoring.table import plain, score_table, summary, write_json
@@ -89,6 +89,8 @@ def evaluate(asked: Evaluation) -> dict[str, Any]:
         raise UserError(f"--protocol {protocol}: is not known; use one of {', '.join(protocols.PROTOCOLS)}")
     if asked.out is not None and (asked.out.is_dir() or asked.out.suffix != ".json"):
         raise UserError(f"--out {asked.out}: cannot hold the table; give the name of a .json file")
+    if asked.out is not None:
+        check_folder(asked.out.parent)
     rule = protocols.parse_masks(asked.masks, protocol)
     source = parse_source(asked.data)
     chosen = list(range(len(source)))

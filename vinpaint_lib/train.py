@@ -7,14 +7,16 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vinpaint_lib.datasets.broken import check_files
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.options import choose_device
+from vinpaint_lib.options import check_folder, choose_device
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.devices import accelerator_on
 from vinpaint_lib.training.feed import blocks_at
-from vinpaint_lib.training.loop import WEIGHTS, Run, Trainer
+from vinpaint_lib.training.loop import WEIGHTS, Trainer
 from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.resume import Run
 from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
 
@@ -66,8 +68,9 @@ class Training:
 def train(asked: Training) -> Path:
     """Train and return the path of the weights in `out`.
 
-    Raises UserError for an unknown model or preset, wrong data, the state of another run, weights that the task cannot
-    begin with, and a loss that stays NaN or infinite.
+    Before the first step, the files of the data are looked at (`datasets/broken.py`). Raises UserError for an unknown
+    model or preset, wrong data or broken files, an `out` that cannot be a folder, the state of another run
+    (`training/resume.py`), weights that the task cannot begin with, and a loss that stays NaN or infinite.
     """
     presets = registry.presets(asked.model)
     if asked.preset not in presets:
@@ -99,6 +102,8 @@ def train(asked: Training) -> Path:
         raise UserError(f"a batch of {chosen.batch} cannot be shared by {run.processes} processes: choose a divisor")
     if asked.deadline is not None and run.processes > 1:
         raise UserError(f"{run.processes} processes would not stop at the same step: leave the deadline away")
+    check_folder(asked.out)
+    check_folder(Path(os.environ.get("VINPAINT_CACHE", asked.out)))
     asked.out.mkdir(parents=True, exist_ok=True)
     task = registry.make_task(asked.model, chosen)
     pools = make_pools(task, run, asked.out)
@@ -142,6 +147,7 @@ def make_pools(task: Task, run: Run, out: Path) -> dict[str, BlockPool]:
     Both lie on disk in the folder VINPAINT_CACHE, or else in `out`.
     """
     source = parse_source(run.data, training=True)
+    check_files(source)
     folder = Path(os.environ.get("VINPAINT_CACHE", out))
     pools = {"train": task.pool(source.without(run.held_back) if run.held_back else source, folder, run.seed)}
     if run.held_back:

@@ -59,6 +59,10 @@ class ClipSet:
         """The `chosen` frames of clip i at `size`. Called by `load`, which checks the numbers."""
         raise NotImplementedError
 
+    def faults(self, i: int) -> list[str]:
+        """What a quick look finds broken in the files of clip i: a few words for each file (`broken.py`)."""
+        return []
+
     def true_flow(self, i: int, size: Size, chosen: range) -> TrueFlow | None:
         """Motion between neighbours of the `chosen` frames of clip i at `size`; None where the set knows none."""
         return None
@@ -135,6 +139,9 @@ class Selection(ClipSet):
     def describe(self) -> dict[str, Any]:
         return {"kind": "selection", "of": self.source.describe(), "chosen": self.names}
 
+    def faults(self, i: int) -> list[str]:
+        return self.source.faults(self.chosen[i])
+
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         return self.source.read(self.chosen[i], size, chosen)
 
@@ -182,6 +189,10 @@ class Mixture(ClipSet):
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "mixture", "of": [source.describe() for source in self.sources], "weights": self.weights}
+
+    def faults(self, i: int) -> list[str]:
+        source, at = self.find(i)
+        return source.faults(at)
 
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         source, at = self.find(i)

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vinpaint_lib.datasets import heldout
+from vinpaint_lib.datasets.broken import cut_short, in_short, picture_fault
 from vinpaint_lib.datasets.clip_set import ClipSet, Size, listed
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
@@ -61,6 +62,16 @@ class VideoFolder(ClipSet):
         extent = [clip.stat().st_size if clip.is_file() else self.frames(i) for i, clip in enumerate(self.clips)]
         return {"kind": self.kind, "clips": [[clip.name, n] for clip, n in zip(self.clips, extent, strict=True)]}
 
+    def faults(self, i: int) -> list[str]:
+        clip = self.clips[i]
+        try:
+            source = opened(clip)
+        except UserError as error:
+            files = picture_files(clip) if clip.is_dir() else ()
+            return [fault for file in files if (fault := picture_fault(file))] or [in_short(error)]
+        files = source.files if isinstance(source, PictureFiles) else ()
+        return [fault for file in files if (fault := cut_short(file))]
+
     def read(self, i: int, size: Size, chosen: range) -> Clip:
         source = opened(self.clips[i])
         pictures = read_pictures(source, chosen)
@@ -101,6 +112,10 @@ class DavisFolder(VideoFolder):
         folder = self.annotations / self.clips[i].name
         drawn = {file.stem for file in folder.glob("*.png")}
         return [t for t, file in enumerate(picture_files(self.clips[i])) if file.stem in drawn]
+
+    def faults(self, i: int) -> list[str]:
+        drawn = visible(folder) if (folder := self.annotations / self.clips[i].name).is_dir() else []
+        return super().faults(i) + [fault for file in drawn if file.suffix == ".png" and (fault := picture_fault(file))]
 
     def silhouettes(self, i: int, size: Size, chosen: range) -> Float[Tensor, "t 1 h w"]:
         """Masks of the chosen frames; a frame without annotation takes the mask of the nearest annotated frame."""

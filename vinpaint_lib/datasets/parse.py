@@ -54,7 +54,8 @@ class Source(NamedTuple):
 
 def split_sources(text: str) -> list[Source]:
     """The sources that a text names, separated by commas. Raises UserError for a part that is none."""
-    found, place = [], 0
+    found: list[Source] = []
+    place = 0
     while place < len(text) or not found:
         item = SOURCE.match(text, place)
         weight = item["weight"] or "" if item else ""

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 
 from vinpaint_lib.datasets import heldout
+from vinpaint_lib.datasets.broken import picture_fault
 from vinpaint_lib.datasets.clip_set import ClipSet, Size, TrueFlow, scaled
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.motion import flow
@@ -123,6 +124,10 @@ class PhotoMotion(SyntheticClips):
 
     def photo(self, i: int) -> UInt8[np.ndarray, "a b 3"]:
         return read_photograph(self.files[i])
+
+    def faults(self, i: int) -> list[str]:
+        fault = picture_fault(self.files[i])
+        return [fault] if fault else []
 
 
 def shown(scene: Scene, chosen: range, name: str) -> Clip:

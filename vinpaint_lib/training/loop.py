@@ -10,18 +10,18 @@ there is a critic.
 """
 
 import hashlib
-import json
 import math
 import sys
 import time
+import warnings
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -34,26 +34,15 @@ from vinpaint_lib.training import run_log
 from vinpaint_lib.training.adversary import Adversary
 from vinpaint_lib.training.feed import Feed, StepSamples, choice_of
 from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.resume import Run, check_same
 from vinpaint_lib.training.schedule import learning_rate
 from vinpaint_lib.training.task import Task
 
 STATE = "state.pt"
 WEIGHTS = "weights.safetensors"
 LOG = run_log.LOG
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 PATIENCE = 10  # steps in a row with a loss that is not finite before the run gives up
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything that decides a run's numbers; stored beside its log."""
-
-    model: str
-    preset_name: str
-    preset: Any  # the dataclass of the model's recipe
-    data: str
-    held_back: tuple[str, ...]
-    seed: int
-    processes: int
 
 
 class Trainer:
@@ -189,10 +178,16 @@ class Trainer:
         copy.load_state_dict(self.average)
         return copy.to(self.accelerator.device).eval()
 
+    @property
+    def content(self) -> dict[str, str]:
+        """What identifies the clips of each pool."""
+        return {name: pool.content for name, pool in self.pools.items()}
+
     def save(self) -> None:
         """State and weights, each atomically."""
         state = {
-            "run": json.dumps(asdict(self.run), sort_keys=True),
+            "run": self.run.stored(),
+            "content": self.content,
             "step": self.step,
             "bad": self.bad,
             "model": self.plain.state_dict(),
@@ -235,10 +230,12 @@ class Trainer:
             run_log.cut_back(self.out, self.step)
 
     def load(self, path: Path) -> None:
-        """Take over a stored state. Raises UserError if it belongs to another run."""
+        """Take over a stored state, with a warning of what differs. Raises UserError if it belongs to another run."""
         state = checkpoints.load_state(path)
-        if state["run"] != json.dumps(asdict(self.run), sort_keys=True):
-            raise UserError(f"{path}: belongs to a run with other settings; choose another --out or use --no-resume")
+        normed = any(isinstance(part, BATCH_NORMS) for part in self.plain.modules())
+        notes = check_same(path, state, self.run, self.content, batch_norm=normed)
+        for note in notes if self.accelerator.is_main_process else ():
+            warnings.warn(note, stacklevel=2)
         self.plain.load_state_dict(state["model"])
         self.average = {name: value.to(self.accelerator.device) for name, value in state["average"].items()}
         self.optimiser.load_state_dict(state["optimiser"])

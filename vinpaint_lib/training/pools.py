@@ -49,8 +49,10 @@ class BlockPool:
         if blocks < 1:
             raise UserError(f"a pool of {blocks} blocks holds no samples: ask for at least 1")
         self.source, self.blocks, self.seed, self.spec = source, blocks, seed, spec
-        identity = json.dumps([source.describe(), seed, asdict(spec)], sort_keys=True)
-        self.folder = folder / f"{self.kind}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        described = source.describe()
+        self.content = digest(described)  # the clips, wherever they lie
+        identity = [described, seed, asdict(spec)]
+        self.folder = folder / f"{self.kind}-{digest(identity)}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.open: dict[int, dict[str, np.ndarray]] = {}
         self.coming: dict[int, Future[None]] = {}
@@ -145,6 +147,11 @@ def processes() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["vinpaint_lib.systems.registry"])
     return context
+
+
+def digest(values: Any) -> str:
+    """Twelve hex digits of the hash of plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def store_block(pool: BlockPool, number: int) -> None:
