@@ -91,6 +91,16 @@ class ClipStream:
         return self.source.audio
 
     @property
+    def companions(self) -> Path | None:
+        """The file with the clip's sound, subtitles, chapters and title: the video itself."""
+        return self.path if isinstance(self.source, VideoSource) else None
+
+    @property
+    def profile(self) -> bytes | None:
+        """The colour profile (ICC) of the pictures, if they have one in common."""
+        return self.source.profile
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Picture file names, if the clip came from pictures."""
         return self.source.names[: self.length]
@@ -160,9 +170,11 @@ def open_clip(
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
     source = open_source(path)
+    if isinstance(source, VideoSource):
+        source = source.checked(None if limit is None else check_limit(limit))
     length = source.length if limit is None else min(check_limit(limit), source.length)
     shape = check_size(size or source.size)
-    notes = list(source.notes)
+    notes = [*source.notes, *source.losses]
     reader = None
     if mask is not None:
         reader = open_masks(mask, length=source.length, size=source.size, limit=limit, invert=invert, dilate=dilate).at(
