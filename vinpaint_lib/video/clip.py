@@ -35,7 +35,8 @@ class Clip:
 
     frames: RGB in [0, 1]. masks: 0 or 1, 1 = hole. fps: frames per second. audio: the file whose sound belongs to the
     clip. names: the picture files, if the clip came from a folder. times: seconds of each frame, if not k / fps.
-    pixel_aspect: width : height of a pixel.
+    pixel_aspect: width : height of a pixel. companions: the file whose subtitles, chapters and title go along.
+    profile: the colour profile (ICC) of the pictures.
     """
 
     frames: Float[Tensor, "t 3 h w"]
@@ -46,6 +47,8 @@ class Clip:
     names: tuple[str, ...] = ()
     times: tuple[Fraction, ...] | None = None
     pixel_aspect: Fraction = Fraction(1)
+    companions: Path | None = None
+    profile: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -140,7 +143,8 @@ class ClipStream:
         for index, (frame, mask) in enumerate(stream):
             frames[index], masks[index] = frame, mask
         return Clip(
-            frames, masks, stream.fps, stream.name, stream.audio, stream.names, stream.times, stream.pixel_aspect
+            frames, masks, stream.fps, stream.name, stream.audio, stream.names, stream.times, stream.pixel_aspect,
+            stream.companions, stream.profile,
         )  # fmt: skip
 
     def _narrowed(self, limit: int | None, size: tuple[int, int] | None) -> "ClipStream":

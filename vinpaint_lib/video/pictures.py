@@ -4,6 +4,7 @@ What a file is, its content says, and not its suffix. Pictures are decoded only 
 """
 
 import re
+import struct
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -20,8 +21,9 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.timing import FALLBACK_FPS, spacing, uneven_note
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-# Pillow's names of what is read as pictures. FFmpeg reads GIF, and everything else.
-PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "AVIF")
+# Pillow's names of what is read as pictures. FFmpeg reads everything else.
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "GIF")
+GIF_MILLISECONDS = 100  # of a picture whose file gives it no time, as in browsers
 DEEP_GREY = ("I", "F")  # Pillow's modes for grey of 16 bits, 32 bits and float, which Pillow does not scale to 8 bits
 EXIF_ORIENTATION = 0x0112
 # EXIF tags about the shot and not about the file: description, maker, model, date, artist, rights, place. The tags of
@@ -30,7 +32,9 @@ EXIF_OF_SHOTS = {0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x8825}
 EXIF_INNER, EXIF_OF_PIXELS = 0x8769, {0x9000, 0x9101, 0xA000, 0xA001, 0xA002, 0xA003}
 SUBFILE, SMALLER_OR_MASK = 254, 1 | 4  # TIFF's tag for the kind of page: reduced size, transparency mask
 DEEP, TRANSPARENCY = "more than 8 bits a channel", "transparency"
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 class Header(NamedTuple):
@@ -110,8 +114,8 @@ def picture_files(folder: Path) -> tuple[Path, ...]:
 def is_picture(path: Path) -> bool:
     """Whether a file is read as pictures: by its content, and by its suffix if the content says nothing."""
     try:
-        with Image.open(path, formats=(*PICTURE_FORMATS, "GIF")) as picture:
-            return picture.format != "GIF"
+        with Image.open(path, formats=PICTURE_FORMATS):
+            return True
     except UNREADABLE:
         return path.suffix.lower() in PICTURE_SUFFIXES
 
@@ -154,13 +158,18 @@ def with_pages(source: PictureFiles, pages: tuple[int, ...]) -> tuple[PictureFil
                 f"{page + 1} is {spelled(picture.size[::-1])}; save those of one size as a folder"
             )
         durations.append(Fraction(picture.info.get("duration") or 0).limit_denominator(1000))
-        clear = clear or (picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255)
+        clear = clear or is_clear(picture)
     source = replace(source, files=(path,) * len(pages), pages=pages)
     if not all(durations):
         return source, clear
     stamps = [round(1000 * time) for time in accumulate(durations[:-1], initial=Fraction(0))]  # microseconds
     fps, times = spacing(stamps, len(stamps), Fraction(1, 1_000_000), [1000 / durations[0]])
     return replace(source, fps=fps, times=times, notes=() if times is None else (uneven_note(path, fps),)), clear
+
+
+def is_clear(picture: Image.Image) -> bool:
+    """Whether a pixel of the picture is transparent, if only in part."""
+    return picture.has_transparency_data and bool(np.asarray(picture.convert("RGBA"))[..., 3].min() < 255)
 
 
 def left_out(path: Path, carries: Iterable[str]) -> list[str]:
@@ -252,7 +261,13 @@ def load_pages(file: Path, pages: Iterable[int]) -> Generator[Image.Image, None,
             if page:
                 picture.seek(page)
             picture.load()
-            yield ImageOps.exif_transpose(picture)
+            if picture.format != "GIF":
+                yield ImageOps.exif_transpose(picture)
+                continue
+            # The numbers of a GIF's colours mean nothing: each picture may have other ones.
+            frame = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            frame.info["duration"] = picture.info.get("duration") or GIF_MILLISECONDS
+            yield frame
 
 
 def eight_bit(array: np.ndarray) -> np.ndarray:

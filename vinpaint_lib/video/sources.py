@@ -109,7 +109,7 @@ class VideoSource:
         wanted = self.length if limit is None else min(limit, self.length)
         stamps: list[int | None] = []
         corrupt, combed, clear = 0, 0, False
-        with closing(self._frames()) as frames:
+        with closing(self._frames(alpha=self.alpha)) as frames:
             for frame in frames:
                 stamps.append(frame.pts)
                 corrupt += frame.is_corrupt
