@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import av
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
 from vinpaint_lib.video.media import decoded, films, reading
 from vinpaint_lib.video.soundtrack import Soundtrack, mark, sound_notes
@@ -187,6 +187,19 @@ def companion_notes(path: Path, form: str) -> list[str]:
             gone.append("the cover picture")
         if container.streams.attachments and form != "matroska":
             gone.append("attachments (fonts)")
-        if any(kind_of(stream) != "bin_data" for stream in container.streams.data):
+        # FFmpeg itself passes over the stream in which MP4 keeps its chapters.
+        if any(stream.discard != Discard.all for stream in container.streams.data):
             gone.append("data streams (time code, sensors)")
     return notes + ([f"{path}: the output does not keep {' and '.join(gone)}"] if gone else [])
+
+
+def lost_in_pictures(out: Path, path: Path) -> list[str]:
+    """A sentence on the sound, subtitles and chapters of `path` that the pictures `out` will not hold."""
+    with reading(path) as container:
+        held = {
+            "sound": container.streams.audio,
+            "subtitles": container.streams.subtitles,
+            "chapters": container.chapters(),
+        }
+    lost = " or ".join(name for name, there in held.items() if there)
+    return [f"{out}: pictures have no {lost}; give an .mp4 to keep it"] if lost else []

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
-from vinpaint_lib.video.companions import companion_notes
+from vinpaint_lib.video.companions import companion_notes, lost_in_pictures
 from vinpaint_lib.video.encoding import encode
 from vinpaint_lib.video.media import writing
 from vinpaint_lib.video.profiles import profile_notes, with_profile
@@ -77,7 +77,8 @@ def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> l
         return notes
     if out.suffix.lower() == ".png" and not out.is_dir() and len(clip) != 1:
         raise UserError(f"{out}: one picture cannot hold {len(clip)} frames; give a folder (no suffix) or an .mp4")
-    return [] if clip.audio is None else [f"{out}: pictures have no sound; give an .mp4 to keep it"]
+    beside = getattr(clip, "companions", None) or clip.audio
+    return [] if beside is None else lost_in_pictures(out, beside)
 
 
 def write_clip(
