@@ -6,6 +6,7 @@ happens here and nowhere else.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -153,7 +154,7 @@ def oldest_needs(steps: Iterable[Step]) -> list[int]:
 def fill_clip(model: Inpainter, clip: Clip, **options: Any) -> Clip:
     """`fill` for a clip in memory: the completed clip, its masks empty."""
     frames = torch.stack(list(fill(model, clip, **options)))
-    return Clip(frames, torch.zeros_like(clip.masks), clip.fps, clip.name, clip.audio, clip.names)
+    return replace(clip, frames=frames, masks=torch.zeros_like(clip.masks))
 
 
 class Recorder:

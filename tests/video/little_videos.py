@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".ts": "mpegts", ".avi": "avi", ".webm": "webm"}
+FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".ts": "mpegts", ".avi": "avi", ".webm": "webm", ".mpg": "mpeg"}
 
 
 def film(
@@ -52,6 +52,25 @@ def film(
         if audio is not None:
             output.mux(audio.encode(None))
     return path
+
+
+def remuxed(source: Path, target: Path, begin: float = 0, *, from_zero: bool = True) -> Path:
+    """The packets from the first key frame at or after `begin` seconds, as they are: a cut without encoding."""
+    with av.open(str(source)) as old, av.open(str(target), "w", format=FORMATS[target.suffix]) as new:
+        stream, first = old.streams.video[0], None
+        start = stream.start_time * stream.time_base
+        copy = new.add_stream_from_template(stream)
+        for packet in old.demux(stream):
+            if not packet.size or (
+                first is None and not (packet.is_keyframe and packet.pts * packet.time_base - start >= begin)
+            ):
+                continue
+            first = packet.dts if first is None else first
+            if from_zero:
+                packet.pts, packet.dts = packet.pts - first, packet.dts - first
+            packet.stream = copy
+            new.mux(packet)
+    return target
 
 
 def moving_square(length: int, height: int = 48, width: int = 64) -> list[np.ndarray]:

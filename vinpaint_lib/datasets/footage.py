@@ -1,7 +1,6 @@
 """Filmed clips on disk: a folder of videos, DAVIS, YouTube-VOS."""
 
 from contextlib import closing
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -169,7 +168,7 @@ def _opened(path: Path, changed: int) -> PictureFiles | VideoSource:
 def read_pictures(source: PictureFiles | VideoSource, chosen: range) -> list[UInt8[np.ndarray, "h w 3"]]:
     """The chosen pictures of a source. In a folder only these files are opened; a video is decoded from its start."""
     if isinstance(source, PictureFiles):
-        return list(replace(source, files=source.files[chosen.start : chosen.stop : chosen.step]).pictures())
+        return list(source.part(chosen).pictures())
     with closing(source.pictures()) as pictures:
         return list(islice(pictures, chosen.start, chosen[-1] + 1, chosen.step))
 

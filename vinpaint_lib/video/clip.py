@@ -35,7 +35,8 @@ class Clip:
 
     frames: RGB in [0, 1]. masks: 0 or 1, 1 = hole. fps: frames per second. audio: the file whose sound belongs to the
     clip. names: the picture files, if the clip came from a folder. times: seconds of each frame, if not k / fps.
-    pixel_aspect: width : height of a pixel.
+    pixel_aspect: width : height of a pixel. companions: the file whose subtitles, chapters and title go along.
+    profile: the colour profile (ICC) of the pictures.
     """
 
     frames: Float[Tensor, "t 3 h w"]
@@ -46,6 +47,8 @@ class Clip:
     names: tuple[str, ...] = ()
     times: tuple[Fraction, ...] | None = None
     pixel_aspect: Fraction = Fraction(1)
+    companions: Path | None = None
+    profile: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -91,6 +94,16 @@ class ClipStream:
         return self.source.audio
 
     @property
+    def companions(self) -> Path | None:
+        """The file with the clip's sound, subtitles, chapters and title: the video itself."""
+        return self.path if isinstance(self.source, VideoSource) else None
+
+    @property
+    def profile(self) -> bytes | None:
+        """The colour profile (ICC) of the pictures, if they have one in common."""
+        return self.source.profile
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Picture file names, if the clip came from pictures."""
         return self.source.names[: self.length]
@@ -130,7 +143,8 @@ class ClipStream:
         for index, (frame, mask) in enumerate(stream):
             frames[index], masks[index] = frame, mask
         return Clip(
-            frames, masks, stream.fps, stream.name, stream.audio, stream.names, stream.times, stream.pixel_aspect
+            frames, masks, stream.fps, stream.name, stream.audio, stream.names, stream.times, stream.pixel_aspect,
+            stream.companions, stream.profile,
         )  # fmt: skip
 
     def _narrowed(self, limit: int | None, size: tuple[int, int] | None) -> "ClipStream":
@@ -160,9 +174,11 @@ def open_clip(
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
     source = open_source(path)
+    if isinstance(source, VideoSource):
+        source = source.checked(None if limit is None else check_limit(limit))
     length = source.length if limit is None else min(check_limit(limit), source.length)
     shape = check_size(size or source.size)
-    notes = list(source.notes)
+    notes = [*source.notes, *source.losses]
     reader = None
     if mask is not None:
         reader = open_masks(mask, length=source.length, size=source.size, limit=limit, invert=invert, dilate=dilate).at(

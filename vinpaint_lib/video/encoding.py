@@ -21,7 +21,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from jaxtyping import UInt8
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.video.soundtrack import Soundtrack
+from vinpaint_lib.video.companions import Companions
 
 BT709, LIMITED = 1, 1  # code points of ITU-T H.273
 # FFmpeg's default conversion rounds down: each conversion, to YUV or back, makes a picture 1.3 of 255 levels darker.
@@ -38,11 +38,16 @@ def encode(
     times: Sequence[Fraction] | None,
     pixel_aspect: Fraction,
     crf: int,
+    target: Path,
+    seconds: Fraction | None,
 ) -> None:
-    """Writes each picture with the sound that belongs before it; takes `pictures` once. UserError if there are none."""
+    """Writes each picture with the sound that belongs before it; takes `pictures` once. UserError if there are none.
+
+    target: the path in the sentence of the UserError. seconds: how long the pictures will last, if that is known.
+    """
     first = next(pictures, None)
     if first is None:
-        raise UserError(f"{output.name}: there are no frames to write; check the input's length and --limit")
+        raise UserError(f"{target}: there are no frames to write; check the input's length and --limit")
     height, width = first.shape[:2]
     if height % 2 or width % 2:
         output.metadata["comment"] = f"content {width}x{height} of {width + width % 2}x{height + height % 2}"
@@ -53,22 +58,22 @@ def encode(
     context.sample_aspect_ratio = pixel_aspect
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED
-    with Soundtrack(audio, output) if audio else nullcontext() as sound:
-        seconds = Fraction(0)
+    with Companions(audio, output, seconds) if audio else nullcontext() as beside:
+        moment = Fraction(0)
         for index, picture in enumerate(chain([first], pictures)):
-            seconds = index / fps if times is None else times[index]
-            if sound:
-                sound.pump(seconds)
+            moment = index / fps if times is None else times[index]
+            if beside:
+                beside.pump(moment)
             if picture.shape != first.shape:
                 raise ValueError(f"frame {index} is {picture.shape[:2]}, the first was {first.shape[:2]}")
             frame = to_yuv(picture)
             frame.time_base = context.time_base
-            frame.pts = round(seconds / context.time_base)
+            frame.pts = round(moment / context.time_base)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-        if sound:
-            sound.pump(seconds + 1 / fps)
-            sound.finish()
+        if beside:
+            beside.pump(moment + 1 / fps)
+            beside.finish()
 
 
 def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:

@@ -26,7 +26,6 @@ from vinpaint_lib.video.sources import (
     PictureFiles,
     VideoSource,
     eight_bit,
-    load_picture,
     open_source,
     spelled,
 )
@@ -129,7 +128,7 @@ def lint_masks(path: str | Path, *, length: int, size: tuple[int, int], invert: 
 def planes(source: PictureFiles | VideoSource) -> Generator[Plane, None, None]:
     """The mask pictures of a source, before it is decided which values are hole."""
     if isinstance(source, PictureFiles):
-        yield from (picture_plane(load_picture(file)) for file in source.files)
+        yield from map(picture_plane, source.loaded())
     else:
         for picture in source.pictures("rgba" if source.alpha else "rgb24"):
             yield Plane(painted(picture[..., :3]), picture[..., 3] if source.alpha else None)

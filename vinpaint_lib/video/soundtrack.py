@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Generator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
+
+from vinpaint_lib.video.media import reading
 
 # Codecs that MP4 holds and ordinary players play. Matroska holds more, but one rule keeps all outputs alike.
 COPIED = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
@@ -27,15 +30,16 @@ class Sound(NamedTuple):
 class Soundtrack:
     """All sound streams of `path`, added to the open `output`, and fed to it in step with the pictures.
 
-    Second 0 is the first picture of `path`. In a file without pictures, second 0 is the zero of the file's clock.
+    start: the second on the clock of `path` at which the pictures begin.
     """
 
-    def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
+    def __init__(self, path: Path, output: av.container.OutputContainer, start: Fraction) -> None:
         self.path = path
         self.output = output
-        self.input = av.open(str(path))
+        self.start = start
+        self.stack = ExitStack()
+        self.input = self.stack.enter_context(reading(path))
         self.tracks = [Track(stream, output) for stream in self.input.streams.audio if is_known(stream)]
-        self.start = first_picture(self.input)
         self.sounds = self._sounds()
         self.ahead: Sound | None = None
 
@@ -46,7 +50,7 @@ class Soundtrack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.sounds.close()
-        self.input.close()
+        self.stack.close()
 
     def pump(self, until: Fraction) -> None:
         """Writes the packets that begin before `until` seconds."""
@@ -95,6 +99,7 @@ class Track:
             rate = stream.rate if stream.rate in AAC_RATES else 48000
             # Uncompressed sound often has a number of channels but no names for them.
             self.output = output.add_stream("aac", rate=rate, layout=AAC_LAYOUTS.get(stream.channels, "stereo"))
+        mark(stream, self.output)
 
     def converted(self, sound: Sound) -> list[av.Packet]:
         """The packets of the output for one packet of the input."""
@@ -117,12 +122,13 @@ class Track:
         return coded
 
 
-def first_picture(container: av.container.InputContainer) -> Fraction:
-    """When the pictures of a file begin, in seconds on its clock."""
-    for stream in container.streams.video:
-        if stream.start_time is not None and stream.time_base is not None:
-            return stream.start_time * stream.time_base
-    return Fraction(0)
+def mark(stream: Any, target: Any) -> None:
+    """Language, title and use (default, comment, forced, ...) of a stream go over to the one made from it."""
+    for key, text in stream.metadata.items():
+        if key.lower() in ("language", "title", "handler_name"):
+            target.metadata[key] = text
+    if stream.disposition:
+        target.disposition = stream.disposition
 
 
 def is_known(stream: av.AudioStream) -> bool:
@@ -136,7 +142,7 @@ def is_copied(stream: av.AudioStream) -> bool:
 
 def sound_notes(path: Path) -> list[str]:
     """Sentences on the sound of `path` that will not be copied as it is."""
-    with av.open(str(path)) as container:
+    with reading(path) as container:
         streams = container.streams.audio
         known = [stream for stream in streams if is_known(stream)]
         coded = [stream.codec_context.codec.canonical_name for stream in known if not is_copied(stream)]

@@ -1,14 +1,15 @@
-"""Sources of pictures: a video, a folder of pictures or one picture as 8-bit arrays, one at a time.
+"""Sources of pictures: a video, a folder of pictures or a picture file as 8-bit arrays, one at a time.
 
 A source knows its length, size and rate from the headers and the packets' times. It decodes pictures only
 during a loop over them, and a second loop decodes them again. Colours follow the tags of the video. A rotation
-that a phone or an EXIF tag marks is applied.
+that a phone or an EXIF tag marks is applied. `notes` are sentences on how the file was read, `losses` on what an
+output made of its frames will not keep.
 """
 
-import re
 import struct
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,56 +17,42 @@ from typing import Any
 import av
 import numpy as np
 from av.video.reformatter import Colorspace
-from PIL import Image, ImageOps
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.encoding import EXACT, content_size
-from vinpaint_lib.video.hidden import visible
-from vinpaint_lib.video.timing import FALLBACK_FPS, Timing, check_whole, read_timing
+from vinpaint_lib.video.media import alpha_apart, decoded, film, film_notes, reading
+from vinpaint_lib.video.pictures import (
+    DEEP,
+    DEEP_GREY,
+    PICTURE_SUFFIXES,
+    TRANSPARENCY,
+    PictureFiles,
+    eight_bit,
+    header_size,
+    is_picture,
+    left_out,
+    load_picture,
+    open_pictures,
+    picture_files,
+    spelled,
+)
+from vinpaint_lib.video.timing import Timing, check_whole, read_timing
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-DEEP_GREY = ("I", "F")  # Pillow's modes for grey of 16 bits, 32 bits and float, which Pillow does not scale to 8 bits
-EXIF_ORIENTATION = 0x0112
-NO_VIDEOS = ("tty",)  # FFmpeg draws any text file as a terminal
+__all__ = [
+    "DEEP_GREY", "PICTURE_SUFFIXES", "PictureFiles", "VideoSource", "eight_bit", "header_size", "load_picture",
+    "open_source", "picture_files", "spelled",
+]  # fmt: skip
+
 # The colour matrix of a video: the code point of ITU-T H.273 for "unspecified", and the height from which players guess
 # BT.709 instead of BT.601.
 UNTAGGED, HD_LINES = 2, 720
-
-
-@dataclass(frozen=True)
-class PictureFiles:
-    """Pictures of one size in natural order, or a single picture."""
-
-    path: Path
-    files: tuple[Path, ...]
-    size: tuple[int, int]
-    fps: Fraction = FALLBACK_FPS
-    audio: Path | None = None
-    times: tuple[Fraction, ...] | None = None
-    pixel_aspect: Fraction = Fraction(1)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def length(self) -> int:
-        return len(self.files)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(file.name for file in self.files)
-
-    def pictures(self) -> Generator[np.ndarray, None, None]:
-        """uint8 arrays (h, w, 3), RGB; transparency is dropped. Raises UserError for an unreadable file."""
-        for file in self.files:
-            picture = load_picture(file)
-            if picture.mode.startswith(DEEP_GREY):
-                yield np.repeat(eight_bit(np.asarray(picture))[..., None], 3, axis=-1)
-            else:
-                yield np.asarray(picture.convert("RGB"))
+HDR = {16: "PQ", 18: "HLG"}  # transfers, and below primaries, by their code points in ITU-T H.273
+WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """The first picture stream of a video file."""
+    """The film in a video file."""
 
     path: Path
     timing: Timing
@@ -79,6 +66,9 @@ class VideoSource:
     turn: tuple[int, bool] = (0, False)
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = field(default=())
+    profile: bytes | None = None
+    losses: tuple[str, ...] = ()
+    carries: frozenset[str] = frozenset()  # what is named in `losses` once the source is checked
 
     @property
     def length(self) -> int:
@@ -95,22 +85,14 @@ class VideoSource:
     def pictures(self, form: str = "rgb24") -> Generator[np.ndarray, None, None]:
         """uint8 arrays (h, w, 3), RGB, or (h, w, 4) for form "rgba". Raises UserError if the file is damaged."""
         count = 0
-        try:
-            with av.open(str(self.path)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
-                for frame in container.decode(stream):
-                    if count == self.length:
-                        count += 1
-                        break
-                    picture = to_rgb(frame, self.coded, form)[: self.content[0], : self.content[1]]
-                    yield turned(picture, self.turn)
+        with closing(self._frames(alpha=form == "rgba")) as frames:
+            for frame in frames:
+                if count == self.length:
                     count += 1
-        except av.error.FFmpegError as error:
-            raise UserError(
-                f"{self.path}: the video is damaged after frame {count} of {self.length} ({error.strerror}); "
-                "repair or re-encode it, or use --limit to stop before that"
-            ) from error
+                    break
+                picture = to_rgb(frame, self.coded, form)[: self.content[0], : self.content[1]]
+                yield turned(picture, self.turn)
+                count += 1
         if count != self.length:
             found = f"only {count}" if count < self.length else "more"
             raise UserError(
@@ -118,95 +100,84 @@ class VideoSource:
                 "it is damaged or cut short: re-encode it first"
             )
 
+    def checked(self, limit: int | None = None) -> "VideoSource":
+        """The source with the number and times of the frames that can really be decoded, and notes on what they are.
+
+        All frames (or the first `limit`) are decoded once for this, so that damage is found before a long run and not
+        at its end. Raises UserError for damage.
+        """
+        wanted = self.length if limit is None else min(limit, self.length)
+        stamps: list[int | None] = []
+        corrupt, combed, clear = 0, 0, False
+        with closing(self._frames(alpha=self.alpha)) as frames:
+            for frame in frames:
+                stamps.append(frame.pts)
+                corrupt += frame.is_corrupt
+                combed += frame.interlaced_frame
+                clear = clear or (has_alpha(frame) and frame.to_ndarray(format="rgba")[..., 3].min() < 255)
+                if len(stamps) == wanted < self.length:
+                    break
+        source = self
+        if len(stamps) < wanted or len(stamps) > self.length:
+            timing = read_timing(self.path, stamps)
+            kept = tuple(note for note in self.notes if note not in self.timing.notes)
+            source = replace(self, timing=timing, notes=(*kept, *timing.notes))
+        notes = []
+        if corrupt:
+            notes.append(f"{self.path}: {corrupt} of {len(stamps)} frames are damaged and are used as far as they show")
+        if combed:
+            notes.append(
+                f"{self.path}: is interlaced ({combed} of {len(stamps)} frames); each frame is used as it is, with two "
+                "fields in it, and written as progressive: if motion looks combed, deinterlace it (FFmpeg's bwdif)"
+            )
+        losses = left_out(self.path, {*self.carries, TRANSPARENCY} if clear else self.carries)
+        return replace(source, notes=(*source.notes, *notes), losses=(*source.losses, *losses))
+
+    def _frames(self, alpha: bool = False) -> Generator[av.VideoFrame, None, None]:
+        """The decoded frames. Raises UserError if the file is damaged."""
+        count = 0
+        try:
+            with reading(self.path) as container:
+                for frame in decoded(container, film(self.path, container), alpha):
+                    yield frame
+                    count += 1
+        except av.error.FFmpegError as error:
+            raise UserError(
+                f"{self.path}: the video is damaged after frame {count} of {self.length} ({error.strerror}); "
+                "repair or re-encode it, or use --limit to stop before that"
+            ) from error
+
 
 def open_source(path: str | Path) -> PictureFiles | VideoSource:
-    """The source behind a path: a folder of pictures, one picture, or a video file (anything else).
+    """The source behind a path: a folder of pictures, a file with one picture or several, or a video (anything else).
 
-    Raises UserError for a missing path, a folder without pictures or with pictures of two sizes, an unreadable picture,
-    a file that is no video, and a video without frames.
+    Raises UserError for a missing path, what may not be read, what is no file and no folder, a folder without pictures
+    or with pictures of two sizes, an unreadable picture, a file that is no video, and a video without frames.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; check the path")
-    if path.is_dir():
-        return open_pictures(path, picture_files(path))
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return open_pictures(path, (path,))
-    return open_video(path)
-
-
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """A key that sorts frame2 before frame10. If only the spelling of numbers differs ("1", "01"), the text decides."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"([0-9]+)", name)], name
-
-
-def picture_files(folder: Path) -> tuple[Path, ...]:
-    """Pictures of a folder in natural order, without hidden files and other suffixes. UserError if there are none."""
-    entries = visible(folder)
-    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
-    if not files:
-        inner = sorted(entry.name for entry in entries if entry.is_dir())[:3]
-        hint = f"; did you mean a folder inside it ({', '.join(inner)})?" if inner else ""
-        raise UserError(f"{folder}: the folder has no pictures ({', '.join(PICTURE_SUFFIXES)}){hint}")
-    return tuple(sorted(files, key=lambda file: natural_key(file.name)))
-
-
-def open_pictures(path: Path, files: tuple[Path, ...]) -> PictureFiles:
-    """Reads the headers of all pictures, so that a wrong picture is found before a long run and not in its middle."""
-    sizes = [header_size(file) for file in files]
-    for file, size in zip(files, sizes, strict=True):
-        if size != sizes[0]:
+    try:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path")
+        if path.is_dir():
+            return open_pictures(path, picture_files(path))
+        if not path.is_file():
             raise UserError(
-                f"{path}: pictures of different sizes, {files[0].name} is {spelled(sizes[0])} and {file.name} is "
-                f"{spelled(size)}; bring them to one size"
+                f"{path}: is a pipe or a device, and a clip is read more than once; save it as a file first"
             )
-    return PictureFiles(path, files, sizes[0])
-
-
-def spelled(size: tuple[int, int]) -> str:
-    """(height, width) as people write it: WIDTHxHEIGHT."""
-    return f"{size[1]}x{size[0]}"
-
-
-def header_size(file: Path) -> tuple[int, int]:
-    """(height, width) of a picture as it is shown, from its header alone. UserError if it cannot be read."""
-    try:
-        with Image.open(file) as picture:
-            width, height = picture.size
-            return (width, height) if picture.getexif().get(EXIF_ORIENTATION, 1) >= 5 else (height, width)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: cannot be read as a picture; replace or remove it") from error
-
-
-def load_picture(file: Path) -> Image.Image:
-    """The decoded picture, turned as its EXIF tag says. Raises UserError if the file is broken or cut short."""
-    try:
-        with Image.open(file) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: cannot be read as a picture ({error}); replace or remove it") from error
-
-
-def eight_bit(array: np.ndarray) -> np.ndarray:
-    """16-bit grey (0 to 65535) or float grey (0 to 1, or to 255) as uint8, 0 to 255."""
-    whole = np.issubdtype(array.dtype, np.integer)
-    factor = 255 / 65535 if whole else 255 if array.max(initial=0) <= 1 else 1
-    return np.clip(np.rint(array * factor), 0, 255).astype(np.uint8)
+        return open_pictures(path, (path,)) if is_picture(path) else open_video(path)
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
 
 
 def open_video(path: Path) -> VideoSource:
     """Reads the headers of a video, one decoded frame (for size and rotation), and the times of all packets."""
     check_whole(path)
     try:
-        with av.open(str(path)) as container:
-            if container.format.name in NO_VIDEOS:
-                raise UserError(f"{path}: is no video; give a video, a folder of pictures or one picture")
-            if not container.streams.video:
-                raise UserError(f"{path}: the file has no pictures (sound only?); give a video or a folder of pictures")
-            stream = container.streams.video[0]
+        with reading(path) as container:
+            stream = film(path, container)
             codec = stream.codec_context.codec
-            first = next(container.decode(stream), None)
+            with closing(decoded(container, stream, alpha=True)) as frames:
+                first = next(frames, None)
             if first is None:
                 raise UserError(f"{path}: the video has no frames; check that it was recorded completely")
             turn = turn_of(first)
@@ -223,11 +194,13 @@ def open_video(path: Path) -> VideoSource:
                 content=content,
                 size=size,
                 audio=path if container.streams.audio else None,
-                alpha=any(component.is_alpha for component in first.format.components),
+                alpha=has_alpha(first) or alpha_apart(stream),
                 lossless=codec.lossless and not codec.lossy,
                 pixel_aspect=aspect if turn[0] % 2 == 0 else 1 / aspect,
                 turn=turn,
-                notes=timing.notes,
+                notes=(*film_notes(path, container), *timing.notes),
+                losses=tuple(colour_notes(path, first)),
+                carries=frozenset({DEEP} if is_deep(first) else ()),
             )
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -235,6 +208,29 @@ def open_video(path: Path) -> VideoSource:
             f"{path}: cannot be read as a video ({reason}); check that the file is complete and a video"
         ) from error
     return source
+
+
+def has_alpha(frame: av.VideoFrame) -> bool:
+    return any(component.is_alpha for component in frame.format.components)
+
+
+def is_deep(frame: av.VideoFrame) -> bool:
+    return max(component.bits for component in frame.format.components) > 8
+
+
+def colour_notes(path: Path, frame: av.VideoFrame) -> list[str]:
+    """A sentence if colours like those of this frame do not fit into BT.709."""
+    if frame.color_trc in HDR:
+        return [
+            f"{path}: is HDR ({HDR[frame.color_trc]}), and is read and written as SDR, so it looks flat and pale: "
+            "tone-map it to BT.709 first (FFmpeg's zscale and tonemap)"
+        ]
+    if frame.color_primaries in WIDE:
+        return [
+            f"{path}: has the wide colours of {WIDE[frame.color_primaries]}, and is read and written as BT.709, so it "
+            "looks paler: convert it to BT.709 first (FFmpeg's zscale)"
+        ]
+    return []
 
 
 def to_rgb(frame: av.VideoFrame, size: tuple[int, int], form: str) -> np.ndarray:

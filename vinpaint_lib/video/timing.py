@@ -1,12 +1,15 @@
-"""The times at which a video shows its frames, read from packets without decoding; and whether frames are missing."""
+"""The times at which a video shows its frames, read from packets as far as they can be trusted; and what is missing."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
 import av
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.video.media import decoded, film, reading
 
 FALLBACK_FPS = Fraction(24)
 # Usual rates. Some containers have a coarse clock (Matroska counts milliseconds), so their times are rounded.
@@ -31,15 +34,16 @@ class Timing:
     notes: tuple[str, ...] = ()
 
 
-def read_timing(path: Path) -> Timing:
-    """Length and rate of a video from the times of its packets.
+def read_timing(path: Path, stamps: list[int | None] | None = None) -> Timing:
+    """Length and rate of the film in a file, from the times of its packets; with `stamps`, from these instead.
 
-    If the packets cannot be trusted, all frames are decoded for their times. FFmpeg's errors pass through.
+    Where packets cannot be trusted, frames are decoded for their times: all of them, or those before the first key
+    frame, which may lean on frames that were cut off. FFmpeg's errors pass through.
     """
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    with reading(path) as container:
+        stream = film(path, container)
         tick = stream.time_base or Fraction(1, 1000)
-        stamps: list[int | None] = []
+        sent: list[int | None] = []
         trusted, end = True, Fraction(0)
         for packet in container.demux():
             if not packet.size or packet.is_discard:
@@ -48,27 +52,42 @@ def read_timing(path: Path) -> Timing:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream.index == stream.index:
                 # A broken packet may give no picture, and so may a first packet that is no key frame.
-                trusted = trusted and (bool(stamps) or packet.is_keyframe) and not packet.is_corrupt
-                stamps.append(packet.pts)
+                trusted = trusted and (bool(sent) or packet.is_keyframe) and not packet.is_corrupt
+                sent.append(packet.pts)
         notes = missing_notes(path, container, end)
         rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
-    if not trusted or None in stamps or len(set(stamps)) < len(stamps):
-        stamps = decoded_stamps(path)
+    if stamps is None:
+        stamps = sent
+        if not trusted or None in sent or len(set(sent)) < len(sent):
+            stamps = decoded_stamps(path)
+        else:
+            known = [stamp for stamp in sent if stamp is not None]
+            if known and min(known) < known[0]:
+                stamps = [*decoded_stamps(path, before=known[0]), *(stamp for stamp in known if stamp >= known[0])]
+    if len(stamps) < len(sent):
+        notes.append(
+            f"{path}: {len(sent) - len(stamps)} of {len(sent)} frames cannot be shown, since they lean on frames that "
+            f"are not in the file; the other {len(stamps)} are used"
+        )
     rate, times = spacing([stamp for stamp in stamps if stamp is not None], len(stamps), tick, rates)
     if times is not None:
-        notes.append(
-            f"{path}: frames are not evenly spaced ({float(rate):.3f} a second on average); a video keeps their times, "
-            "a folder of pictures has none"
-        )
+        notes.append(uneven_note(path, rate))
     return Timing(rate, len(stamps), times, tuple(notes))
 
 
-def decoded_stamps(path: Path) -> list[int | None]:
-    """The times of all frames that come out of the decoder."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        return [frame.pts for frame in container.decode(stream)]
+def uneven_note(path: Path, rate: Fraction) -> str:
+    """The sentence on frames that are not evenly spaced."""
+    return (
+        f"{path}: frames are not evenly spaced ({float(rate):.3f} a second on average); a video keeps their times, "
+        "a folder of pictures has none"
+    )
+
+
+def decoded_stamps(path: Path, before: int | None = None) -> list[int | None]:
+    """The times of all frames that come out of the decoder, or only of those at the start that are < `before`."""
+    with reading(path) as container, closing(decoded(container, film(path, container))) as frames:
+        stamps = (frame.pts for frame in frames)
+        return list(stamps if before is None else takewhile(lambda stamp: stamp is None or stamp < before, stamps))
 
 
 def spacing(
@@ -91,7 +110,8 @@ def missing_notes(path: Path, container: av.container.InputContainer, end: Fract
     if container.duration is None:
         return []
     announced = container.duration / 1e6
-    found = float(end) - (container.start_time or 0) / 1e6
+    # Some headers count from the start of the first packet, and Matroska's from 0, also if the first packet is later.
+    found = float(end) - min((container.start_time or 0) / 1e6, 0)
     if announced - found <= max(MISSING_SECONDS, MISSING_SHARE * announced):
         return []
     return [f"{path}: the file announces {announced:.1f} s but holds {found:.1f} s; it may be damaged or cut short"]

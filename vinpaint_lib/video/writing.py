@@ -19,8 +19,10 @@ from torch import Tensor
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
+from vinpaint_lib.video.companions import companion_notes, lost_in_pictures
 from vinpaint_lib.video.encoding import encode
-from vinpaint_lib.video.soundtrack import sound_notes
+from vinpaint_lib.video.media import writing
+from vinpaint_lib.video.profiles import profile_notes, with_profile
 from vinpaint_lib.video.sources import PICTURE_SUFFIXES
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mp4", ".mkv": "matroska"}
@@ -64,7 +66,9 @@ def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> l
         raise UserError(f"{out}: the output is the input itself; give it another name")
     if out.suffix.lower() in CONTAINERS and not out.is_dir():
         height, width = clip.size
-        notes = [] if clip.audio is None else sound_notes(clip.audio)
+        beside = getattr(clip, "companions", None) or clip.audio
+        notes = [] if beside is None else companion_notes(beside, CONTAINERS[out.suffix.lower()])
+        notes += profile_notes(out, getattr(clip, "profile", None))
         if height % 2 or width % 2:
             notes.append(
                 f"{out}: H.264 has even sizes only; {width}x{height} is stored as {width + width % 2}x"
@@ -73,7 +77,8 @@ def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> l
         return notes
     if out.suffix.lower() == ".png" and not out.is_dir() and len(clip) != 1:
         raise UserError(f"{out}: one picture cannot hold {len(clip)} frames; give a folder (no suffix) or an .mp4")
-    return [] if clip.audio is None else [f"{out}: pictures have no sound; give an .mp4 to keep it"]
+    beside = getattr(clip, "companions", None) or clip.audio
+    return [] if beside is None else lost_in_pictures(out, beside)
 
 
 def write_clip(
@@ -86,10 +91,16 @@ def write_clip(
     out = Path(out)
     check_output(out, clip, overwrite=overwrite)
     if out.is_dir() or not out.suffix:
-        return write_folder(out, frames, clip.names or None, overwrite=overwrite)
+        return write_folder(
+            out, frames, clip.names or None, overwrite=overwrite, profile=getattr(clip, "profile", None)
+        )
     if out.suffix.lower() == ".png":
-        return write_picture(out, frames)
-    return write_video(out, frames, clip.fps, clip.audio, times=clip.times, pixel_aspect=clip.pixel_aspect)
+        return write_picture(out, frames, profile=getattr(clip, "profile", None))
+    beside = getattr(clip, "companions", None) or clip.audio
+    seconds = clip.times[-1] + 1 / clip.fps if clip.times else len(clip) / clip.fps
+    return write_video(
+        out, frames, clip.fps, beside, times=clip.times, pixel_aspect=clip.pixel_aspect, seconds=seconds
+    )  # fmt: skip
 
 
 def write_video(
@@ -100,9 +111,13 @@ def write_video(
     *,
     times: Sequence[Fraction] | None = None,
     pixel_aspect: Fraction = Fraction(1),
+    seconds: Fraction | None = None,
     crf: int = 17,
 ) -> Path:
     """Writes RGB frames in [0, 1] as H.264 (yuv420p, BT.709, limited range) with the sound of the file `audio`.
+
+    If `audio` is a video, its subtitles, chapters and title go along; `seconds`, the length of the pictures, says where
+    these end.
 
     Frame k is shown at k / fps seconds, or at times[k]. The sound keeps its place relative to the first picture of the
     file `audio`, and is cut to the length of the pictures. Odd sizes: see `encoding.py`. An existing file is replaced.
@@ -115,9 +130,9 @@ def write_video(
         raise UserError(f"{audio}: no such file to take the sound from; check the path")
     with draft_of(path) as draft:
         try:
-            with av.open(str(draft), "w", format=CONTAINERS[path.suffix.lower()]) as output:
-                encode(output, map(to_picture, frames), fps, audio, times, pixel_aspect, crf)
-        except av.error.FFmpegError as error:
+            with writing(draft, CONTAINERS[path.suffix.lower()]) as output:
+                encode(output, map(to_picture, frames), fps, audio, times, pixel_aspect, crf, path, seconds)
+        except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}); check space and rights") from error
     return path
 
@@ -128,8 +143,11 @@ def write_folder(
     names: Sequence[str] | None = None,
     *,
     overwrite: bool = False,
+    profile: bytes | None = None,
 ) -> Path:
     """Writes RGB frames in [0, 1] as 8-bit PNGs: `names` with the suffix .png, or 00000.png, 00001.png, ...
+
+    profile: a colour profile (ICC) that every PNG gets.
 
     A folder that is not empty is refused. With `overwrite` it is replaced, if it holds nothing but pictures.
     Raises UserError as `check_target` does, and if there are no frames or the disk refuses.
@@ -143,13 +161,13 @@ def write_folder(
         for index, frame in enumerate(frames):
             if chosen is not None and index == len(chosen):
                 raise ValueError(f"more frames than the {index} names they are to be written under")
-            save_png(draft / (chosen[index] if chosen is not None else f"{index:05d}.png"), frame, path)
+            save_png(draft / (chosen[index] if chosen is not None else f"{index:05d}.png"), frame, path, profile)
         if index < 0:
             raise UserError(f"{path}: there are no frames to write; check the input's length and --limit")
     return path
 
 
-def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]]) -> Path:
+def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]], *, profile: bytes | None = None) -> Path:
     """Writes the only frame as one PNG. Raises UserError as `check_target` does, and for no frame or several frames."""
     path = Path(path)
     check_target(path, (".png",), folder=False)
@@ -157,7 +175,7 @@ def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]]) ->
     if len(pictures) != 1:
         raise UserError(f"{path}: one picture cannot hold {len(pictures)} frames; give a folder or an .mp4")
     with draft_of(path) as draft:
-        save_png(draft, pictures[0], path)
+        save_png(draft, pictures[0], path, profile)
     return path
 
 
@@ -205,11 +223,11 @@ def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return rearrange((frame.detach().float().clamp(0, 1) * 255).round().byte(), "c h w -> h w c").cpu().numpy()
 
 
-def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path) -> None:
+def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path, profile: bytes | None = None) -> None:
     """Writes one PNG. The UserError for a full or protected disk names `target`, the path that the user gave."""
-    encoded = cv2.imencode(".png", np.ascontiguousarray(to_picture(frame)[..., ::-1]))[1]
+    encoded = cv2.imencode(".png", np.ascontiguousarray(to_picture(frame)[..., ::-1]))[1].tobytes()
     try:
-        file.write_bytes(encoded.tobytes())
+        file.write_bytes(with_profile(encoded, profile) if profile else encoded)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror}); check space and rights") from error
 
