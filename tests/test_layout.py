@@ -35,6 +35,7 @@ LATE = {
     f"{LIBRARY}/lessons/manifest.py",
 }  # they import in functions, so that --help answers at once
 DEFINING = ("systems", "lessons/checks")  # packages whose __init__ may hold more than names that it hands on
+UNTRAINED = {"painter"}  # systems whose weights do not ship yet
 LINES, FILES = 300, 14
 Sources = dict[str, str]
 
@@ -271,7 +272,9 @@ def test_the_root_can_be_taken_in_at_a_glance():
 @pytest.mark.parametrize("name", systems())
 def test_every_system_has_the_same_files(name):
     there = {path.name for path in (ROOT / LIBRARY / "systems" / name).iterdir()}
-    assert there >= IN_EVERY_SYSTEM | {f"{name}-small.safetensors", f"{name}-small.md"}
+    assert there >= IN_EVERY_SYSTEM | (
+        set() if name in UNTRAINED else {f"{name}-small.safetensors", f"{name}-small.md"}
+    )
 
 
 def test_the_registry_lists_every_folder():
