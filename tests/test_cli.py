@@ -160,7 +160,7 @@ def add_sound(video: Path, out: Path) -> None:
         ("frames", "none.png", "out", [], "none.png"),
         ("frames", "masks", "out", [], "2 masks for 3 frames"),
         ("frames", "narrow.png", "out", [], "narrow.png"),
-        ("frames", "mask.png", "no/such/out", [], "no/such"),
+        ("frames", "mask.png", "mask.png/such/out", [], "mask.png is no folder"),
         ("frames", "mask.png", "out.avi", [], "out.avi"),
         ("frames", "mask.png", "frames", [], "frames"),
         ("frames", "mask.png", "out", ["--size", "432"], "--size 432: is no size; write WIDTHxHEIGHT"),

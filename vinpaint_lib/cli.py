@@ -61,12 +61,15 @@ def inpaint(
     from vinpaint_lib.options import choose_device, parse_rate, parse_size
     from vinpaint_lib.systems.registry import build
     from vinpaint_lib.video.clip import check_output, open_clip, write_clip
+    from vinpaint_lib.video.writing import check_apart, check_target
 
+    # before the masks are read, which takes a while
+    check_apart(out, input, "the input")
+    check_apart(out, mask, "the mask")
+    check_target(out, overwrite=overwrite)
     shape = parse_size(size) if size else None
     rate = parse_rate(fps) if fps else None
     clip = open_clip(input, mask, size=shape, limit=limit, invert=invert_mask, dilate=dilate, fps=rate)
-    if out.exists() and out.samefile(mask):
-        raise UserError(f"{out}: is the mask itself; give another name")
     for note in (*clip.notes, *check_output(out, clip, overwrite=overwrite)):
         tell(note)
     torch.manual_seed(seed)

@@ -10,11 +10,13 @@ from tqdm import tqdm
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.options import choose_device
+from vinpaint_lib.places import check_folder, claimed
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.devices import accelerator_on
 from vinpaint_lib.training.feed import blocks_at
-from vinpaint_lib.training.loop import WEIGHTS, Run, Trainer
+from vinpaint_lib.training.loop import STATE, WEIGHTS, Run, Trainer
 from vinpaint_lib.training.pools import BlockPool
+from vinpaint_lib.training.run_log import LOG
 from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
 
@@ -64,7 +66,19 @@ class Training:
 
 
 def train(asked: Training) -> Path:
-    """Train and return the path of the weights in `out`.
+    """Train and return the path of the weights in `out`; one run at a time writes to this folder.
+
+    Raises UserError if `out` cannot be written to or another run does so, and as `trained` does.
+    """
+    if int(os.environ.get("RANK", "0")):  # one of several processes of a run that the first has claimed
+        return trained(asked)
+    check_folder(asked.out)
+    with claimed(asked.out, folder=True, names=(STATE, WEIGHTS, LOG)):
+        return trained(asked)
+
+
+def trained(asked: Training) -> Path:
+    """`train`, for a folder that is ours.
 
     Raises UserError for an unknown model or preset, wrong data, the state of another run, weights that the task cannot
     begin with, and a loss that stays NaN or infinite.
