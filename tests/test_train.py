@@ -318,7 +318,6 @@ def test_own_output_stands_in_where_no_reference_shows_anything(cache):
 
 @pytest.mark.parametrize(
     "out, said", [("file", "is a file"), ("file/run", "file is no folder"), ("pipe", "is a file"), ("busy", "another")]
-    [("file", "is a file"), ("file/run", "file is no folder"), ("pipe", "is a file"), ("busy", "another run")],
 )
 def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, out, said):
     monkeypatch.setattr(train, "trained", lambda asked: pytest.fail("the work began"))
