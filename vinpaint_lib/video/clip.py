@@ -154,8 +154,8 @@ def open_clip(
 
     size (height, width) resizes frames (area average) and masks (nearest). limit keeps only the first frames.
     invert swaps hole and known. dilate grows holes by a disc of this radius, in pixels of the result. fps is
-    the rate of a folder (24 if not given). Without a mask there is no hole. All masks are read once here, and
-    `notes` of the result lists their oddities.
+    the rate of a folder (24 if not given); a video keeps its own. Without a mask there is no hole. All masks are read
+    once here, and `notes` of the result lists their oddities.
 
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
@@ -165,10 +165,12 @@ def open_clip(
     notes = list(source.notes)
     reader = None
     if mask is not None:
-        reader = open_masks(mask, length=source.length, size=source.size, limit=limit, invert=invert, dilate=dilate).at(
-            shape
-        )
+        reader = open_masks(
+            mask, length=source.length, size=source.size, names=source.names, limit=limit, invert=invert, dilate=dilate
+        ).at(shape)
         notes += reader.notes
+    if fps not in (None, source.fps) and isinstance(source, VideoSource):
+        notes.append(f"{path}: keeps its own rate of {float(source.fps):.6g} frames a second; fps is for pictures only")
     rate = fps if fps is not None and isinstance(source, PictureFiles) else source.fps
     whole = Path(path).resolve()
     name = whole.name if whole.is_dir() else whole.stem
