@@ -161,7 +161,7 @@ def add_sound(video: Path, out: Path) -> None:
         ("frames", "none.png", "out", [], "none.png"),
         ("frames", "masks", "out", [], "2 masks for 3 frames"),
         ("frames", "narrow.png", "out", [], "narrow.png"),
-        ("frames", "mask.png", "no/such/out", [], "no/such"),
+        ("frames", "mask.png", "mask.png/such/out", [], "mask.png is no folder"),
         ("frames", "mask.png", "out.avi", [], "out.avi"),
         ("frames", "mask.png", "frames", [], "frames"),
         ("frames", "mask.png", "out", ["--size", "432"], "--size 432: is no size; write WIDTHxHEIGHT"),
@@ -195,13 +195,32 @@ def test_inpaint_never_replaces_its_own_input_or_mask(folder, capsys):
 
 
 def test_notes_about_the_mask_go_to_stderr_and_do_not_stop_the_work(folder, capsys):
-    Image.fromarray(np.zeros((20, 30), np.uint8)).save(folder / "empty.png")
-    out = folder / "out"
-    cli.main(["inpaint", f"{folder}/frames", "--mask", f"{folder}/empty.png", "--out", str(out), "--model", "grey"])
+    out, mask = folder / "out", np.zeros((20, 30), np.uint8)
+    mask[5:15, 5:15] = 3
+    Image.fromarray(mask).save(folder / "labels.png")
+    cli.main(["inpaint", f"{folder}/frames", "--mask", f"{folder}/labels.png", "--out", str(out), "--model", "grey"])
     shown = capsys.readouterr()
     assert "vinpaint: note: " in shown.err
-    assert "empty.png" in shown.err
+    assert "labels.png" in shown.err
     assert shown.out == f"{out}\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--invert-mask"]])
+def test_a_mask_that_fills_nothing_is_refused(folder, capsys, more):
+    Image.new("L", (30, 20), 255 * len(more)).save(folder / "empty.png")
+    given = ["inpaint", folder / "frames", "--mask", folder / "empty.png", "--out", folder / "out", "--model", "grey"]
+    assert "empty.png: no mask has a hole" in refused(capsys, *given, *more)
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("fps, noted", [("12", True), ("23.976", True), ("24000/1001", False)])
+def test_a_rate_for_a_video_is_noted(folder, capsys, fps, noted):
+    clip = write_video(folder / "in.mp4", iter(torch.rand(2, 3, 20, 30)), Fraction(24000, 1001))
+    out = folder / "out.mp4"
+    given = [clip, "--mask", folder / "mask.png", "--out", out, "--model", "grey", "--fps", fps]
+    cli.main(["inpaint", *map(str, given)])
+    assert ("in.mp4: keeps its own rate of 23.976 frames a second" in capsys.readouterr().err) == noted
+    assert read_clip(out).fps == Fraction(24000, 1001)
 
 
 def test_a_fault_of_ours_is_one_sentence_and_leaves_nothing(folder, monkeypatch, capsys, tmp_path_factory):

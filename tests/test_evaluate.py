@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.scoring import metrics, protocols
+from vinpaint_lib.places import claimed
+from vinpaint_lib.scoring import metrics, protocols, table
 from vinpaint_lib.scoring.table import score_table
 from vinpaint_lib.systems import registry
 from vinpaint_lib.toy.clip import Shot, toy_clip
@@ -417,3 +419,29 @@ def test_davis(davis: Path, kind: str):
         assert 10 < row["mean"]["hole_psnr"] < row["mean"]["psnr"] < 60
         assert 0 < row["mean"]["warping_error"] < row["mean"]["hole_warping_error"] < 0.1
         assert 0.5 < row["mean"]["ssim"] < 1
+
+
+@pytest.mark.parametrize(
+    "out, said",
+    [
+        ("file/table.json", "file is no folder"),
+        ("pipe.json", "no ordinary file"),
+        ("deep/er/table.json", "another run"),
+    ],
+)
+def test_an_out_that_cannot_be_written_is_refused_before_the_work(data, tmp_path, monkeypatch, out, said):
+    monkeypatch.setattr(evaluate, "measured", lambda asked: pytest.fail("the work began"))
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "pipe.json")
+    with claimed(tmp_path / "deep" / "er" / "table.json"), pytest.raises(UserError, match=said):
+        run("flat", data, out=tmp_path / out)
+    assert sorted(os.listdir(tmp_path)) == ["file", "pipe.json"]
+
+
+def test_a_table_that_cannot_be_written_in_the_end_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(table.tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "full").write_text("no folder")
+    with pytest.raises(UserError, match=r"table\.json: cannot be written .*; the table lies in ") as error:
+        table.write_json(tmp_path / "full" / "table.json", {"a": 1})
+    kept = Path(str(error.value).rpartition(" lies in ")[2])
+    assert json.loads(kept.read_text()) == {"a": 1}

@@ -24,7 +24,9 @@ ROWS = (
     ("datasets", "alignment", "losses", "painting"),
     ("toy", "motion", "inpaint", "figures"),
     ("video", "holes", "checkpoints", "options"),
-    ("interface", "files", "errors", "process_memory"),
+    ("places",),
+    ("files", "process_memory"),
+    ("interface", "errors"),
 )
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 SHARED_BY_SYSTEMS = {"entry", "frames"}  # what a system may import of `systems` besides its folder

@@ -19,7 +19,9 @@ from PIL import Image
 from vinpaint_lib import checkpoints, train
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import hidden
 from vinpaint_lib.holes import mix
+from vinpaint_lib.places import claimed
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.systems.tgfnet import recipe
 from vinpaint_lib.systems.tgfnet.model import TGFNet, Trainable
@@ -346,3 +348,41 @@ def test_own_output_stands_in_where_no_reference_shows_anything(cache):
     with torch.no_grad():
         expected = model(*inputs)[0].frame.clamp(0, 1)
     torch.testing.assert_close(torch.where(unseen, own, 0), torch.where(unseen, expected, 0), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "out, said", [("file", "is a file"), ("file/run", "file is no folder"), ("pipe", "is a file"), ("busy", "another")]
+)
+def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, out, said):
+    monkeypatch.setattr(train, "trained", lambda asked: pytest.fail("the work began"))
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    with claimed(tmp_path / "busy", folder=True), pytest.raises(UserError, match=said):
+        run(tmp_path / out, tmp_path, monkeypatch)
+    assert sorted(os.listdir(tmp_path)) == ["file", "pipe"]
+
+
+def test_a_run_claims_its_folder_and_clears_drafts_of_a_killed_one(tmp_path, monkeypatch):
+    def working(asked):
+        assert set(os.listdir(asked.out)) == {".vinpaint.lock", kept}
+        with pytest.raises(UserError, match="another run"):
+            run(tmp_path / "link", tmp_path, monkeypatch)
+        monkeypatch.setenv("RANK", "1")  # another process of the same run
+        monkeypatch.setattr(train, "trained", lambda asked: Path("two"))
+        assert run(tmp_path / "run", tmp_path, monkeypatch) == Path("two")
+        return Path("one")
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    kept = hidden("film.mp4")
+    for name in (kept, *map(hidden, (STATE, WEIGHTS, LOG))):
+        (tmp_path / "run" / name).write_text("half")
+    monkeypatch.setattr(train, "trained", working)
+    assert run(tmp_path / "run", tmp_path, monkeypatch) == Path("one")
+    assert os.listdir(tmp_path / "run") == [kept]
+
+
+def test_a_refused_run_takes_its_folders_back(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="--workers -1"):
+        run(tmp_path / "a" / "b" / "c", tmp_path, monkeypatch, workers=-1)
+    assert os.listdir(tmp_path) == []

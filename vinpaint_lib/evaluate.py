@@ -24,7 +24,8 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.options import check_folder, spell_names
+from vinpaint_lib.options import spell_names
+from vinpaint_lib.places import check_file, claimed
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.ablation import Ablation, describe
 from vinpaint_lib.scoring.table import plain, score_table, summary, write_json
@@ -81,16 +82,26 @@ class Evaluation:
 def evaluate(asked: Evaluation) -> dict[str, Any]:
     """Fill every clip with every model, score, print the table; return (and write to `out`) everything as JSON data.
 
-    Progress goes to stderr. Raises UserError before anything is filled: for an unknown model, protocol, mask rule or
-    clip, a missing folder, or an `out` that is no name of a .json file.
+    Progress goes to stderr. Raises UserError before anything is filled: for an `out` that is no name of a .json file,
+    cannot be written, or is written by another run, and as `measured` does.
+    """
+    if asked.out is None:
+        return measured(asked)
+    if asked.out.is_dir() or asked.out.suffix.lower() != ".json":
+        raise UserError(f"--out {asked.out}: cannot hold the table; give the name of a .json file")
+    check_file(asked.out)
+    with claimed(asked.out):
+        return measured(asked)
+
+
+def measured(asked: Evaluation) -> dict[str, Any]:
+    """`evaluate`, for an `out` that is ours.
+
+    Raises UserError for an unknown model, protocol, mask rule or clip, and for a missing folder.
     """
     protocol, seed = asked.protocol, asked.seed
     if protocol not in protocols.PROTOCOLS:
         raise UserError(f"--protocol {protocol}: is not known; use one of {', '.join(protocols.PROTOCOLS)}")
-    if asked.out is not None and (asked.out.is_dir() or asked.out.suffix != ".json"):
-        raise UserError(f"--out {asked.out}: cannot hold the table; give the name of a .json file")
-    if asked.out is not None:
-        check_folder(asked.out.parent)
     rule = protocols.parse_masks(asked.masks, protocol)
     source = parse_source(asked.data)
     chosen = list(range(len(source)))

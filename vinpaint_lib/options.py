@@ -4,7 +4,6 @@ For a value that means nothing, a function raises UserError, which names the opt
 """
 
 import csv
-import os
 import re
 from collections.abc import Iterable
 from fractions import Fraction
@@ -59,16 +58,6 @@ def parse_names(text: str) -> list[str]:
 def spell_names(names: Iterable[str]) -> str:
     """The text that `parse_names` reads these names from."""
     return ",".join(f'"{name}"' if "," in name else name for name in names)
-
-
-def check_folder(folder: Path) -> None:
-    """Raise UserError unless `folder` can be written to, or can be made where it is missing."""
-    there = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
-    shown = there if there != folder.absolute() else folder
-    if not there.is_dir():
-        raise UserError(f"{shown}: is no folder; give another place, or move it away")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{shown}: may not be written to; give another place, or change its rights")
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

@@ -18,7 +18,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.lessons import declared, manifest, words
 from vinpaint_lib.lessons.words import parse_parameter
-from vinpaint_lib.options import check_folder
+from vinpaint_lib.places import check_file, claimed
 
 __all__ = ["demo", "main", "parse_parameter", "run", "store"]
 
@@ -59,18 +58,34 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
     check_values(given)
     check_out(out, notebook)
     made_with = manifest.gather(notebook, given)  # before the run, which may change files
-    fresh = [part for part in (out.absolute().parent, *out.absolute().parent.parents) if not part.exists()]
-    out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="vinpaint-rerun-"))
     executed = folder / "executed.ipynb"
+    try:
+        with claimed(out):
+            fill_copy(notebook, executed, given, made_with, out, progress=progress)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return out.resolve()
+
+
+def fill_copy(
+    notebook: Path,
+    executed: Path,
+    given: Mapping[str, Any],
+    made_with: Mapping[str, Any],
+    out: Path,
+    *,
+    progress: bool,
+) -> None:
+    """Execute the notebook into the draft `executed`, and put it to `out`, as far as it came.
+
+    A value that the notebook's own check refuses leaves nothing.
+    """
     try:
         execute(notebook, executed, given, progress=progress)
     except PapermillExecutionError as error:
         told = "; ".join(str(error.evalue).splitlines())
         if error.ename == UserError.__name__ and CHECK in str(error.source):
-            with suppress(OSError):
-                for part in fresh:
-                    part.rmdir()
             raise UserError(f"{notebook}: {told}") from error
         keep(executed, made_with, out)
         if error.ename == UserError.__name__:
@@ -80,11 +95,7 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
         if executed.is_file():  # as far as it came, if the kernel died
             keep(executed, made_with, out)
         raise
-    else:
-        keep(executed, made_with, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return out.resolve()
+    keep(executed, made_with, out)
 
 
 def keep(executed: Path, made_with: Mapping[str, Any], out: Path) -> None:
@@ -92,7 +103,6 @@ def keep(executed: Path, made_with: Mapping[str, Any], out: Path) -> None:
     cannot be written."""
     manifest.put(executed, made_with, out.resolve())
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         with draft_of(out.resolve()) as draft:
             shutil.copyfile(executed, draft)
     except OSError as error:
@@ -123,7 +133,7 @@ def check_out(out: Path, notebook: Path) -> None:
         raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
     if out.is_dir():
         raise UserError(f"{out} is a folder: give the name of the executed copy, as in {out / notebook.name}.")
-    check_folder(out.parent)
+    check_file(out)
 
 
 def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progress: bool = False) -> None:

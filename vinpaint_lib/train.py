@@ -10,13 +10,15 @@ from tqdm import tqdm
 from vinpaint_lib.datasets.broken import check_files
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.options import check_folder, choose_device
+from vinpaint_lib.options import choose_device
+from vinpaint_lib.places import check_folder, check_ground, claimed
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.devices import accelerator_on
 from vinpaint_lib.training.feed import blocks_at
-from vinpaint_lib.training.loop import WEIGHTS, Trainer
+from vinpaint_lib.training.loop import STATE, WEIGHTS, Trainer
 from vinpaint_lib.training.pools import BlockPool
 from vinpaint_lib.training.resume import Run
+from vinpaint_lib.training.run_log import LOG
 from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
 
@@ -66,7 +68,21 @@ class Training:
 
 
 def train(asked: Training) -> Path:
-    """Train and return the path of the weights in `out`.
+    """Train and return the path of the weights in `out`; one run at a time writes to this folder.
+
+    Raises UserError if `out` cannot be written to or another run does so, and as `trained` does.
+    """
+    if int(os.environ.get("RANK", "0")):  # one of several processes of a run that the first has claimed
+        return trained(asked)
+    check_folder(asked.out)
+    cache = Path(os.environ.get("VINPAINT_CACHE", asked.out))
+    check_ground(cache, cache)
+    with claimed(asked.out, folder=True, names=(STATE, WEIGHTS, LOG)):
+        return trained(asked)
+
+
+def trained(asked: Training) -> Path:
+    """`train`, for a folder that is ours.
 
     Before the first step, the files of the data are looked at (`datasets/broken.py`). Raises UserError for an unknown
     model or preset, wrong data or broken files, an `out` that cannot be a folder, the state of another run
@@ -102,8 +118,6 @@ def train(asked: Training) -> Path:
         raise UserError(f"a batch of {chosen.batch} cannot be shared by {run.processes} processes: choose a divisor")
     if asked.deadline is not None and run.processes > 1:
         raise UserError(f"{run.processes} processes would not stop at the same step: leave the deadline away")
-    check_folder(asked.out)
-    check_folder(Path(os.environ.get("VINPAINT_CACHE", asked.out)))
     asked.out.mkdir(parents=True, exist_ok=True)
     task = registry.make_task(asked.model, chosen)
     pools = make_pools(task, run, asked.out)

@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments
+from vinpaint_lib.places import claimed
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SOLVED = '''def share(x: Tensor) -> Tensor:
@@ -131,3 +132,15 @@ def test_no_line_of_a_solution_is_left_in_the_project_s_own(path):
     for exercise in assignments.exercises(given):
         for line in assignments.telling(assignments.split(exercise.stub.source)[1]):
             assert line not in kept, exercise.name
+
+
+def test_an_out_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    nbformat.write(notebook(), tmp_path / "a.ipynb")
+    for out, said in (("file", "is a file"), ("file/deep", "file is no folder")):
+        with pytest.raises(UserError, match=said):
+            assignments.build([tmp_path / "a.ipynb"], tmp_path / out)
+    with claimed(tmp_path / "out", folder=True), pytest.raises(UserError, match="another run"):
+        assignments.build([tmp_path / "a.ipynb"], tmp_path / "out")
+    (made,) = assignments.build([tmp_path / "a.ipynb"], tmp_path / "b" / "c" / "d")
+    assert [path.name for path in made.parent.iterdir()] == ["a.ipynb"]

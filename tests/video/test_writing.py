@@ -1,6 +1,7 @@
 """Writing: what was given comes back from the file, sound stays in time, and nothing half written is left."""
 
 import os
+import shutil
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
@@ -287,6 +288,72 @@ def test_a_full_folder_is_kept_unless_it_holds_only_pictures_and_may_go(tmp_path
     assert os.listdir(tmp_path) == ["out"]
 
 
+@pytest.mark.parametrize("name", ["a/b/c/out", "a/b/out.mp4", "a/b/out.MKV", "a/ü #%/one.png"])
+def test_missing_folders_are_made_and_an_interrupted_run_takes_them_back(tmp_path: Path, name: str) -> None:
+    clip = clip_of(ramp(1))
+    with pytest.raises(KeyboardInterrupt):
+        write_clip(tmp_path / name, failing(KeyboardInterrupt(), 1), clip)
+    assert os.listdir(tmp_path) == []
+    check_output(tmp_path / name, clip)
+    assert os.listdir(tmp_path) == [], "a check makes nothing"
+    write_clip(tmp_path / name, iter(clip.frames), clip)
+    assert len(open_clip(tmp_path / name)) == 1
+
+
+@pytest.mark.parametrize("name", ["link", "link.mp4", "link.mov", "link.png"])
+def test_an_output_may_be_a_link(tmp_path: Path, name: str) -> None:
+    real, clip = tmp_path / "far" / "real", clip_of(ramp(1))
+    real.parent.mkdir()
+    (tmp_path / name).symlink_to("far/real")
+    for _ in range(2):  # made, then replaced
+        write_clip(tmp_path / name, iter(clip.frames), clip, overwrite=True)
+        assert (tmp_path / name).is_symlink()
+        assert real.is_dir() == (name == "link")
+        assert os.listdir(real.parent) == ["real"]
+    assert len(open_clip(tmp_path / name)) == 1
+
+
+def test_a_folder_keeps_its_rights_and_who_stands_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        write_folder(tmp_path, ramp(number + 1), overwrite=True)
+        (tmp_path / ".hidden").write_text("mine")
+    tmp_path.chmod(0o2755)
+    before = tmp_path.stat()
+    monkeypatch.chdir(tmp_path)
+    write_folder(".", ramp(2), overwrite=True)
+    assert (os.stat(".").st_ino, os.stat(".").st_mode) == (before.st_ino, before.st_mode)
+    assert sorted(os.listdir(".")) == [".hidden", "00000.png", "00001.png"]
+
+
+@pytest.mark.parametrize("name", ["out", "out.mp4", "one.png"])
+def test_two_runs_do_not_write_to_one_place(tmp_path: Path, name: str) -> None:
+    clip, said = clip_of(ramp(1)), []
+
+    def meanwhile() -> Iterator[torch.Tensor]:
+        for call in (check_output, lambda out, clip: write_clip(out, iter(clip.frames), clip)):
+            with pytest.raises(UserError, match="another run") as error:
+                call(tmp_path / name, clip)
+            said.append(error)
+        yield clip.frames[0]
+
+    write_clip(tmp_path / name, meanwhile(), clip)
+    assert len(said) == 2
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_the_clip_s_own_pictures_are_never_replaced(tmp_path: Path) -> None:
+    one = write_picture(tmp_path / "in" / "a.png", ramp(1))
+    (tmp_path / "in" / "b.mp4").write_text("no picture of it")
+    (tmp_path / "same").symlink_to("in")
+    alone, clip = open_clip(one), open_clip(tmp_path / "in")
+    (tmp_path / "in" / "b.mp4").unlink()
+    for given, out in ((alone, "in"), (alone, "same"), (clip, "in"), (clip, "in/a.png"), (clip, "same/a.png")):
+        with pytest.raises(UserError, match=r"would replace the input|is the input itself"):
+            check_output(tmp_path / out, given, overwrite=True)
+    for out in ("in/b.mp4", "in/b.png"):
+        check_output(tmp_path / out, clip)
+
+
 # --- interruption
 
 
@@ -321,12 +388,14 @@ def test_an_interrupted_run_keeps_what_stood_there(tmp_path: Path) -> None:
 def test_nothing_stands_under_the_final_name_while_it_is_written(tmp_path: Path) -> None:
     def watched(name: str) -> Iterator[torch.Tensor]:
         for frame in ramp(3):
-            assert not (tmp_path / name).exists()
+            there = [*tmp_path.iterdir(), *(tmp_path / "out").glob("*")]
+            assert [path.name for path in there if not path.name.startswith(".")] in ([], ["out"])
             yield frame
 
-    for name in ("out.mp4", "out"):
+    for name in ("out", "out.mp4"):
         write_clip(tmp_path / name, watched(name), clip_of(ramp(3)))
         assert (tmp_path / name).exists()
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
 
 
 def test_frames_are_taken_one_by_one(tmp_path: Path) -> None:
@@ -358,8 +427,8 @@ def test_targets_that_cannot_be_are_refused_before_any_frame_is_made(sounding: P
     cases = {
         "out.avi": "'.avi' cannot be written",
         "out.jpg": "'.jpg' cannot be written",
-        "none/out.mp4": "there is no folder",
-        "none/out": "there is no folder",
+        "in.mp4/out.mp4": "in.mp4 is no folder",
+        "file/a/b/out": "file is no folder",
         "file": "is a file",
         "in.mp4": "the input itself",
         "out.png": "cannot hold 48 frames",

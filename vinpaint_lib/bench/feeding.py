@@ -17,11 +17,11 @@ from torch import Tensor
 
 from vinpaint_lib.bench.clocks import synchronise
 from vinpaint_lib.bench.gpu.trainers import shortened, trainer
+from vinpaint_lib.bench.waits import Waits
 from vinpaint_lib.systems import registry
 from vinpaint_lib.train import make_blocks
 from vinpaint_lib.training.feed import Feed
 from vinpaint_lib.training.loop import Trainer
-from vinpaint_lib.training.waits import Waits
 
 BLOCKS = 2  # blocks that are made for a measurement
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.forecast import Forecast, costs_of, spelled_memory, spelled_time
 from vinpaint_lib.filling.part import Part, Parts, choose_part, find_holes, parse_margin
 from vinpaint_lib.inpaint import fill
@@ -19,6 +18,7 @@ from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.systems import registry
 from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
 from vinpaint_lib.video.sources import spelled as spelled_size
+from vinpaint_lib.video.writing import check_apart, check_target
 
 Tell = Callable[[object], None]
 BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} frames, {remaining} left"
@@ -53,12 +53,14 @@ class Job:
 
     def open(self) -> ClipStream:
         """The clip and its masks. Raises UserError if they cannot be read, or the output cannot be written."""
+        # Before the masks are read, which takes a while.
+        check_apart(self.out, self.input, "the input")
+        check_apart(self.out, self.mask, "the mask")
+        check_target(self.out, overwrite=self.overwrite)
         clip = open_clip(
             self.input, self.mask, size=self.size, limit=self.limit, invert=self.invert_mask, dilate=self.dilate,
             fps=self.fps,
         )  # fmt: skip
-        if self.out.exists() and self.out.samefile(self.mask):
-            raise UserError(f"{self.out}: is the mask itself; give another name")
         parse_margin(self.margin, clip.size)
         return clip
 

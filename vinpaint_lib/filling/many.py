@@ -14,7 +14,8 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.job import Job, Tell, counted, work
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.video.clip import check_limit, check_output
-from vinpaint_lib.video.sources import PICTURE_SUFFIXES, natural_key, open_source
+from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
+from vinpaint_lib.video.sources import open_source
 from vinpaint_lib.video.writing import CONTAINERS, png_names
 
 CLIP_SUFFIXES = (

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.lessons import declared
+from vinpaint_lib.places import check_folder, claimed
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 TELLING = 30  # characters: shorter lines, such as `height, width = x.shape[-2:]`, stand in any code
@@ -118,8 +119,10 @@ def telling(lines: Sequence[str]) -> set[str]:
 def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
     """Write the student version of each notebook that has exercises into `out`; nothing is written if one is refused.
 
-    Raises UserError, which names the notebook, for a missing file and as `student_version` does.
+    Raises UserError, which names the notebook, for a missing file and as `student_version` does, and as `check_folder`
+    does for `out`.
     """
+    check_folder(out)
     made = {}
     for path in notebooks:
         notebook = declared.read(path)
@@ -128,10 +131,10 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
                 made[out / path.name] = student_version(notebook)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    out.mkdir(parents=True, exist_ok=True)
-    for path, copy in made.items():
-        with draft_of(path) as draft:
-            nbformat.write(copy, draft)
+    with claimed(out, folder=True, names=[path.name for path in made]):
+        for path, copy in made.items():
+            with draft_of(path) as draft:
+                nbformat.write(copy, draft)
     return list(made)
 
 

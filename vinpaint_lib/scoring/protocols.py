@@ -30,7 +30,7 @@ from vinpaint_lib.motion import flow
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.video.clip import Clip
-from vinpaint_lib.video.mask_reader import open_masks
+from vinpaint_lib.video.mask_files.reader import open_masks
 
 AREA = (0.06, 0.12)  # share of the frame that a stationary blob hides
 GROW = 4  # pixels; the official evaluators dilate four times with a 3x3 cross

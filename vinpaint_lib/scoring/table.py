@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,16 @@ def cell(value: float | str | None, factor: float, digits: int) -> str:
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """Write beside the final name, then rename: an interrupted run leaves no half table.
 
-    Raises UserError if the file cannot be written.
+    Raises UserError if the file cannot be written; it says where the table lies instead.
     """
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft_of(path) as draft:
-            draft.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror}); give another place") from error
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8", delete=False) as elsewhere:
+            elsewhere.write(text)
+        raise UserError(
+            f"--out {path}: cannot be written ({error.strerror}); the table lies in {elsewhere.name}"
+        ) from error

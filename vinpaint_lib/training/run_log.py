@@ -102,4 +102,5 @@ def hole_psnr(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 def save_grid(path: Path, rows: list[list[Tensor]]) -> None:
     """A PNG of rows of pictures (3 h w)."""
     grid = rearrange(torch.stack([torch.stack(row) for row in rows]), "r n c h w -> (r h) (n w) c")
-    Image.fromarray((grid.clamp(0, 1) * 255).round().byte().numpy()).save(path)
+    with draft_of(path) as draft:
+        Image.fromarray((grid.clamp(0, 1) * 255).round().byte().numpy()).save(draft, "PNG")

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.video.mask_reader import MaskReader, lint_masks, open_masks
+from vinpaint_lib.video.mask_files.reader import MaskReader, lint_masks, open_masks
 from vinpaint_lib.video.sources import PictureFiles, VideoSource, open_source
 from vinpaint_lib.video.writing import check_output, write_clip, write_folder, write_video
 
@@ -168,8 +168,8 @@ def open_clip(
 
     size (height, width) resizes frames (area average) and masks (nearest). limit keeps only the first frames.
     invert swaps hole and known. dilate grows holes by a disc of this radius, in pixels of the result. fps is
-    the rate of a folder (24 if not given). Without a mask there is no hole. All masks are read once here, and
-    `notes` of the result lists their oddities.
+    the rate of a folder (24 if not given); a video keeps its own. Without a mask there is no hole. All masks are read
+    once here, and `notes` of the result lists their oddities.
 
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
@@ -181,10 +181,12 @@ def open_clip(
     notes = [*source.notes, *source.losses]
     reader = None
     if mask is not None:
-        reader = open_masks(mask, length=source.length, size=source.size, limit=limit, invert=invert, dilate=dilate).at(
-            shape
-        )
+        reader = open_masks(
+            mask, length=source.length, size=source.size, names=source.names, limit=limit, invert=invert, dilate=dilate
+        ).at(shape)
         notes += reader.notes
+    if fps not in (None, source.fps) and isinstance(source, VideoSource):
+        notes.append(f"{path}: keeps its own rate of {float(source.fps):.6g} frames a second; fps is for pictures only")
     rate = fps if fps is not None and isinstance(source, PictureFiles) else source.fps
     whole = Path(path).resolve()
     name = whole.name if whole.is_dir() else whole.stem

@@ -1,10 +1,10 @@
 """Writes clips: a video (H.264, BT.709) with its sound, a folder of PNGs, or one PNG. Frames may be a generator.
 
-Every output is written as a hidden draft beside its final name, and takes this name when it is complete. If a run
-stops early, the draft is removed, and no half-written output stands under the final name.
+Every output is written as a hidden draft and takes its final name when it is complete (`files.py`). If a run stops
+early, the draft is removed, and no half-written output stands under the final name. One run at a time writes to a place
+(`places.py`).
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.files import draft_of
+from vinpaint_lib.files import draft_of, filling
+from vinpaint_lib.places import check_file, check_folder, claimed
 from vinpaint_lib.video.companions import companion_notes, lost_in_pictures
 from vinpaint_lib.video.encoding import encode
 from vinpaint_lib.video.media import writing
@@ -56,14 +57,14 @@ class Origin(Protocol):
 def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> list[str]:
     """Checks before any work that `clip` can be written to `out`; returns sentences on what the output cannot keep.
 
-    Raises UserError for a missing parent folder, a suffix that cannot be written, a target that would be lost, and for
-    one picture if there are several frames.
+    Raises UserError as `check_target` does, for an output that is the clip itself or would replace a picture of it, and
+    for one picture if there are several frames.
     """
     out = Path(out)
-    check_target(out, overwrite=overwrite)
     source = getattr(clip, "path", None) or clip.audio
-    if source is not None and out.exists() and out.samefile(source):
-        raise UserError(f"{out}: the output is the input itself; give it another name")
+    if source is not None:
+        check_apart(out, source, "the input")
+    check_target(out, overwrite=overwrite)
     if out.suffix.lower() in CONTAINERS and not out.is_dir():
         height, width = clip.size
         beside = getattr(clip, "companions", None) or clip.audio
@@ -128,7 +129,7 @@ def write_video(
     check_target(path, (*CONTAINERS,), folder=False)
     if audio is not None and not audio.is_file():
         raise UserError(f"{audio}: no such file to take the sound from; check the path")
-    with draft_of(path) as draft:
+    with claimed(path), draft_of(path) as draft:
         try:
             with writing(draft, CONTAINERS[path.suffix.lower()]) as output:
                 encode(output, map(to_picture, frames), fps, audio, times, pixel_aspect, crf, path, seconds)
@@ -149,14 +150,14 @@ def write_folder(
 
     profile: a colour profile (ICC) that every PNG gets.
 
-    A folder that is not empty is refused. With `overwrite` it is replaced, if it holds nothing but pictures.
-    Raises UserError as `check_target` does, and if there are no frames or the disk refuses.
+    A folder that is not empty is refused. With `overwrite` its pictures are replaced, if it holds nothing but pictures.
+    The folder itself and its hidden files stay; the pictures appear in it when all of them are written. Raises
+    UserError as `check_target` does, and if there are no frames or the disk refuses.
     """
     path = Path(path)
     check_target(path, overwrite=overwrite, folder=True)
     chosen = png_names(names) if names is not None else None
-    with draft_of(path) as draft:
-        draft.mkdir()
+    with claimed(path, folder=True) as place, filling(place, visible(place)) as draft:
         index = -1
         for index, frame in enumerate(frames):
             if chosen is not None and index == len(chosen):
@@ -171,10 +172,10 @@ def write_picture(path: str | Path, frames: Iterable[Float[Tensor, "3 h w"]], *,
     """Writes the only frame as one PNG. Raises UserError as `check_target` does, and for no frame or several frames."""
     path = Path(path)
     check_target(path, (".png",), folder=False)
-    pictures = list(frames)
-    if len(pictures) != 1:
-        raise UserError(f"{path}: one picture cannot hold {len(pictures)} frames; give a folder or an .mp4")
-    with draft_of(path) as draft:
+    with claimed(path), draft_of(path) as draft:
+        pictures = list(frames)
+        if len(pictures) != 1:
+            raise UserError(f"{path}: one picture cannot hold {len(pictures)} frames; give a folder or an .mp4")
         save_png(draft, pictures[0], path, profile)
     return path
 
@@ -190,32 +191,52 @@ def check_target(
 
     `folder` says which of the two; None: an existing folder, or a path without a suffix, becomes a folder.
     """
-    path = Path(os.path.abspath(path))
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent} to write to; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: the folder {path.parent} cannot be written to; give another, or change its rights")
     if folder or (folder is None and (path.is_dir() or not path.suffix)):
         if path.exists() and not path.is_dir():
             raise UserError(f"{path}: is a file, a folder of pictures cannot be written over it; give another name")
         if path.is_dir():
             check_replaceable(path, overwrite)
-    elif path.is_dir():
-        raise UserError(f"{path}: is a folder, a file cannot be written over it; give another name")
-    elif path.suffix.lower() not in suffixes:
+        check_folder(path)
+        return
+    if not path.is_dir() and path.suffix.lower() not in suffixes:
         raise UserError(
             f"{path}: '{path.suffix}' cannot be written; give {', '.join(suffixes)}, or a folder name without a dot"
         )
+    check_file(path)
 
 
 def check_replaceable(folder: Path, overwrite: bool) -> None:
-    """Raises UserError unless the folder is empty, or `overwrite` is set and it holds nothing but pictures."""
-    entries = list(folder.iterdir())
+    """Raises UserError unless the folder is empty, or `overwrite` is set and it holds nothing but pictures.
+
+    Hidden files do not count: they stay.
+    """
+    entries = visible(folder)
     if entries and not overwrite:
         raise UserError(f"{folder}: the folder is not empty; give a new name, or --overwrite to replace its pictures")
     for entry in entries:
-        if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix.lower() not in PICTURE_SUFFIXES):
+        if entry.is_dir() or not is_picture(entry):
             raise UserError(f"{folder}: holds more than pictures ({entry.name}) and is not replaced; give a new name")
+
+
+def check_apart(out: Path, source: Path, what: str) -> None:
+    """Raises UserError if the output is the file or folder `source`, or would replace a picture of it."""
+    if not out.exists() or not source.exists():
+        return
+    if out.samefile(source):
+        raise UserError(f"{out}: is {what} itself; give another name")
+    folder, file = (out, source) if out.is_dir() else (source, out)
+    pictures = [entry for entry in visible(folder) if is_picture(entry)] if folder.is_dir() else []
+    if file.is_file() and any(entry.exists() and entry.samefile(file) for entry in pictures):
+        raise UserError(f"{out}: would replace {what} {source}; give another name")
+
+
+def is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURE_SUFFIXES
+
+
+def visible(folder: Path) -> list[Path]:
+    """What lies in the folder, without hidden files."""
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:

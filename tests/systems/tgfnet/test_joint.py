@@ -9,6 +9,7 @@ from einops import rearrange
 from safetensors.torch import load_file
 
 from vinpaint_lib import checkpoints, train
+from vinpaint_lib.bench.waits import Waits
 from vinpaint_lib.checkpoints import read_provenance
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
@@ -21,7 +22,6 @@ from vinpaint_lib.systems.tgfnet.model import OFFSETS, TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.training.loop import WEIGHTS
 from vinpaint_lib.training.pools import opened
-from vinpaint_lib.training.waits import Waits
 
 pytestmark = pytest.mark.slow
 

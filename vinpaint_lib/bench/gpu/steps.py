@@ -15,9 +15,9 @@ from torch import Tensor
 
 from vinpaint_lib.bench.gpu.setting import Cell, Cells, Setting, begin_memory, memory
 from vinpaint_lib.bench.gpu.trainers import grey_batch, network_of, shortened, trainer
+from vinpaint_lib.bench.waits import Waits
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.loop import Trainer
-from vinpaint_lib.training.waits import Waits
 
 PRECISIONS = ("float32", "bf16")
 # Largest relative difference of the loss of the second step, and of the weights' change in it. On a GPU some sums are

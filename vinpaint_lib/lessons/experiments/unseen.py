@@ -32,6 +32,7 @@ from vinpaint_lib.motion.chains import Search, Views, walks
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.options import parse_names
 from vinpaint_lib.scoring import metrics
+from vinpaint_lib.systems.painter.model import PainterModel
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.systems.tgfnet.groups import gather_groups
 
@@ -122,8 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = parse_source(options.data)
     chosen = source.only(parse_names(options.clips)) if options.clips else source
     networks = [net for net in map(find_features, NETWORKS) if net is not None]
-    painter = build("painter", options.weights).net
-    rules: dict[str, Rule] = {"membrane": by_membrane, "telea": by_telea, "painter": painter.paint}
+    painter = build("painter", options.weights)
+    assert isinstance(painter, PainterModel)
+    rules: dict[str, Rule] = {"membrane": by_membrane, "telea": by_telea, "painter": painter.net.paint}
     found = list(cases(chosen))
     share = sum(float(case.unseen.sum()) for case in found)
     print(f"{len(found)} targets of {len({case.clip for case in found})} clips, {share:.0f} pixels that no frame shows")

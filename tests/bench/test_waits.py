@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from vinpaint_lib import train
+from vinpaint_lib.bench.waits import Waits
 from vinpaint_lib.losses.critics import TemporalPatchDiscriminator
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.align_attend import attention
 from vinpaint_lib.systems.sttn.recipe import STTNTask
 from vinpaint_lib.training.devices import accelerator_on
 from vinpaint_lib.training.loop import Run, Trainer
-from vinpaint_lib.training.waits import Waits
 
 pytestmark = pytest.mark.slow
 
