@@ -70,9 +70,9 @@ def inpaint(
         tell(note)
     torch.manual_seed(seed)
     system = build(model, weights).to(choose_device(device)).eval()
-    bar = tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None)
-    # Pass the iterator, not the bar: a bar has a length, so a type check would take it for a list and read its items.
-    print(write_clip(out, iter(bar), clip, overwrite=overwrite))
+    with tqdm(fill(system, clip), total=len(clip), unit="frame", file=sys.stderr, disable=None) as bar:
+        # Pass the iterator, not the bar: a bar has a length, so a type check would read it like a list.
+        print(write_clip(out, iter(bar), clip, overwrite=overwrite))
 
 
 def train(
