@@ -133,6 +133,11 @@ def trained(asked: Training) -> Path:
     executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
     try:
         trainer.loop(asked.stop_after, asked.deadline)
+    except KeyboardInterrupt:
+        if trainer.kept is None:
+            raise KeyboardInterrupt("stopped; no step is stored yet, and the same command begins anew") from None
+        kept = f"step {trainer.kept} is stored in {asked.out}"
+        raise KeyboardInterrupt(f"stopped; {kept}, and the same command goes on from there") from None
     finally:
         for executor in executors:
             executor.shutdown(cancel_futures=True)

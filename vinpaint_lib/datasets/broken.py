@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from vinpaint_lib.datasets.clip_set import ClipSet, listed
+from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.sources import header_size, load_picture
 
@@ -37,7 +37,8 @@ def check_files(source: ClipSet, *, longest: float = LONGEST, clock: Callable[[]
         found += source.faults(i)
     if found:
         what = "1 training file cannot" if len(found) == 1 else f"{len(found)} training files cannot"
-        raise UserError(f"{what} be used: {listed(found, MOST)}; replace or remove what is broken")
+        more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
+        raise UserError(f"{what} be used: {'; '.join(found[:MOST])}{more}; replace or remove what is broken")
 
 
 def picture_fault(file: Path) -> str | None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vinpaint_lib.training.pools import BlockPool, Packed, one_thread, opened, processes
+from vinpaint_lib.training.pools import BlockPool, Packed, begin_loader, opened, processes
 from vinpaint_lib.training.task import Task
 
 AHEAD = 4  # batches that each loader makes ahead
@@ -69,7 +69,7 @@ class Feed:
         """One batch a step. A batch is asked of a loader only when its blocks are there."""
         options: dict[str, Any] = {}
         if self.workers:
-            options = {"prefetch_factor": AHEAD, "worker_init_fn": one_thread, "multiprocessing_context": processes()}
+            options = {"prefetch_factor": AHEAD, "worker_init_fn": begin_loader, "multiprocessing_context": processes()}
         with warnings.catch_warnings():
             # More loaders than cores is the caller's choice, and changes no number.
             warnings.filterwarnings("ignore", message="This DataLoader will create")

@@ -88,6 +88,7 @@ class Trainer:
         self.adversary = make_adversary(self.task, accelerator.device)
         self.bf16 = use_bf16(self.preset.precision, accelerator.device)
         self.step, self.bad = 0, 0
+        self.kept: int | None = None  # the step of the state on disk
 
     def loop(self, stop_after: int | None, deadline: float | None = None) -> None:
         """Train until the schedule ends, until `stop_after` steps are done, or until `deadline` (`time.monotonic()`).
@@ -99,7 +100,7 @@ class Trainer:
         board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
         ended = self.preset.steps if stop_after is None else min(self.preset.steps, self.step + stop_after)
         over = passed(deadline)
-        with closing(self.feed.batches(self.step, ended)) as batches:
+        with bar, closing(self.feed.batches(self.step, ended)) as batches:
             while self.step < ended and not over:
                 began = time.perf_counter()
                 batch = next(batches)
@@ -197,6 +198,7 @@ class Trainer:
         if self.adversary is not None:
             state["adversary"] = self.adversary.state_dict()
         checkpoints.save_state(self.out / STATE, state)
+        self.kept = self.step
         provenance = {
             "model": self.run.model,
             "config": asdict(self.task.config),
@@ -242,6 +244,7 @@ class Trainer:
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
         self.step, self.bad = state["step"], state["bad"]
+        self.kept = self.step
 
 
 def origin_of(start: Path, anew: list[str]) -> dict[str, Any]:

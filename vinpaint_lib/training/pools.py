@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -165,9 +166,16 @@ def one_thread(number: int = 0) -> None:
     cv2.setNumThreads(1)
 
 
+def begin_loader(number: int = 0) -> None:
+    """Set up a worker of a loader: it uses one thread. Ctrl-C, which reaches every process of a terminal, is for the
+    training alone; the worker ends with it."""
+    one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def quiet_worker() -> None:
     """Set up a worker: it uses one thread, gives way to the training process, and always ends together with it."""
-    one_thread()
+    begin_loader()
     os.nice(10)
     threading.Thread(target=end_with_parent, daemon=True).start()
 
