@@ -13,6 +13,7 @@ parameters the notebook refuses leaves none.
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
@@ -38,6 +39,7 @@ __all__ = ["demo", "main", "parse_parameter", "run", "store"]
 DEMO = Path("notebooks/09_attention_maps.ipynb")
 DEMO_OUT = Path("runs/demo")
 SCORES = ("psnr", "hole_psnr", "ssim", "warping_error")
+LOUD = ("asyncio", "nbclient", "papermill", "traitlets")  # they log what an exception says too
 CHECK = "parameters.check("  # the cell in which a notebook refuses values
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -271,6 +273,8 @@ def work(arguments: Sequence[str]) -> None:
     some.add_argument("notebooks", type=Path, nargs="*")
     commands.add_parser("demo", help="notebook 09 with its scores")
     given = parser.parse_args(arguments)
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if given.command == "demo":
             demo()
