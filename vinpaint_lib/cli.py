@@ -5,6 +5,7 @@ exit code 2. Anything else is a fault of ours and shows its traceback. Each comm
 that `--help` and a wrong option answer at once.
 """
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -254,6 +255,9 @@ def tell(note: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` default to those that the program was started with."""
     about = "Deep video inpainting: fill what is missing in a clip."
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # a path that the terminal cannot spell must not make a fault of a finished work
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         # the place in the code that a warning comes from says nothing to a user
         warnings.showwarning = lambda message, *where, **more: tell(message)
