@@ -1,5 +1,6 @@
 """The command line: what reaches the library, and what a user's mistake looks like. Exit code 2, one sentence."""
 
+import io
 import subprocess
 import sys
 import tempfile
@@ -319,6 +320,15 @@ def test_warnings_of_the_library_are_notes_too(monkeypatch, capsys):
     cli.main(["models"])
     assert capsys.readouterr().err == "vinpaint: note: the sound ends early\n"
     assert warnings.showwarning is shown
+
+
+@pytest.mark.parametrize("name", ["日本.mp4", "caf\udce9.mp4"])
+def test_a_name_that_the_terminal_cannot_spell_is_no_fault(monkeypatch, name):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1", write_through=True))
+    monkeypatch.setitem(cli.COMMANDS, "models", lambda: print(name))
+    cli.main(["models"])
+    assert shown.getvalue().decode() == name.encode("latin-1", "backslashreplace").decode() + "\n"
 
 
 def test_models_lists_what_is_built(capsys):

@@ -132,7 +132,7 @@ def test_every_verb_reports_its_faults(capsys, monkeypatch, reports):
     def broken(*arguments, **options):
         raise ZeroDivisionError("planted")
 
-    for name in ("inpaint.fill", "train.train", "evaluate.evaluate", "doctor.report", "video.clip.open_clip"):
+    for name in ("inpaint.fill", "train.train", "evaluate.evaluate", "doctor.report", "filling.many.clips_in"):
         monkeypatch.setattr(f"vinpaint_lib.{name}", broken)
     monkeypatch.setattr("vinpaint_lib.systems.registry.build", broken)
     for words in (
@@ -152,7 +152,9 @@ def test_every_verb_reports_its_faults(capsys, monkeypatch, reports):
 
 
 SLOW = """
+import signal
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 from vinpaint_lib import errors
 def work(words):
     print("begun", flush=True)

@@ -132,7 +132,7 @@ def test_values_that_a_notebook_file_cannot_hold_are_refused(tmp_path, value):
 
 @pytest.mark.parametrize(
     "out, said",
-    [("folder", "is a folder"), ("file/o.ipynb", "file: is no folder"), ("file/deep/o.ipynb", "file: is no folder")],
+    [("folder", "is a folder"), ("file/o.ipynb", "file is no folder"), ("file/deep/o.ipynb", "file is no folder")],
 )
 def test_a_place_that_cannot_hold_the_copy_is_refused_before_the_run(tmp_path, out, said):
     (tmp_path / "folder").mkdir()
@@ -143,7 +143,7 @@ def test_a_place_that_cannot_hold_the_copy_is_refused_before_the_run(tmp_path, o
 
 
 def test_a_copy_that_cannot_be_written_in_the_end_is_kept_elsewhere(tmp_path, monkeypatch):
-    notebook = write(tmp_path / "a.ipynb", "import os\nos.rmdir('new')\nopen('new', 'w')\nprint('done')")
+    notebook = write(tmp_path / "a.ipynb", "import shutil\nshutil.rmtree('new')\nopen('new', 'w')\nprint('done')")
     monkeypatch.setattr(rerun.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(UserError, match=r"new/o\.ipynb cannot be written \(File exists\)") as error:
         rerun.run(notebook, tmp_path / "new" / "o.ipynb")

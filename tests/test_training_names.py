@@ -14,6 +14,7 @@ import torch
 from data_scripts import counts
 from vinpaint_lib.checkpoints import read_provenance
 from vinpaint_lib.datasets import heldout
+from vinpaint_lib.systems.registry import COMING
 from vinpaint_lib.toy.clip import PHOTOS
 from vinpaint_lib.video import read_clip, write_video
 
@@ -98,7 +99,8 @@ def test_recipes(path):
 def test_every_place_is_looked_at():
     assert len(WEIGHTS) >= 5
     assert {path.with_suffix(".md") for path in WEIGHTS} <= set(PAGES)
-    assert {path.parent for path in WEIGHTS} == {path.parent for path in RECIPES if path.name == "recipe.py"}
+    trained = {path.parent for path in RECIPES if path.name == "recipe.py" and path.parent.name not in COMING}
+    assert {path.parent for path in WEIGHTS} == trained
     assert [len(clips) for clips in published().values()] == [50, 508, 90, 508]
 
 

@@ -4,6 +4,7 @@ The library does the work and raises UserError for a user's mistake; `errors.py`
 fault of ours. Each command imports what it needs, so that `--help` and a wrong option answer at once.
 """
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -283,6 +284,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def work(arguments: Sequence[str]) -> None:
     """What `main` does with its words."""
     about = f"Deep video inpainting: fill what is missing in a clip. ({DEBUG_HELP}.)"
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # a path that the terminal cannot spell must not make a fault of a finished work
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         # the place in the code that a warning comes from says nothing to a user
         warnings.showwarning = lambda message, *where, **more: tell(message)

@@ -233,7 +233,7 @@ def test_a_section_whose_packages_are_missing_is_left_out(monkeypatch, setting, 
     "words, sentence",
     [
         (["--train", "telea"], "no training recipe for model 'telea'"),
-        (["--preset", "huge"], "--preset huge: tgfnet has tiny, laptop, gpu, paper"),
+        (["--preset", "huge"], "--preset huge: tgfnet has tiny, laptop, "),
         (["--data", "nothing"], "'nothing' is no source of clips"),
         (["--device", "cuda:7"], "--device cuda:7"),
     ],

@@ -9,14 +9,14 @@ from data_scripts import ship_weights
 from vinpaint_lib import checkpoints
 from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems.registry import SHIPPED, SYSTEMS, VARIANTS, build
+from vinpaint_lib.systems.registry import KNOWN, SHIPPED, VARIANTS, build
 
 CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny", "painter": "tiny"}
 
 
 def trained(folder, model):
     """The weights file of a run, with random weights."""
-    system, path = SYSTEMS[model], folder / f"{model}.safetensors"
+    system, path = KNOWN[model], folder / f"{model}.safetensors"
     config = system.configs[CONFIG[model]]
     provenance = {
         "model": model,

@@ -119,13 +119,13 @@ def test_a_training_looks_before_it_makes_anything(tmp_path):
     )
     with pytest.raises(UserError, match="2 training files cannot be used"):
         train.train(asked)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "link"])
 def test_a_training_into_a_file_is_a_sentence(tmp_path, out):
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(UserError, match="is no folder; give another place"):
+    with pytest.raises(UserError, match=r"is a file, a folder cannot|is no folder, and nothing can be made"):
         train.train(train.Training("sttn", "tiny", tmp_path / out, device="cpu", workers=0))
     assert (tmp_path / "file").read_text() == "x"

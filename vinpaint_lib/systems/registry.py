@@ -15,9 +15,12 @@ from vinpaint_lib.training.task import Task
 
 NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend", "painter")
 
-SYSTEMS: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
+COMING = ("painter",)  # can be trained, and built from weights that are given; no weights of it ship yet
+
+KNOWN: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
+SYSTEMS = {name: system for name, system in KNOWN.items() if name not in COMING}
 # Systems, and variants that were trained apart. The file of such a variant may not be there yet.
-SHIPPED: dict[str, Path] = {name: path for system in SYSTEMS.values() for name, path in system.weights.items()}
+SHIPPED: dict[str, Path] = {name: path for system in KNOWN.values() for name, path in system.weights.items()}
 BASELINES: dict[str, Callable[[], Inpainter]] = {
     "telea": Telea,
     "median": TemporalMedian,
@@ -27,10 +30,10 @@ BASELINES: dict[str, Callable[[], Inpainter]] = {
 # Name on the command line -> the system that it is a form of, and the fields of the configuration that it changes.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     variant: (name, options)
-    for name, system in SYSTEMS.items()
+    for name, system in KNOWN.items()
     for variant, options in {name: {}, **system.variants}.items()
 }
-MODELS = (*VARIANTS, *BASELINES)
+MODELS = (*(name for name, (of, _) in VARIANTS.items() if of in SYSTEMS), *BASELINES)
 PICKLES = (".pth", ".pt")  # files that authors released; ours are safetensors
 
 
@@ -48,7 +51,7 @@ def build(name: str, weights: Path | None = None, **options: Any) -> Inpainter:
     if name not in VARIANTS:
         raise UserError(f"unknown model {name!r}: choose among {', '.join(MODELS)}")
     of, changes = VARIANTS[name]
-    system = SYSTEMS[of]
+    system = KNOWN[of]
     path = weights or file_of(name)
     if path.suffix in PICKLES:
         return read_released(system, path)
@@ -101,11 +104,11 @@ def stored_config(path: Path, provenance: dict[str, Any], system: System) -> Any
 
 def presets(model: str) -> dict[str, Any]:
     """The presets of a system by name. Raises UserError for a model that is not trained."""
-    if model not in SYSTEMS:
-        raise UserError(f"no training recipe for model {model!r}: choose one of {', '.join(SYSTEMS)}")
-    return SYSTEMS[model].presets
+    if model not in KNOWN:
+        raise UserError(f"no training recipe for model {model!r}: choose one of {', '.join(KNOWN)}")
+    return KNOWN[model].presets
 
 
 def make_task(model: str, preset: Any) -> Task:
     """The task of training `model` by `preset`."""
-    return SYSTEMS[model].make_task(preset)
+    return KNOWN[model].make_task(preset)

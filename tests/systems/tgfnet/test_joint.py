@@ -26,7 +26,7 @@ from vinpaint_lib.training.pools import opened
 pytestmark = pytest.mark.slow
 
 SPEC = WholeSpec(crop=(64, 96), height=(64, 80), length=12, count=5, inner=40, holes={"blob": 0.5, "moving blob": 0.5})
-PRESET = replace(recipe.PRESETS["laptop-learned"], spec=SPEC, groups=(2, 3), blocks=2, batch=2)
+PRESET = replace(recipe.FURTHER["laptop-learned"], spec=SPEC, groups=(2, 3), blocks=2, batch=2)
 TASK = registry.make_task("tgfnet", PRESET)
 
 

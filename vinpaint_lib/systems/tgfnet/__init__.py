@@ -7,13 +7,13 @@ from vinpaint_lib.systems.entry import System
 from vinpaint_lib.systems.tgfnet.ablation import ABLATION
 from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
-from vinpaint_lib.systems.tgfnet.recipe import PRESETS, TGFTask
+from vinpaint_lib.systems.tgfnet.recipe import FURTHER, PRESETS, TGFTask
 
 SYSTEM = System(
     name="tgfnet",
     model=TGFNet,
     configs=CONFIGS,
-    presets=PRESETS,
+    presets=PRESETS | FURTHER,
     task=TGFTask,
     # The form for PSNR, which paints nothing; other alignments, and other rules for the outputs that are written back.
     variants={
