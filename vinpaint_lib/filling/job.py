@@ -114,12 +114,13 @@ def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, na
 
 def part_note(job: Job, clip: ClipStream, part: Part) -> str:
     """What of a frame is worked on, and at which size."""
-    words = f"{job.input}: of frames of {spelled_size(clip.size)} the model works on "
+    words = f"{job.input}: of frames of {spelled_size(clip.size)} the model works on"
     if part.box.size != clip.size:
-        words += f"{spelled_size(part.box.size)} around the holes (--margin)"
-        words += ", made smaller, " if part.size != part.box.size else ""
+        words += f" {spelled_size(part.box.size)} around the holes (--margin)"
     if part.size != part.box.size:
-        words += f"at {spelled_size(part.size)} (--max-side); holes are sharp as such, known pixels keep the full size"
+        words += (
+            f" at {spelled_size(part.size)} (--max-side): holes are as sharp as that, known pixels keep the full size"
+        )
     return words
 
 
