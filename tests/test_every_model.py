@@ -22,7 +22,7 @@ def make(name: str):
     if name in registry.BASELINES:
         return registry.build(name)
     of, changes = registry.VARIANTS[name]
-    system = registry.SYSTEMS[of]
+    system = registry.KNOWN[of]
     return system.model(replace(system.configs["tiny" if "tiny" in system.configs else "small"], **changes)).eval()
 
 
