@@ -44,7 +44,7 @@ TYPES = {
     "probabilities": lambda a: np.where(a, 0.6, 0.4),
     "soft, to 255": lambda a: np.where(a, 200.5, 3.25),
     "labels": lambda a: a * (1 + np.arange(LENGTH))[:, None, None],
-    "many labels": lambda a: a * (300 * np.arange(1, LENGTH + 1))[:, None, None],
+    "many labels": lambda a: a * (1 + 300 * np.arange(LENGTH))[:, None, None],
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from einops import reduce
 from PIL import Image
 from skimage import data as photographs
 
@@ -96,10 +97,24 @@ def test_soft_edges_are_no_labels(tmp_path: Path, soft: float) -> None:
 
 
 def test_a_wide_ramp_is_no_label_though_each_of_its_steps_is_flat(tmp_path: Path) -> None:
-    ramp = np.repeat(np.arange(256, dtype=np.uint8), 4)[None].repeat(100, axis=0)
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 12)[None].repeat(8, axis=0)
     hole, notes = opened(tmp_path / "m.png", ramp)
     assert np.array_equal(hole, ramp >= 128)
     assert "are taken for" not in notes
+    with pytest.raises(UserError, match="no mask has a hole"):
+        opened(tmp_path / "m.png", ramp // 3)
+
+
+def test_edges_of_few_greys_are_no_labels(tmp_path: Path) -> None:
+    """As drawn by programs that smooth edges by two or four samples a side."""
+    for samples in (2, 4):
+        large = np.zeros((SIZE[0] * samples, SIZE[1] * samples), np.float32)
+        cv2.circle(large, (40 * samples, 30 * samples), 20 * samples, 1.0, -1)
+        grey = np.rint(255 * reduce(large, "(h a) (w b) -> h w", "mean", a=samples, b=samples)).astype(np.uint8)
+        assert 3 < len(np.unique(grey)) < 32
+        hole, notes = opened(tmp_path / "m.png", grey)
+        assert np.array_equal(hole, grey >= 128)
+        assert "labels" not in notes.replace(str(tmp_path), "")
 
 
 @pytest.mark.parametrize("quality", [20, 50, 90])
