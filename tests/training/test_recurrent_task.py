@@ -85,8 +85,8 @@ SEEN: list = []
 
 @pytest.fixture
 def system(monkeypatch):
-    found = System("painter", Model, {"tiny": Config()}, {"tiny": PRESET}, PainterTask)
-    monkeypatch.setitem(registry.SYSTEMS, "painter", found)
+    found = System("sketch", Model, {"tiny": Config()}, {"tiny": PRESET}, PainterTask)
+    monkeypatch.setitem(registry.KNOWN, "sketch", found)
     SEEN.clear()
     return found
 
@@ -98,11 +98,11 @@ def test_the_stage_of_a_step():
 def test_a_run_goes_through_its_stages_and_ends_bit_identical_when_resumed(system, tmp_path, monkeypatch):
     monkeypatch.setenv("VINPAINT_CACHE", str(tmp_path / "cache"))
     options = {"device": "cpu", "workers": 0, "held_back": ("coffee",)}
-    train.train(train.Training("painter", "tiny", tmp_path / "a", **options))
+    train.train(train.Training("sketch", "tiny", tmp_path / "a", **options))
     steps = [name for name, shapes in SEEN if shapes["truth"][0] == PRESET.batch]
     assert steps == ["one", "one", "three", "three"]
-    train.train(train.Training("painter", "tiny", tmp_path / "b", stop_after=3, **options))
-    train.train(train.Training("painter", "tiny", tmp_path / "b", **options))
+    train.train(train.Training("sketch", "tiny", tmp_path / "b", stop_after=3, **options))
+    train.train(train.Training("sketch", "tiny", tmp_path / "b", **options))
     a, b = (torch.load(tmp_path / x / STATE, weights_only=True) for x in "ab")
     assert torch.equal(a["model"]["net.colour"], b["model"]["net.colour"])
     assert not torch.equal(a["model"]["net.colour"], torch.full((3, 1, 1), 0.5))
@@ -112,7 +112,7 @@ def test_a_run_goes_through_its_stages_and_ends_bit_identical_when_resumed(syste
 
 
 def test_a_batch_holds_the_motion_of_its_targets(system, tmp_path):
-    task = registry.make_task("painter", PRESET)
+    task = registry.make_task("sketch", PRESET)
     pool = task.pool(parse_source("toy", training=True), tmp_path, 0)
     rng = np.random.default_rng(0)
     shapes = {}
@@ -144,16 +144,16 @@ def test_motion_points_back(system):
 
 def test_no_critic_without_a_stage_that_asks(system):
     quiet = replace(PRESET, stages=(replace(STAGES[0], weights={"L": 1.0}),))
-    assert registry.make_task("painter", quiet).critic() is None
-    assert registry.make_task("painter", PRESET).critic() is not None
+    assert registry.make_task("sketch", quiet).critic() is None
+    assert registry.make_task("sketch", PRESET).critic() is not None
 
 
 def test_a_task_may_choose_more_than_a_stage(system, monkeypatch):
     monkeypatch.setattr(PainterTask, "choose", lambda task, rng, step: Stage(9, name=f"drawn in {step}"))
-    assert registry.make_task("painter", PRESET).choose(np.random.default_rng(0), 7).name == "drawn in 7"
+    assert registry.make_task("sketch", PRESET).choose(np.random.default_rng(0), 7).name == "drawn in 7"
 
 
 def test_a_rule_that_the_system_does_not_know_is_refused(system, tmp_path):
     other = replace(PRESET, spec=replace(PRESET.spec, frames="sttn"))
     with pytest.raises(UserError, match="frames 'sttn': is no rule; use consecutive"):
-        registry.make_task("painter", other).pool(parse_source("toy", training=True), tmp_path, 0)
+        registry.make_task("sketch", other).pool(parse_source("toy", training=True), tmp_path, 0)
