@@ -119,7 +119,7 @@ def train(
     Args:
         model: a name from `vinpaint models` that is a network
         preset: tiny (seconds), laptop (an hour or two), gpu (meant for one), paper (days); sttn and combcn also have
-            laptop-aligned, which begins with what flow finds; tgfnet has laptop-learned, which trains its aligner too
+            laptop-aligned, which begins with what flow finds; tgfnet also has laptop-refined and laptop-learned
         data: toy, videos:PATH, photos:PATH, davis:PATH, youtube-vos:PATH, sintel:PATH (its clean rendering) or
             sintel-final:PATH; several joined by commas, with *WEIGHT behind a set that counts more. A PATH in quotes
             may hold anything, as in 'videos:"a, toy"*2'

@@ -24,6 +24,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
@@ -93,8 +94,8 @@ def fill_copy(
         if error.ename == UserError.__name__:
             raise UserError(f"{notebook}: {told} ({out} ends at the cell that says so)") from error
         raise
-    except Exception:
-        if executed.is_file():  # as far as it came, if the kernel died
+    except DeadKernelError:
+        if executed.is_file():
             keep(executed, made_with, out)
         raise
     keep(executed, made_with, out)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from einops import rearrange
 
 from vinpaint_lib.holes import smooth
 
@@ -59,3 +61,16 @@ def test_a_row_of_cells_is_a_straight_line(shape):
     unknown = np.ones(shape, bool)
     unknown.reshape(-1)[[0, -1]] = False
     np.testing.assert_allclose(smooth.solve_membrane(values, unknown).ravel(), np.arange(9), atol=1e-12)
+
+
+def test_each_picture_is_filled_alone_from_its_known_pixels():
+    torch.manual_seed(0)
+    pictures, masks = torch.rand(2, 3, 24, 32), torch.zeros(2, 1, 24, 32)
+    masks[0, :, 4:12, 6:20] = masks[1, :, 10:18, 2:30] = 1
+    found = smooth.each(smooth.smooth_colours, pictures, masks)
+    for picture, mask, filled in zip(pictures, masks, found, strict=True):
+        shown = rearrange(picture * (1 - mask), "c h w -> h w c").numpy()
+        expected = smooth.complete(shown, mask[0].numpy() > 0, smooth.FINE)
+        assert np.allclose(rearrange(filled, "c h w -> h w c").numpy(), expected, atol=1e-6)
+    other = torch.where(masks > 0, torch.rand_like(pictures), pictures)
+    assert torch.equal(smooth.each(smooth.smooth_colours, other, masks), found)

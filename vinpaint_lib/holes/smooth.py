@@ -6,10 +6,14 @@ push_pull  in torch, with gradients: means over larger and larger blocks (our sm
 spread     in torch, with gradients: the same idea with other rules for odd sizes (our Align-and-Attend)
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
+import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -18,6 +22,7 @@ from vinpaint_lib.holes.box import bounding_box
 
 RADIUS = 8  # pixels; Telea's method weighs the known pixels within this distance of a missing pixel
 COARSE = 4  # the membrane is solved on a grid coarser by this factor: it is smooth anyway, and this is 16 times cheaper
+FINE = 2  # the same for colours, which end in an edge that is seen
 BAND = 2**24  # numbers, 128 MiB; a wider matrix is factored as a sparse one
 
 
@@ -31,6 +36,23 @@ def telea(frame: np.ndarray, hole: np.ndarray) -> np.ndarray:
     bytes_in = np.ascontiguousarray((shown * 255).round().clip(0, 255).astype(np.uint8))
     bytes_out = cv2.inpaint(bytes_in, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
     return np.where(hole[..., None], bytes_out.astype(np.float32) / 255, frame)
+
+
+def smooth_colours(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """`complete` for a picture (h w 3)."""
+    return complete(picture, hole, FINE)
+
+
+def each(
+    rule: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    pictures: Float[Tensor, "n 3 h w"],
+    masks: Float[Tensor, "n 1 h w"],
+) -> Float[Tensor, "n 3 h w"]:
+    """Each picture filled from its known pixels alone, by `rule` (picture h w 3, hole h w), on the CPU."""
+    frames = rearrange(pictures * (1 - masks), "n c h w -> n h w c").cpu().numpy()
+    holes = rearrange(masks, "n 1 h w -> n h w").cpu().numpy() > 0
+    filled = np.stack([rule(frame, hole) for frame, hole in zip(frames, holes, strict=True)])
+    return rearrange(torch.from_numpy(filled), "n h w c -> n c h w").float()
 
 
 def complete(flow: np.ndarray, unknown: np.ndarray, coarse: int = COARSE) -> np.ndarray:

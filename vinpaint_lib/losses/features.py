@@ -177,12 +177,12 @@ def to_torchvision_scale(weights: Mapping[str, Tensor], first: str) -> dict[str,
     return scaled
 
 
-def find_features(kind: str = "auto", folder: Path | str | None = None) -> FeatureNet | None:
+def find_features(kind: str = "auto", folder: Path | str | None = None, first: str = "vgg16") -> FeatureNet | None:
     """The feature network, and a sentence on stderr that says which one, or that perceptual and style losses are off.
 
-    `kind` is a key of KINDS, "auto" or "none". "auto" takes the first kind whose file is found, and gives None if
-    there is no file at all; "none" gives None. The file is searched in `folder`, in the folder VINPAINT_WEIGHTS, in
-    data/weights of the current folder, and in weights beside the folder VINPAINT_DATA.
+    `kind` is a key of KINDS, "auto" or "none". "auto" takes the kind `first` if its file is found, else the first of
+    the others, and gives None if there is no file at all; "none" gives None. The file is searched in `folder`, in the
+    folder VINPAINT_WEIGHTS, in data/weights of the current folder, and in weights beside the folder VINPAINT_DATA.
 
     Raises UserError if `folder` is not a folder, the kind is unknown, the file of a kind given by name is not found,
     or a file does not hold what its name says.
@@ -193,7 +193,7 @@ def find_features(kind: str = "auto", folder: Path | str | None = None) -> Featu
         say("no feature network was asked for: perceptual and style losses are off")
         return None
     folders = places(folder)
-    for name in KINDS if kind == "auto" else (kind,):
+    for name in dict.fromkeys((first, *KINDS)) if kind == "auto" else (kind,):
         for place in folders:
             path = place / KINDS[name].file
             if path.is_file():

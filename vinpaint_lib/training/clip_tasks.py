@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import mix
-from vinpaint_lib.holes.smooth import telea
+from vinpaint_lib.holes.smooth import each, telea
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.losses.critics import generator_hinge
 from vinpaint_lib.motion import flow
@@ -205,7 +205,4 @@ def motions(frames: Float[Tensor, "b n 3 h w"], pairs: list[tuple[int, int]]) ->
 
 def fill_by_telea(truth: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 3 h w"]:
     """Each frame, filled by Telea's method from its known pixels alone, on the CPU."""
-    frames = rearrange(truth * (1 - mask), "n c h w -> n h w c").cpu().numpy()
-    holes = rearrange(mask, "n 1 h w -> n h w").cpu().numpy() > 0
-    filled = np.stack([telea(frame, hole) for frame, hole in zip(frames, holes, strict=True)])
-    return rearrange(torch.from_numpy(filled), "n h w c -> n c h w")
+    return each(telea, truth, mask)

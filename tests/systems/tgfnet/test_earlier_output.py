@@ -23,7 +23,7 @@ from tests.motion.moving import (
     shows,
     window_of,
 )
-from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.holes.smooth import FINE, complete
 from vinpaint_lib.interface import Window
 from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.chains import EarlierOutput
@@ -159,7 +159,7 @@ def test_the_guess_is_what_is_known_then_a_group_then_output_and_membrane_mixed(
     assert 0.5 < shown.mean() < 1
     # The rest is the membrane through all of that.
     picture = rearrange(plain, "c h w -> h w c").numpy()
-    membrane = complete(np.where(shown[..., None], picture, 9), ~shown, groups.FINE)
+    membrane = complete(np.where(shown[..., None], picture, 9), ~shown, FINE)
     np.testing.assert_allclose(membrane, picture, atol=1e-5)
 
 

@@ -15,26 +15,26 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet, scaled, without_bars
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import run_program
 from vinpaint_lib.holes import mix
 from vinpaint_lib.holes.box import bounding_box
-from vinpaint_lib.holes.smooth import complete, telea
+from vinpaint_lib.holes.smooth import each, smooth_colours, telea
 from vinpaint_lib.interface import Window
-from vinpaint_lib.losses.features import FeatureNet, find_features
+from vinpaint_lib.losses.features import find_features
 from vinpaint_lib.losses.perceptual import feature_distance
-from vinpaint_lib.motion.chains import Search, Views, walks
+from vinpaint_lib.motion.chains import Search, Views
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.options import parse_names
 from vinpaint_lib.scoring import metrics
 from vinpaint_lib.systems.painter.model import PainterModel
 from vinpaint_lib.systems.registry import build
-from vinpaint_lib.systems.tgfnet.groups import gather_groups
+from vinpaint_lib.systems.tgfnet.groups import copied, gather_groups
 
 HOLES = {"blob": 0.5, "moving blob": 0.5}
 AREA = (0.06, 0.15)
@@ -73,38 +73,29 @@ def cases(source: ClipSet, *, height: int = 240, targets: int = 3, seed: int = 0
                 if box is None:
                     continue
                 search = Search(window, target, box)
-                groups = gather_groups(search, links, views, ways=walks(("flow", "homography")))[0]
-                best = groups.trust.argmax(dim=0, keepdim=True)
-                copied = groups.frames.gather(0, best.expand(1, 3, -1, -1))[0]
-                hole, cut = holes[target][:, *box.slices], box.slices
-                unseen = hole * (reduce(groups.trust, "n 1 h w -> 1 h w", "max") == 0)
+                aligned = gather_groups(search, links, views)[0]
+                truth, hole = (part[target][:, *box.slices] for part in (clip.frames, holes))
+                picture, unknown = copied(truth * (1 - hole), hole, aligned)
+                unseen = unknown.float()
                 if unseen.sum() < LEAST:
                     continue
-                picture = torch.where(hole > 0, copied, known[target][:, *cut]) * (1 - unseen)
-                yield Case(name, picture, unseen, clip.frames[target][:, *cut])
+                yield Case(name, picture * (1 - unseen), unseen, truth)
 
 
-def by_membrane(picture: Float[Tensor, "3 h w"], unseen: Float[Tensor, "1 h w"]) -> Float[Tensor, "3 h w"]:
-    """The rule of TGF-Net's guess without a painter."""
-    smooth = complete(rearrange(picture, "c h w -> h w c").numpy(), unseen[0].numpy() > 0, 2)
-    return rearrange(torch.from_numpy(smooth), "h w c -> c h w").float()
+def alone(rule: Callable) -> Rule:
+    """A rule for arrays (`holes/smooth.py`) as a rule for one picture."""
+    return lambda picture, unseen: each(rule, *(rearrange(x, "c h w -> 1 c h w") for x in (picture, unseen)))[0]
 
 
-def by_telea(picture: Float[Tensor, "3 h w"], unseen: Float[Tensor, "1 h w"]) -> Float[Tensor, "3 h w"]:
-    """From the rim inwards."""
-    filled = telea(rearrange(picture, "c h w -> h w c").numpy(), unseen[0].numpy() > 0)
-    return rearrange(torch.from_numpy(filled), "h w c -> c h w").float()
-
-
-@torch.no_grad()
-def distances(case: Case, filled: Float[Tensor, "3 h w"], networks: Sequence[FeatureNet]) -> list[float]:
+def distances(case: Case, filled: Float[Tensor, "3 h w"], networks: Sequence[nn.Module]) -> list[float]:
     """PSNR in the part that no frame shows (dB), and the feature distance there by each network."""
     one, truth, region = (rearrange(x, "c h w -> 1 c h w") for x in (filled.clamp(0, 1), case.truth, case.unseen))
     found = [float(metrics.psnr(one, truth, region)[0])]
     return found + [float(feature_distance(net(one), net(truth), region)[0]) for net in networks]
 
 
-def table(found: Sequence[Case], rules: dict[str, Rule], networks: Sequence[FeatureNet]) -> dict[str, list[float]]:
+@torch.no_grad()
+def table(found: Sequence[Case], rules: dict[str, Rule], networks: Sequence[nn.Module]) -> dict[str, list[float]]:
     """Mean over clips of `distances`, for each rule; a clip counts once, however many cases it has."""
     names = sorted({case.clip for case in found})
     scores: dict[str, list[float]] = {}
@@ -118,14 +109,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="what no frame shows, filled by several rules")
     parser.add_argument("--data", required=True, help="set of clips, as for `vinpaint train`")
     parser.add_argument("--clips", default="", help="names, joined by commas; all if empty")
-    parser.add_argument("--weights", type=Path, help="weights of the painter; without it, those that ship")
+    parser.add_argument("--weights", type=Path, help="weights of a painter; without them it is left out")
     options = parser.parse_args(arguments)
     source = parse_source(options.data)
     chosen = source.only(parse_names(options.clips)) if options.clips else source
-    networks = [net for net in map(find_features, NETWORKS) if net is not None]
-    painter = build("painter", options.weights)
-    assert isinstance(painter, PainterModel)
-    rules: dict[str, Rule] = {"membrane": by_membrane, "telea": by_telea, "painter": painter.net.paint}
+    networks = [net for kind in NETWORKS if (net := find_features(kind)) is not None]
+    rules: dict[str, Rule] = {"membrane": alone(smooth_colours), "telea": alone(telea)}
+    if options.weights is not None:
+        painter = build("painter", options.weights)
+        assert isinstance(painter, PainterModel)
+        rules["painter"] = painter.net.paint
     found = list(cases(chosen))
     share = sum(float(case.unseen.sum()) for case in found)
     print(f"{len(found)} targets of {len({case.clip for case in found})} clips, {share:.0f} pixels that no frame shows")

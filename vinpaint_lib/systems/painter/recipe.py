@@ -1,7 +1,7 @@
 """How the painter is trained: presets, the loss of a step, and the task for the training loop.
 
 Presets    tiny    seconds, a test of the machinery
-           laptop  hours on one CPU core; the shipped weights were trained with it
+           laptop  hours on one CPU core; no weights of it ship yet
            gpu     ten times the pictures, larger crops, for one GPU; never timed on a GPU
 
 There is no preset `paper`: no paper of ours gives this network.
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.holes.smooth import each, smooth_colours
 from vinpaint_lib.losses import perceptual, pixels
 from vinpaint_lib.losses.critics import ImagePatchDiscriminator, critic_hinge, generator_hinge
 from vinpaint_lib.losses.features import FeatureNet, find_features
@@ -33,7 +33,7 @@ from vinpaint_lib.training.task import Batch, Losses, Shown, Task, grey
 
 WEIGHTS = {"L_hole": 1.0, "L_valid": 0.2, "L_perc": 0.3, "L_style": 30.0, "L_adv": 0.05}
 PLAIN = ("L_hole", "L_valid")
-KINDS_OF_FEATURES = ("squeezenet", "auto")  # in this order: its layers reach deeper than those of the other stand-in
+FEATURES = "squeezenet"  # taken where it is found: its layers reach deeper than those of the other stand-in
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class PainterTask(Task):
         weighed = self.preset.weights.get("L_perc") or self.preset.weights.get("L_style")
         if self.preset.without_features or not weighed:
             return
-        self.features = next(filter(None, map(found, KINDS_OF_FEATURES)), None)
+        self.features = find_features("auto", first=FEATURES)
         if self.features is None:
             raise UserError(
                 "the losses L_perc and L_style need a feature network, and no file of one is found: fetch it with "
@@ -163,23 +163,7 @@ class PainterTask(Task):
     def show(self, model: Any, batch: Batch, number: int) -> Shown:
         truth, mask = batch["truth"], batch["mask"]
         output = model.net(truth * (1 - mask), mask)
-        return Shown(output, by_membrane(truth, mask).to(truth), truth, mask)
+        return Shown(output, each(smooth_colours, truth, mask).to(truth), truth, mask)
 
     def provenance(self) -> dict[str, Any]:
         return {"feature_net": self.feature_name}
-
-
-def found(kind: str) -> FeatureNet | None:
-    """The network of features of that kind; None if its file is not there."""
-    try:
-        return find_features(kind)
-    except UserError:
-        return None
-
-
-def by_membrane(truth: Tensor, mask: Tensor) -> Tensor:
-    """Each picture (n 3 h w) with a membrane in its hole, on the CPU."""
-    pictures = rearrange(truth * (1 - mask), "n c h w -> n h w c").cpu().numpy()
-    holes = rearrange(mask, "n 1 h w -> n h w").cpu().numpy() > 0
-    filled = np.stack([complete(picture, hole, 2) for picture, hole in zip(pictures, holes, strict=True)])
-    return rearrange(torch.from_numpy(filled), "n h w c -> n c h w").float()

@@ -15,14 +15,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vinpaint_lib.holes.box import Box
-from vinpaint_lib.holes.smooth import complete
+from vinpaint_lib.holes.smooth import smooth_colours
 from vinpaint_lib.motion.chains import WALKS, EarlierOutput, Found, Search, Trail, Views, Walk, collect
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.painting.network import Painter
 
 EARLIER = 0.1  # trust of the guess where an earlier output is in it
 MEMBRANE = 0.05  # trust of the guess elsewhere
-FINE = 2  # the membrane of colours is solved on a grid that is coarser than the picture by this factor
 KEEP = 0.5  # share of the earlier output in the guess
 
 
@@ -78,7 +77,7 @@ def guess(
     picture, unknown = copied(target, mask, aligned)
     device = aligned.trust.device
     hwc = rearrange(picture, "c h w -> h w c").cpu().numpy()
-    smooth = complete(hwc, rearrange(unknown, "1 h w -> h w").cpu().numpy(), FINE)
+    smooth = smooth_colours(hwc, rearrange(unknown, "1 h w -> h w").cpu().numpy())
     picture = rearrange(torch.from_numpy(smooth), "h w c -> c h w").float().to(device)
     trust, age = torch.full_like(unknown, MEMBRANE, dtype=torch.float32), torch.zeros_like(picture[:1])
     if earlier is not None:

@@ -115,16 +115,10 @@ class Joint(nn.Module):
         self.model = model
 
     def forward(
-        self,
-        target: Float[Tensor, "b 3 c c"],
-        mask: Float[Tensor, "b 1 c c"],
-        frames: Float[Tensor, "b t 3 h w"],
-        holes: Float[Tensor, "b t 1 h w"],
-        place: Float[Tensor, "b 2"],
-        smooth: Float[Tensor, "b 3 c c"],
+        self, target: Float[Tensor, "b 3 c c"], mask: Float[Tensor, "b 1 c c"], *whole: Tensor
     ) -> tuple[Fused, Tensor, Tensor]:
-        """The network's results, and for L_align the aligned references and their visibility; see `with_crop`."""
-        inputs = self.inputs(target, mask, frames, holes, place, smooth)
+        """The network's results, and for L_align the aligned references and their visibility; see `inputs`."""
+        inputs = self.inputs(target, mask, *whole)
         fused = self.model.net(target, mask, inputs.references, inputs.trust)
         count = inputs.visible.shape[1]
         return fused, inputs.references[:, :count], inputs.visible

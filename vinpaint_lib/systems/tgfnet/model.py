@@ -127,7 +127,8 @@ class TGFNet(Inpainter):
         if not self.config.guess:
             return joined
         frame, mask, _ = window.at(window.indices.index(target))
-        if self.config.paint and self.painter is not None:
+        if self.config.paint:
+            assert self.painter is not None, "Config checks this"
             spare = groups.painted_guess(frame, mask, box, joined, earlier, self.painter)
         else:
             spare = groups.guess(frame[:, *box.slices], mask[:, *box.slices], joined, earlier)

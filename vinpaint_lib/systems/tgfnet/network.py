@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import masks
 from vinpaint_lib.systems.tgfnet import fusion
 from vinpaint_lib.systems.tgfnet.encoder import PyramidEncoder
@@ -75,6 +76,10 @@ class Config:
     reach: int = 24
     margin: int = 32
     feedback: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.paint and not (self.painter and self.guess and self.copy):
+            raise UserError("paint: there is nothing to paint with; it needs a painter, the guess and the copy path")
 
 
 SMALL = Config(
