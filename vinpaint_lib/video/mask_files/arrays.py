@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,6 +28,7 @@ class MaskArrays:
     size: tuple[int, int]
     scale: float
     notes: tuple[str, ...] = ()
+    lossless: ClassVar[bool] = True
 
     @property
     def names(self) -> tuple[str, ...]:
