@@ -19,7 +19,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.hidden import visible
-from vinpaint_lib.video.timing import FALLBACK_FPS, spacing, uneven_note
+from vinpaint_lib.video.timing import FALLBACK_FPS, spacing
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Pillow's names of what is read as pictures. FFmpeg reads everything else.
@@ -174,7 +174,7 @@ def with_pages(source: PictureFiles, pages: tuple[int, ...]) -> tuple[PictureFil
         return source, clear
     stamps = [round(1000 * time) for time in accumulate(durations[:-1], initial=Fraction(0))]  # microseconds
     fps, times = spacing(stamps, len(stamps), Fraction(1, 1_000_000), [1000 / durations[0]])
-    return replace(source, fps=fps, times=times, notes=() if times is None else (uneven_note(path, fps),)), clear
+    return replace(source, fps=fps, times=times), clear
 
 
 def is_clear(picture: Image.Image) -> bool:
