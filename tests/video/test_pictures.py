@@ -14,6 +14,7 @@ from tests.video.little_videos import moving_square
 from vinpaint_lib.datasets.footage import VideoFolder
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.clip import check_output, open_clip, read_clip, write_clip
+from vinpaint_lib.video.sources import PictureFiles, open_source
 
 FRAMES = moving_square(6)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # it holds the second it was made in
@@ -70,6 +71,32 @@ def test_a_stack_of_tiff_has_the_rate_that_is_given(tmp_path: Path) -> None:
     path = stack(tmp_path / "c.tif", FRAMES)
     assert open_clip(path).fps == 24
     assert open_clip(path, fps=Fraction(12)).fps == 12
+
+
+@pytest.mark.parametrize("durations", [[40] * 6, [40, 120, 40, 80, 40, 40]])
+def test_a_rate_that_is_given_replaces_the_times_of_an_animation(tmp_path: Path, durations: list[int]) -> None:
+    clip = open_clip(stack(tmp_path / "c.png", FRAMES, duration=durations), fps=Fraction(12))
+    assert (clip.fps, clip.times, clip.notes) == (12, None, ())
+    back = open_clip(write_clip(tmp_path / "out.mp4", (frame for frame, _ in clip), clip))
+    assert (back.fps, back.times) == (12, None)
+
+
+@pytest.mark.parametrize(
+    "form, more, lossless",
+    [
+        ("PNG", {}, True), ("BMP", {}, True), ("GIF", {}, True), ("TIFF", {}, True),
+        ("TIFF", {"compression": "jpeg"}, False),
+        ("JPEG", {}, False), ("WEBP", {}, False), ("AVIF", {}, False),
+    ],
+)  # fmt: skip
+def test_the_content_of_a_file_says_whether_it_is_lossless(
+    tmp_path: Path, form: str, more: dict[str, str], lossless: bool
+) -> None:
+    path = tmp_path / "named.png"
+    Image.fromarray(FRAMES[0]).save(path, format=form, **more)
+    source = open_source(path)
+    assert isinstance(source, PictureFiles)
+    assert source.lossless is lossless
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".gif"])

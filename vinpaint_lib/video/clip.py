@@ -6,7 +6,7 @@ than the memory. Frames are RGB in [0, 1]; masks are exactly 0 or 1, 1 = hole. W
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -168,17 +168,24 @@ def open_clip(
 
     size (height, width) resizes frames (area average) and masks (nearest). limit keeps only the first frames.
     invert swaps hole and known. dilate grows holes by a disc of this radius, in pixels of the result. fps is
-    the rate of a folder (24 if not given); a video keeps its own. Without a mask there is no hole. All masks are read
-    once here, and `notes` of the result lists their oddities.
+    the rate of pictures, also in place of an animation's times (24 if there is neither); a video keeps its own. Without
+    a mask there is no hole. All masks are read once here, and `notes` of the result lists their oddities.
 
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
     source = open_source(path)
     if isinstance(source, VideoSource):
         source = source.checked(None if limit is None else check_limit(limit))
+    elif fps is not None:
+        source = replace(source, fps=fps, times=None)
     length = source.length if limit is None else min(check_limit(limit), source.length)
     shape = check_size(size or source.size)
     notes = [*source.notes, *source.losses]
+    if source.times is not None:
+        notes.append(
+            f"{path}: frames are not evenly spaced ({float(source.fps):.3f} a second on average); a video keeps their "
+            "times, a folder of pictures has none"
+        )
     reader = None
     if mask is not None:
         reader = open_masks(
@@ -187,10 +194,9 @@ def open_clip(
         notes += reader.notes
     if fps not in (None, source.fps) and isinstance(source, VideoSource):
         notes.append(f"{path}: keeps its own rate of {float(source.fps):.6g} frames a second; fps is for pictures only")
-    rate = fps if fps is not None and isinstance(source, PictureFiles) else source.fps
     whole = Path(path).resolve()
     name = whole.name if whole.is_dir() else whole.stem
-    return ClipStream(source, reader, shape, length, rate, name, tuple(notes))
+    return ClipStream(source, reader, shape, length, source.fps, name, tuple(notes))
 
 
 def read_clip(

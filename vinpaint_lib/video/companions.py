@@ -5,10 +5,9 @@ subtitles that are pictures go into Matroska only.
 """
 
 import re
-from contextlib import ExitStack, closing
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import av
@@ -50,24 +49,22 @@ class Companions:
         self.output = output
         self.length = length
         self.lines: list[Line] = []
-        with ExitStack() as stack:
-            self.start = first_picture(path)
-            self.sound = stack.enter_context(Soundtrack(path, output, self.start))
+        self.start = first_picture(path)
+        self.sound = Soundtrack(path, output, self.start)
+        try:
             with reading(path) as container:
                 if films(container):
                     copy_metadata(container, output)
                     self._add_chapters(container)
                     self._add_fonts(container)
                     self._add_subtitles(container)
-            self.stack = stack.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
-    def __enter__(self) -> "Companions":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stack.close()
+    def close(self) -> None:
+        """Closes the file."""
+        self.sound.close()
 
     def pump(self, until: Fraction) -> None:
         """Writes what begins before `until` seconds."""

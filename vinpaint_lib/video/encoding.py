@@ -9,7 +9,7 @@ Odd size  yuv420p has one colour sample for 2x2 pixels, and H.264 can crop only 
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from itertools import chain
 from math import lcm
@@ -58,7 +58,7 @@ def encode(
     context.sample_aspect_ratio = pixel_aspect
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED
-    with Companions(audio, output, seconds) if audio else nullcontext() as beside:
+    with closing(Companions(audio, output, seconds)) if audio else nullcontext() as beside:
         moment = Fraction(0)
         for index, picture in enumerate(chain([first], pictures)):
             moment = index / fps if times is None else times[index]

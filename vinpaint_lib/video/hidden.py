@@ -3,10 +3,10 @@
 from pathlib import Path
 
 # macOS's forks in a zip, Windows's and Synology's thumbnails, recycle bins, what a disk keeps for itself
-LEFT_BEHIND = frozenset(
-    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found")
-    + ("system volume information",)
-)
+LEFT_BEHIND = (
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found",
+    "system volume information",
+)  # fmt: skip
 
 
 def is_hidden(path: Path) -> bool:

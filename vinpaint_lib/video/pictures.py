@@ -19,11 +19,12 @@ from PIL import Image, ImageFile, ImageOps
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.hidden import visible
-from vinpaint_lib.video.timing import FALLBACK_FPS, spacing, uneven_note
+from vinpaint_lib.video.timing import FALLBACK_FPS, spacing
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Pillow's names of what is read as pictures. FFmpeg reads everything else.
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "GIF")
+LOSSY_FORMATS, LOSSY_TIFF = ("JPEG", "MPO", "WEBP", "AVIF"), ("jpeg", "tiff_jpeg", "webp")
 GIF_MILLISECONDS = 100  # of a picture whose file gives it no time, as in browsers
 DEEP_GREY = ("I", "F")  # Pillow's modes for grey of 16 bits, 32 bits and float, which Pillow does not scale to 8 bits
 EXIF_ORIENTATION = 0x0112
@@ -39,12 +40,16 @@ UNREADABLE = (
 
 
 class Header(NamedTuple):
-    """What the header of a picture file says: (height, width) as shown, numbers of its pictures, what it carries."""
+    """What the header of a picture file says: (height, width) as shown, numbers of its pictures, what it carries.
+
+    lossless: whether the format never loses anything. A WebP or AVIF does not say whether it did.
+    """
 
     size: tuple[int, int]
     pages: tuple[int, ...]
     carries: frozenset[str]
     profile: bytes | None
+    lossless: bool
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class PictureFiles:
     """Pictures of one size in natural order, or a single picture, or the pictures in one file.
 
     pages: for each entry of `files`, the number of the picture in it; () if it is 0 for all. profile: the colour
-    profile (ICC) of all pictures. losses: sentences on what the output will not keep of these frames.
+    profile (ICC) of all pictures. losses: sentences on what the output will not keep of these frames. lossless: whether
+    all are of a format that loses nothing.
     """
 
     path: Path
@@ -66,6 +72,7 @@ class PictureFiles:
     pages: tuple[int, ...] = ()
     profile: bytes | None = None
     losses: tuple[str, ...] = ()
+    lossless: bool = True
 
     @property
     def length(self) -> int:
@@ -134,7 +141,9 @@ def open_pictures(path: Path, files: tuple[Path, ...]) -> PictureFiles:
     carries = frozenset[str]().union(*(header.carries for header in headers))
     if len(profiles) > 1:
         carries |= {"colour profiles (ICC) that differ"}
-    source = PictureFiles(path, files, headers[0].size, profile=profiles.pop() if len(profiles) == 1 else None)
+    profile = profiles.pop() if len(profiles) == 1 else None
+    lossless = all(header.lossless for header in headers)
+    source = PictureFiles(path, files, headers[0].size, profile=profile, lossless=lossless)
     if path not in files:  # a folder
         several = [file.name for file, header in zip(files, headers, strict=True) if len(header.pages) > 1]
         if several:
@@ -165,7 +174,7 @@ def with_pages(source: PictureFiles, pages: tuple[int, ...]) -> tuple[PictureFil
         return source, clear
     stamps = [round(1000 * time) for time in accumulate(durations[:-1], initial=Fraction(0))]  # microseconds
     fps, times = spacing(stamps, len(stamps), Fraction(1, 1_000_000), [1000 / durations[0]])
-    return replace(source, fps=fps, times=times, notes=() if times is None else (uneven_note(path, fps),)), clear
+    return replace(source, fps=fps, times=times), clear
 
 
 def is_clear(picture: Image.Image) -> bool:
@@ -196,8 +205,10 @@ def readable(file: Path) -> Generator[None, None, None]:
 def read_header(file: Path) -> Header:
     """Size, pictures and what else a picture file carries, without decoding it. UserError if it cannot be read."""
     with readable(file), Image.open(file, formats=PICTURE_FORMATS) as picture:
-        size, pages = picture.size[::-1], pages_of(picture)
-        carries = {DEEP} if is_deep(picture) else set()  # before getexif, which may decode
+        deep = is_deep(picture)  # before getexif, which may decode
+        size, pages = shown_size(picture), pages_of(picture)
+        lossless = picture.format not in LOSSY_FORMATS and picture.info.get("compression") not in LOSSY_TIFF
+        carries = {DEEP} if deep else set()
         exif, profile = picture.getexif(), picture.info.get("icc_profile")
         if "A" in picture.getbands() or "transparency" in picture.info:
             carries.add(TRANSPARENCY)
@@ -207,8 +218,7 @@ def read_header(file: Path) -> Header:
         if profile and profile[16:20] != b"RGB ":
             carries.add("a colour profile (ICC) for grey or CMYK")
             profile = None
-        turned = exif.get(EXIF_ORIENTATION, 1) >= 5
-        return Header(size[::-1] if turned else size, pages, frozenset(carries), profile or None)
+        return Header(size, pages, frozenset(carries), profile or None, lossless)
 
 
 def pages_of(picture: Image.Image) -> tuple[int, ...]:
@@ -245,8 +255,12 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
 def header_size(file: Path) -> tuple[int, int]:
     """(height, width) of a picture as it is shown, from its header alone. UserError if it cannot be read."""
     with readable(file), Image.open(file, formats=PICTURE_FORMATS) as picture:
-        width, height = picture.size
-        return (width, height) if picture.getexif().get(EXIF_ORIENTATION, 1) >= 5 else (height, width)
+        return shown_size(picture)
+
+
+def shown_size(picture: Image.Image) -> tuple[int, int]:
+    """(height, width) of an open picture after the turn that its EXIF tag asks for."""
+    return picture.size if picture.getexif().get(EXIF_ORIENTATION, 1) >= 5 else picture.size[::-1]
 
 
 def load_picture(file: Path) -> Image.Image:

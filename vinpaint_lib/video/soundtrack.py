@@ -5,7 +5,6 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import av
@@ -43,12 +42,8 @@ class Soundtrack:
         self.sounds = self._sounds()
         self.ahead: Sound | None = None
 
-    def __enter__(self) -> "Soundtrack":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes the file."""
         self.sounds.close()
         self.stack.close()
 

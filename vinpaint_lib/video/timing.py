@@ -25,7 +25,7 @@ MISSING_SHARE, MISSING_SECONDS = 0.05, 0.5
 class Timing:
     """Frames per second and number of frames; times in seconds from the first frame, None if they are k / fps.
 
-    `notes` are sentences on the times for the user.
+    `notes` are sentences on missing frames for the user.
     """
 
     fps: Fraction
@@ -70,17 +70,7 @@ def read_timing(path: Path, stamps: list[int | None] | None = None) -> Timing:
             f"are not in the file; the other {len(stamps)} are used"
         )
     rate, times = spacing([stamp for stamp in stamps if stamp is not None], len(stamps), tick, rates)
-    if times is not None:
-        notes.append(uneven_note(path, rate))
     return Timing(rate, len(stamps), times, tuple(notes))
-
-
-def uneven_note(path: Path, rate: Fraction) -> str:
-    """The sentence on frames that are not evenly spaced."""
-    return (
-        f"{path}: frames are not evenly spaced ({float(rate):.3f} a second on average); a video keeps their times, "
-        "a folder of pictures has none"
-    )
 
 
 def decoded_stamps(path: Path, before: int | None = None) -> list[int | None]:

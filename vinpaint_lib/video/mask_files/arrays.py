@@ -3,12 +3,14 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import UInt8
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
 
 SUFFIXES = (".npy", ".npz")
@@ -26,6 +28,7 @@ class MaskArrays:
     size: tuple[int, int]
     scale: float
     notes: tuple[str, ...] = ()
+    lossless: ClassVar[bool] = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -33,17 +36,17 @@ class MaskArrays:
         return tuple(file.name for file in self.files) if self.length == len(self.files) else ()
 
     def grey(self) -> Generator[UInt8[np.ndarray, "h w"], None, None]:
-        """The masks, 0 to 255. A number above 0 stays above 0."""
+        """The masks, 0 to 255. Of many labels (`scale` below 1), none becomes 0."""
         for file in self.files:
             for mask in load(file):
-                scaled = np.rint(mask * self.scale) if self.scale != 1 else np.rint(mask)
+                scaled = np.rint(mask * self.scale)
                 yield np.maximum(scaled, mask > 0).astype(np.uint8) if self.scale < 1 else scaled.astype(np.uint8)
 
 
 def are_arrays(path: Path) -> bool:
     """Whether a path is a .npy or .npz, or a folder that has .npy files and no pictures."""
     if path.is_dir():
-        suffixes = {entry.suffix.lower() for entry in path.iterdir() if not entry.name.startswith(".")}
+        suffixes = {entry.suffix.lower() for entry in visible(path)}
         return ".npy" in suffixes and not suffixes & {*PICTURE_SUFFIXES}
     return path.suffix.lower() in SUFFIXES
 
@@ -56,7 +59,7 @@ def open_arrays(path: Path) -> MaskArrays:
     """
     files: tuple[Path, ...] = (path,)
     if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() == ".npy" and not file.name.startswith(".")]
+        found = [file for file in visible(path) if file.suffix.lower() == ".npy"]
         files = tuple(sorted(found, key=lambda file: natural_key(file.name)))
     length, sizes, tops, fractions = 0, set(), [], False
     for file in files:

@@ -24,7 +24,6 @@ from vinpaint_lib.video.mask_files.pairing import paired
 from vinpaint_lib.video.mask_files.values import HALF, Plane, Tally, lint_values, painted, picture_plane
 from vinpaint_lib.video.sources import PictureFiles, VideoSource, open_source, spelled
 
-LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 # 854x480 and 432x240 are the same shape to everyone who works with DAVIS: their ratios differ by 1.2 %.
 ASPECT_TOLERANCE = 0.02
 Source = PictureFiles | VideoSource | MaskArrays
@@ -162,7 +161,8 @@ def check_shape(source: Source, size: tuple[int, int]) -> list[str]:
 def inspected(reader: MaskReader, notes: list[str]) -> MaskReader:
     """Reads all masks once: finds which of their values mean hole, and writes the lint's sentences."""
     used = 1 if reader.source.length == 1 else reader.length
-    tally, lossless = Tally(), is_lossless(reader.source)
+    # Only where nothing is lost is a value of 1 meant, and no trace of compression.
+    tally, lossless = Tally(), reader.source.lossless
     with closing(planes(reader.source)) as walk:
         for plane in islice(walk, used):
             tally.add(plane, lossless)
@@ -175,15 +175,6 @@ def inspected(reader: MaskReader, notes: list[str]) -> MaskReader:
     shares = 1 - shares if reader.invert else shares
     notes += [*lint_values(reader.source.path, total, threshold, tally.faint()), *lint_shares(reader, shares, peak)]
     return replace(reader, threshold=threshold, use_alpha=use_alpha, notes=tuple(notes))
-
-
-def is_lossless(source: Source) -> bool:
-    """Whether the masks are stored without loss. Only then a value of 1 is meant and no trace of compression."""
-    if isinstance(source, VideoSource):
-        return source.lossless
-    if isinstance(source, MaskArrays):
-        return True
-    return all(file.suffix.lower() not in LOSSY_SUFFIXES for file in source.files)
 
 
 def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
