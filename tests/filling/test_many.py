@@ -2,21 +2,13 @@
 
 import pytest
 
-from tests.filling.made_clips import Grey, mask, pictures, video
+from tests.filling.made_clips import mask, pictures, video
 from vinpaint_lib import cli
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.job import Job
 from vinpaint_lib.filling.many import clips_in, few, masks_of, output_name
-from vinpaint_lib.systems import registry
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def model(monkeypatch) -> Grey:
-    made = Grey()
-    monkeypatch.setattr(registry, "build", lambda name, weights=None: made)
-    return made
 
 
 @pytest.fixture
@@ -87,6 +79,21 @@ def test_what_is_done_is_left_and_the_rest_goes_on(model, shelf, capsys):
     assert (shelf / "out" / "b 10.mov").stat().st_mtime_ns == when
     assert run(shelf, "--overwrite") == 0
     assert [row[1] for row in rows(capsys)[0]] == ["3", "4"]
+
+
+def test_what_systems_leave_in_folders_changes_nothing(model, shelf, capsys):
+    assert run(shelf) == 0
+    for folder in ("clips", "clips/b 9", "masks", "masks/b 9", "out/b 9"):
+        (shelf / folder / "Thumbs.db").write_bytes(b"thumbnails")
+        pictures(shelf / folder / "@eaDir")
+    (shelf / "out" / "b 9" / "f1.png").unlink()
+    capsys.readouterr()
+    assert run(shelf) == 0
+    table, said = rows(capsys)
+    assert [row[1] for row in table] == ["3", "-"]
+    assert "Thumbs.db" not in said
+    assert "@eaDir" not in said
+    assert (shelf / "out" / "b 9" / "Thumbs.db").read_bytes() == b"thumbnails"
 
 
 def test_other_pictures_in_an_output_are_not_replaced(model, shelf, capsys):

@@ -17,6 +17,7 @@ from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.systems import registry
 from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.sources import spelled as spelled_size
 from vinpaint_lib.video.writing import check_apart, check_target
 
@@ -133,7 +134,7 @@ def expected(seconds: float, memory: float, gpu: float) -> str:
 def kept(out: Path, done: int, length: int, started: float) -> str:
     """What a stopped run leaves: the pictures in the folder `out` that were written since `started`, if there are any.
     Writers put a video in its place when it is whole."""
-    files = [file for file in out.iterdir() if not file.name.startswith(".")] if out.is_dir() else []
+    files = visible(out) if out.is_dir() else []
     new = sum(file.stat().st_mtime >= started for file in files)
     rest = (
         f"{out} holds {counted(new, 'finished picture')}" if new else f"nothing is kept, {out} appears when it is whole"

@@ -22,6 +22,7 @@ from vinpaint_lib.files import draft_of, filling
 from vinpaint_lib.places import check_file, check_folder, claimed
 from vinpaint_lib.video.companions import companion_notes, lost_in_pictures
 from vinpaint_lib.video.encoding import encode
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.media import writing
 from vinpaint_lib.video.profiles import profile_notes, with_profile
 from vinpaint_lib.video.sources import PICTURE_SUFFIXES
@@ -232,11 +233,6 @@ def check_apart(out: Path, source: Path, what: str) -> None:
 
 def is_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURE_SUFFIXES
-
-
-def visible(folder: Path) -> list[Path]:
-    """What lies in the folder, without hidden files."""
-    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
