@@ -132,6 +132,19 @@ def test_it_goes_on_after_faults_of_the_user_and_of_ours(model, shelf, capsys):
     assert sorted(path.name for path in (shelf / "out").iterdir()) == ["b 10.mov", "b 9"]
 
 
+def test_a_want_of_memory_is_no_fault_and_the_traceback_is_shown_if_asked(model, shelf, capsys, monkeypatch):
+    def fail(index):
+        if index == 3:  # of the video; the folder has three frames
+            raise MemoryError
+
+    model.before = fail
+    monkeypatch.setenv("VINPAINT_DEBUG", "1")
+    assert run(shelf) == 2
+    table, said = rows(capsys)
+    assert [row[3].startswith("FAILED: there is not enough memory; ") for row in table] == [False, True]
+    assert "Traceback (most recent call last)" in said
+
+
 def test_ctrl_c_shows_the_table_so_far_and_what_is_left(model, shelf, capsys):
     def stop(index):
         if index == 3:  # the folder has three frames, the video behind it four
