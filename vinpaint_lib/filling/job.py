@@ -52,8 +52,11 @@ class Job:
         """The model, on its device."""
         return registry.build(self.model, self.weights).to(self.device).eval()
 
-    def open(self) -> ClipStream:
-        """The clip and its masks. Raises UserError if they cannot be read, or the output cannot be written."""
+    def open(self, tell: Tell) -> ClipStream:
+        """The clip and its masks; `tell` gets notes on what is odd and what the output cannot keep.
+
+        Raises UserError if they cannot be read, or the output cannot be written.
+        """
         # Before the masks are read, which takes a while.
         check_apart(self.out, self.input, "the input")
         check_apart(self.out, self.mask, "the mask")
@@ -63,15 +66,14 @@ class Job:
             fps=self.fps,
         )  # fmt: skip
         parse_margin(self.margin, clip.size)
+        for note in (*clip.notes, *check_output(self.out, clip, overwrite=self.overwrite)):
+            tell(note)
         return clip
 
 
 def fill_one(job: Job, tell: Tell, say: Tell) -> Path:
     """Fill the clip of `job`. `tell` gets notes before the work, `say` the forecast. Raises UserError."""
-    clip = job.open()
-    for note in (*clip.notes, *check_output(job.out, clip, overwrite=job.overwrite)):
-        tell(note)
-    return work(job, clip, job.build(), tell, say)
+    return work(job, job.open(tell), job.build(), tell, say)
 
 
 def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, name: str = "") -> Path:

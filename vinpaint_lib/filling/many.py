@@ -13,7 +13,7 @@ from pathlib import Path
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.job import Job, Tell, counted, work
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.video.clip import check_limit, check_output
+from vinpaint_lib.video.clip import check_limit
 from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
 from vinpaint_lib.video.sources import open_source
@@ -104,10 +104,8 @@ def tried(
         done, job = state_of(job)
         if done:
             return Row(job.input.name, f"{job.out} (was there already)")
-        clip = job.open()
+        clip = job.open(tell)
         frames = len(clip)
-        for note in (*clip.notes, *check_output(job.out, clip, overwrite=job.overwrite)):
-            tell(note)
         written = work(job, clip, model, tell, say, name)
         return Row(job.input.name, f"{written}", frames, time.perf_counter() - started)
     except UserError as error:
