@@ -272,8 +272,8 @@ def say(line: object) -> None:
 
 
 def fault(error: Exception) -> str:
-    """A fault of ours, for a table that goes on after it: a sentence with the place of its report."""
-    return errors.fault(error, ["vinpaint", *sys.argv[1:]])
+    """What stands in a table that goes on after a fault of ours, or after a want of memory or room."""
+    return errors.sentence(error, ["vinpaint", *sys.argv[1:]])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -76,9 +76,14 @@ def code_of(work: Callable[[], object], command: Sequence[str], prefix: str) -> 
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        show_if_asked(error, command)
-        print(f"{prefix}: {want_of_room(error) or fault(error, command)}", file=sys.stderr)
+        print(f"{prefix}: {sentence(error, command)}", file=sys.stderr)
         return 1
+
+
+def sentence(error: BaseException, command: Sequence[str]) -> str:
+    """The sentence for an error that is no UserError. The traceback is printed before it, if it was asked for."""
+    show_if_asked(error, command)
+    return want_of_room(error) or fault(error, command)
 
 
 def show_if_asked(error: BaseException, command: Sequence[str]) -> None:

@@ -1,11 +1,15 @@
 """How much memory this process holds, has held at most, and gives back to the system."""
 
 import ctypes
-import resource
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+import psutil
+
+if sys.platform != "win32":
+    import resource
 
 STATUS = Path("/proc/self/status")
 
@@ -19,6 +23,8 @@ def peak() -> float:
     found = status("VmHWM")
     if found is not None:
         return found
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**20
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest / 1024**2 if sys.platform == "darwin" else largest / 1024  # macOS counts bytes
 
@@ -30,11 +36,11 @@ def resident() -> float:
 
 
 def status(field: str) -> float | None:
-    """A size in Linux's report on this process, in MiB; None where there is no such report."""
+    """A size in Linux's report on this process, in MiB; None where the report, or the field in it, is missing."""
     if not STATUS.exists():
         return None
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
-    return int(lines[field].split()[0]) / 1024
+    return int(lines[field].split()[0]) / 1024 if field in lines else None
 
 
 def give_back() -> None:

@@ -6,21 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from tests.filling.made_clips import Grey, mask, pictures, seen, video
+from tests.filling.made_clips import mask, pictures, seen, video
 from vinpaint_lib import cli
 from vinpaint_lib.filling import job as jobs
 from vinpaint_lib.filling.job import Job, expected, fill_one
-from vinpaint_lib.systems import registry
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def model(monkeypatch) -> Grey:
-    """The registry builds one model, whatever is asked for; the test may look at it."""
-    made = Grey()
-    monkeypatch.setattr(registry, "build", lambda name, weights=None: made)
-    return made
 
 
 def done(job: Job) -> tuple[list[str], list[str]]:

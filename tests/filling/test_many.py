@@ -2,21 +2,13 @@
 
 import pytest
 
-from tests.filling.made_clips import Grey, mask, pictures, video
+from tests.filling.made_clips import mask, pictures, video
 from vinpaint_lib import cli
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.job import Job
 from vinpaint_lib.filling.many import clips_in, few, masks_of, output_name
-from vinpaint_lib.systems import registry
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def model(monkeypatch) -> Grey:
-    made = Grey()
-    monkeypatch.setattr(registry, "build", lambda name, weights=None: made)
-    return made
 
 
 @pytest.fixture
@@ -89,6 +81,21 @@ def test_what_is_done_is_left_and_the_rest_goes_on(model, shelf, capsys):
     assert [row[1] for row in rows(capsys)[0]] == ["3", "4"]
 
 
+def test_what_systems_leave_in_folders_changes_nothing(model, shelf, capsys):
+    assert run(shelf) == 0
+    for folder in ("clips", "clips/b 9", "masks", "masks/b 9", "out/b 9"):
+        (shelf / folder / "Thumbs.db").write_bytes(b"thumbnails")
+        pictures(shelf / folder / "@eaDir")
+    (shelf / "out" / "b 9" / "f1.png").unlink()
+    capsys.readouterr()
+    assert run(shelf) == 0
+    table, said = rows(capsys)
+    assert [row[1] for row in table] == ["3", "-"]
+    assert "Thumbs.db" not in said
+    assert "@eaDir" not in said
+    assert (shelf / "out" / "b 9" / "Thumbs.db").read_bytes() == b"thumbnails"
+
+
 def test_other_pictures_in_an_output_are_not_replaced(model, shelf, capsys):
     pictures(shelf / "out" / "b 9", seed=1)
     for file in (shelf / "out" / "b 9").iterdir():
@@ -123,6 +130,19 @@ def test_it_goes_on_after_faults_of_the_user_and_of_ours(model, shelf, capsys):
     )
     assert found["x.mkv"].startswith("FAILED: a fault of vinpaint (ZeroDivisionError: by nothing")
     assert sorted(path.name for path in (shelf / "out").iterdir()) == ["b 10.mov", "b 9"]
+
+
+def test_a_want_of_memory_is_no_fault_and_the_traceback_is_shown_if_asked(model, shelf, capsys, monkeypatch):
+    def fail(index):
+        if index == 3:  # of the video; the folder has three frames
+            raise MemoryError
+
+    model.before = fail
+    monkeypatch.setenv("VINPAINT_DEBUG", "1")
+    assert run(shelf) == 2
+    table, said = rows(capsys)
+    assert [row[3].startswith("FAILED: there is not enough memory; ") for row in table] == [False, True]
+    assert "Traceback (most recent call last)" in said
 
 
 def test_ctrl_c_shows_the_table_so_far_and_what_is_left(model, shelf, capsys):

@@ -17,6 +17,7 @@ from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.systems import registry
 from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.sources import spelled as spelled_size
 from vinpaint_lib.video.writing import check_apart, check_target
 
@@ -51,8 +52,11 @@ class Job:
         """The model, on its device."""
         return registry.build(self.model, self.weights).to(self.device).eval()
 
-    def open(self) -> ClipStream:
-        """The clip and its masks. Raises UserError if they cannot be read, or the output cannot be written."""
+    def open(self, tell: Tell) -> ClipStream:
+        """The clip and its masks; `tell` gets notes on what is odd and what the output cannot keep.
+
+        Raises UserError if they cannot be read, or the output cannot be written.
+        """
         # Before the masks are read, which takes a while.
         check_apart(self.out, self.input, "the input")
         check_apart(self.out, self.mask, "the mask")
@@ -62,15 +66,14 @@ class Job:
             fps=self.fps,
         )  # fmt: skip
         parse_margin(self.margin, clip.size)
+        for note in (*clip.notes, *check_output(self.out, clip, overwrite=self.overwrite)):
+            tell(note)
         return clip
 
 
 def fill_one(job: Job, tell: Tell, say: Tell) -> Path:
     """Fill the clip of `job`. `tell` gets notes before the work, `say` the forecast. Raises UserError."""
-    clip = job.open()
-    for note in (*clip.notes, *check_output(job.out, clip, overwrite=job.overwrite)):
-        tell(note)
-    return work(job, clip, job.build(), tell, say)
+    return work(job, job.open(tell), job.build(), tell, say)
 
 
 def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, name: str = "") -> Path:
@@ -133,7 +136,7 @@ def expected(seconds: float, memory: float, gpu: float) -> str:
 def kept(out: Path, done: int, length: int, started: float) -> str:
     """What a stopped run leaves: the pictures in the folder `out` that were written since `started`, if there are any.
     Writers put a video in its place when it is whole."""
-    files = [file for file in out.iterdir() if not file.name.startswith(".")] if out.is_dir() else []
+    files = visible(out) if out.is_dir() else []
     new = sum(file.stat().st_mtime >= started for file in files)
     rest = (
         f"{out} holds {counted(new, 'finished picture')}" if new else f"nothing is kept, {out} appears when it is whole"

@@ -13,7 +13,8 @@ from pathlib import Path
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.filling.job import Job, Tell, counted, work
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.video.clip import check_limit, check_output
+from vinpaint_lib.video.clip import check_limit
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
 from vinpaint_lib.video.sources import open_source
 from vinpaint_lib.video.writing import CONTAINERS, png_names
@@ -22,7 +23,6 @@ CLIP_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts",
     ".mxf", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".y4m", ".gif",
 )  # fmt: skip
-NO_CLIPS = ("__MACOSX",)
 HEADER = ("clip", "frames", "minutes", "result")
 
 
@@ -50,7 +50,7 @@ def clips_in(job: Job) -> list[Path] | None:
     if not job.input.is_dir():
         return None
     apart = {job.mask.resolve(), job.out.resolve()}
-    entries = [entry for entry in visible(job.input) if not apart & {entry.resolve(), *entry.resolve().parents}]
+    entries = [entry for entry in in_order(job.input) if not apart & {entry.resolve(), *entry.resolve().parents}]
     clips = [entry for entry in entries if is_clip(entry)]
     pictures = [entry for entry in entries if is_picture(entry)]
     if not clips or not pictures:
@@ -104,10 +104,8 @@ def tried(
         done, job = state_of(job)
         if done:
             return Row(job.input.name, f"{job.out} (was there already)")
-        clip = job.open()
+        clip = job.open(tell)
         frames = len(clip)
-        for note in (*clip.notes, *check_output(job.out, clip, overwrite=job.overwrite)):
-            tell(note)
         written = work(job, clip, model, tell, say, name)
         return Row(job.input.name, f"{written}", frames, time.perf_counter() - started)
     except UserError as error:
@@ -161,7 +159,7 @@ def mask_of(job: Job) -> Path:
 
 def masks_of(clip: Path, folder: Path) -> list[Path]:
     """The entries of a folder of masks with the name of a clip. A name with its suffix goes before one without."""
-    entries = visible(folder)
+    entries = in_order(folder)
     same = [entry for entry in entries if entry.name == clip.name]
     return same or [entry for entry in entries if stem(entry) == stem(clip)]
 
@@ -170,12 +168,12 @@ def stray_notes(job: Job, clips: list[Path]) -> list[str]:
     """Sentences on what is neither a clip nor the mask of one."""
     notes = []
     apart = {job.mask.resolve(), job.out.resolve()}
-    others = [entry.name for entry in visible(job.input) if entry not in clips and entry.resolve() not in apart]
+    others = [entry.name for entry in in_order(job.input) if entry not in clips and entry.resolve() not in apart]
     if others:
         notes.append(f"{job.input}: no clips by their names and left out: {few(others)}")
     if job.mask.is_dir():
         used = {entry for clip in clips for entry in masks_of(clip, job.mask)}
-        unused = [entry.name for entry in visible(job.mask) if entry not in used]
+        unused = [entry.name for entry in in_order(job.mask) if entry not in used]
         if unused:
             notes.append(f"{job.mask}: masks without a clip of their name: {few(unused)}")
     return notes
@@ -188,10 +186,9 @@ def output_name(clip: Path) -> str:
     return clip.name if clip.suffix.lower() in CONTAINERS else f"{clip.stem}.mp4"
 
 
-def visible(folder: Path) -> list[Path]:
+def in_order(folder: Path) -> list[Path]:
     """What lies in the folder, in natural order, without hidden files."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in NO_CLIPS]
-    return sorted(entries, key=lambda entry: natural_key(entry.name))
+    return sorted(visible(folder), key=lambda entry: natural_key(entry.name))
 
 
 def is_picture(entry: Path) -> bool:

@@ -12,7 +12,6 @@ from itertools import islice
 import cv2
 import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -105,7 +104,7 @@ class Parts:
 def resized(picture: Float[Tensor, "c h w"], size: tuple[int, int], how: int) -> Float[Tensor, "c h2 w2"]:
     """The picture at `size` (height, width), by OpenCV's interpolation `how`."""
     planes = [cv2.resize(plane, size[::-1], interpolation=how) for plane in picture.numpy()]
-    return rearrange(torch.from_numpy(np.stack(planes)), "c h w -> c h w")
+    return torch.from_numpy(np.stack(planes))
 
 
 def find_holes(clip: Clip | ClipStream) -> Holes:

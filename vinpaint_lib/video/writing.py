@@ -22,6 +22,7 @@ from vinpaint_lib.files import draft_of, filling
 from vinpaint_lib.places import check_file, check_folder, claimed
 from vinpaint_lib.video.companions import companion_notes, lost_in_pictures
 from vinpaint_lib.video.encoding import encode
+from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.media import writing
 from vinpaint_lib.video.profiles import profile_notes, with_profile
 from vinpaint_lib.video.sources import PICTURE_SUFFIXES
@@ -51,6 +52,12 @@ class Origin(Protocol):
     @property
     def size(self) -> tuple[int, int]: ...
 
+    @property
+    def companions(self) -> Path | None: ...
+
+    @property
+    def profile(self) -> bytes | None: ...
+
     def __len__(self) -> int: ...
 
 
@@ -67,9 +74,9 @@ def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> l
     check_target(out, overwrite=overwrite)
     if out.suffix.lower() in CONTAINERS and not out.is_dir():
         height, width = clip.size
-        beside = getattr(clip, "companions", None) or clip.audio
+        beside = clip.companions or clip.audio
         notes = [] if beside is None else companion_notes(beside, CONTAINERS[out.suffix.lower()])
-        notes += profile_notes(out, getattr(clip, "profile", None))
+        notes += profile_notes(out, clip.profile)
         if height % 2 or width % 2:
             notes.append(
                 f"{out}: H.264 has even sizes only; {width}x{height} is stored as {width + width % 2}x"
@@ -78,7 +85,7 @@ def check_output(out: str | Path, clip: Origin, *, overwrite: bool = False) -> l
         return notes
     if out.suffix.lower() == ".png" and not out.is_dir() and len(clip) != 1:
         raise UserError(f"{out}: one picture cannot hold {len(clip)} frames; give a folder (no suffix) or an .mp4")
-    beside = getattr(clip, "companions", None) or clip.audio
+    beside = clip.companions or clip.audio
     return [] if beside is None else lost_in_pictures(out, beside)
 
 
@@ -92,12 +99,10 @@ def write_clip(
     out = Path(out)
     check_output(out, clip, overwrite=overwrite)
     if out.is_dir() or not out.suffix:
-        return write_folder(
-            out, frames, clip.names or None, overwrite=overwrite, profile=getattr(clip, "profile", None)
-        )
+        return write_folder(out, frames, clip.names or None, overwrite=overwrite, profile=clip.profile)
     if out.suffix.lower() == ".png":
-        return write_picture(out, frames, profile=getattr(clip, "profile", None))
-    beside = getattr(clip, "companions", None) or clip.audio
+        return write_picture(out, frames, profile=clip.profile)
+    beside = clip.companions or clip.audio
     seconds = clip.times[-1] + 1 / clip.fps if clip.times else len(clip) / clip.fps
     return write_video(
         out, frames, clip.fps, beside, times=clip.times, pixel_aspect=clip.pixel_aspect, seconds=seconds
@@ -232,11 +237,6 @@ def check_apart(out: Path, source: Path, what: str) -> None:
 
 def is_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURE_SUFFIXES
-
-
-def visible(folder: Path) -> list[Path]:
-    """What lies in the folder, without hidden files."""
-    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
