@@ -51,13 +51,14 @@ def choose_device(name: str) -> str:
 
 def parse_names(text: str) -> list[str]:
     """'a, b' -> ['a', 'b']; '"a, b", c' -> ['a, b', 'c']; '' -> []."""
-    names = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
+    names = next(csv.reader([re.sub(r"[\r\n]", " ", text)], skipinitialspace=True), [])
     return [name.strip() for name in names if name.strip()]
 
 
 def spell_names(names: Iterable[str]) -> str:
     """The text that `parse_names` reads these names from."""
-    return ",".join(f'"{name}"' if "," in name else name for name in names)
+    quoted = [name.replace('"', '""') for name in names]
+    return ",".join(f'"{name}"' if re.search('[,"]', name) else name for name in quoted)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

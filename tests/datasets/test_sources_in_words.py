@@ -89,6 +89,9 @@ def test_names_of_clips_may_hold_commas():
     assert parse_names('a, "b, c" ,d,') == names
     assert parse_names("") == parse_names(" , ") == []
     assert parse_names(spell_names(names)) == names
+    odd = ['a"b,c', '"x', 'y"', "z'q"]
+    assert parse_names(spell_names(odd)) == odd
+    assert parse_names("a\rb,c\nd") == ["a b", "c d"]
     asked = Evaluation(models=("telea",), data=f"videos:{Path('walks, 2026')}", clips=names)
     assert """--data 'videos:walks, 2026'""" in asked.command()
     assert """--clips 'a,"b, c",d'""" in asked.command()

@@ -81,6 +81,21 @@ def test_our_notebooks_have_the_names_that_papermill_sees():
         assert all(parameter.kind.base for parameter in found.values())
 
 
+def test_a_line_of_python_may_begin_with_a_sign_of_ipython(tmp_path):
+    source = 'a = (7\n    % 4)\nb = """x\n%y\n"""'
+    parameters = new_code_cell(source, metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[parameters]), tmp_path / "a.ipynb")
+    found = declared.parameters_of(tmp_path / "a.ipynb")
+    assert (found["a"].source, found["b"].default) == ("7 % 4", "x\n%y\n")
+
+
+def test_a_refusal_names_the_line_of_the_cell(tmp_path):
+    parameters = new_code_cell("a = 1\n\n\n%matplotlib inline\nb = = 2", metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[parameters]), tmp_path / "a.ipynb")
+    with pytest.raises(UserError, match="line 5 of its parameters cell is no Python"):
+        declared.parameters_of(tmp_path / "a.ipynb")
+
+
 def test_a_notebook_without_a_parameters_cell_has_none(tmp_path):
     nbformat.write(new_notebook(cells=[new_code_cell("x = 3")]), tmp_path / "a.ipynb")
     assert declared.parameters_of(tmp_path / "a.ipynb") == {}

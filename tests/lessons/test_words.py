@@ -128,6 +128,12 @@ def test_what_is_no_value_of_the_type_is_one_sentence(kind, text, said):
     assert "\n" not in str(error.value)
 
 
+def test_odd_lines_and_depths_are_no_faults():
+    assert parse_parameter("a=x\ry,z", Kind(list, str)) == ("a", ["x y", "z"])
+    with pytest.raises(UserError, match="is no JSON object"):
+        parse_parameter("a=" + '{"a":' * 20000, Kind(dict))
+
+
 @pytest.mark.parametrize("text", ["seed", "=3", "a b=3", "1a=3", "", "a-b=1"])
 def test_malformed_parameters_are_refused(text):
     with pytest.raises(UserError, match="write name=value"):
@@ -144,6 +150,8 @@ def test_a_list_may_be_given_item_by_item_and_nothing_else_twice():
     known = {"sizes": Parameter(Kind(list, int), "[1]"), "seed": Parameter(Kind(int), "0")}
     assert parse_all(["sizes=1", "seed=3", "sizes=2,3"], known) == {"sizes": [1, 2, 3], "seed": 3}
     assert parse_all(["other=1e3"], known) == {"other": 1000.0}  # the names are checked elsewhere
-    for twice in (["seed=1", "seed=2"], ["other=1", "other=1"]):
+    known["maybe"] = Parameter(Kind(list, int, optional=True), "None")
+    of_none = (["maybe=1", "maybe=null"], ["maybe=null", "maybe=1"])
+    for twice in (["seed=1", "seed=2"], ["other=1", "other=1"], *of_none):
         with pytest.raises(UserError, match="is given twice"):
             parse_all(twice, known)

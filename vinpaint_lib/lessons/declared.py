@@ -21,7 +21,7 @@ from vinpaint_lib.errors import UserError
 RULES = {"whole": int, "number": Number, "flag": bool, "text": str, "size": str, "path": str, "folder": str}
 PLAIN: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "Path": str, "dict": dict, "Dict": dict}
 LISTS = ("list", "List", "tuple", "Tuple", "Sequence", "Iterable", "set", "Set")
-MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)  # a line for IPython, which is no Python
+MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # a line for IPython, which is no Python
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def parameters_of(notebook: Path) -> dict[str, Parameter]:
     cells = [cell for cell in read(notebook).cells if cell.cell_type == "code"]
     tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     try:
-        statements = [each for source in tagged[:1] for each in ast.parse(MAGIC.sub("", source)).body]
+        statements = [each for source in tagged[:1] for each in parsed(source).body]
     except SyntaxError as error:
         raise UserError(f"{notebook}: line {error.lineno} of its parameters cell is no Python: correct it.") from error
     rules = {name: kind for cell in cells for name, kind in rules_in(cell.source)}
@@ -93,6 +93,14 @@ def parameters_of(notebook: Path) -> dict[str, Parameter]:
         optional = said[0].optional or literal(source) is None
         found[name] = Parameter(Kind(kind.base, item, optional), source)
     return found
+
+
+def parsed(source: str) -> ast.Module:
+    """A cell as Python, without its lines for IPython. Raises SyntaxError, with the line of the cell."""
+    try:
+        return ast.parse(source)  # a line of Python may begin with % too
+    except SyntaxError:
+        return ast.parse(MAGIC.sub("", source))
 
 
 def assigned(statements: list[ast.stmt]) -> Iterator[tuple[str, ast.expr | None, ast.expr]]:
@@ -114,7 +122,7 @@ def rules_in(source: str) -> Iterator[tuple[str, Kind]]:
     if "parameters.check(" not in source:
         return
     try:
-        tree = ast.parse(MAGIC.sub("", source))
+        tree = parsed(source)
     except SyntaxError:
         return
     for call in ast.walk(tree):

@@ -44,10 +44,11 @@ def parse_all(texts: Sequence[str], known: Mapping[str, Parameter]) -> dict[str,
     for text in texts:
         name, value = halves(text)
         kind = known[name].kind if name in known else UNKNOWN
+        given = meant(name, value, kind)
         if name not in found:
-            found[name] = meant(name, value, kind)
-        elif isinstance(found[name], list):
-            found[name] = found[name] + meant(name, value, kind)
+            found[name] = given
+        elif isinstance(found[name], list) and isinstance(given, list):
+            found[name] = found[name] + given
         else:
             raise UserError(f"-p {text}: {name} is given twice, and is no list; give it once")
     return found
@@ -121,14 +122,14 @@ def items(value: str, item: type | None) -> list[str]:
         inner = inner[1:-1].strip()
     if not inner:
         return []
-    return [each.strip() for each in next(csv.reader([inner.replace("\n", " ")], skipinitialspace=True))]
+    return [each.strip() for each in next(csv.reader([re.sub(r"[\r\n]", " ", inner)], skipinitialspace=True))]
 
 
 def mapping(name: str, value: str) -> dict[str, Any]:
     """A parameter that is a dict, written as JSON."""
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not is_plain(found):
         raise UserError(f'-p {name}={value}: is no JSON object; write one, as in {name}={{"a": 1}}')

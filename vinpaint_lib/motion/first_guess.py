@@ -4,8 +4,8 @@ This start is ours; no paper has it. A network that begins with it need not lear
 hardly does. Whatever makes samples or fills clips gets its guesses here, so both are the same.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
@@ -77,6 +77,14 @@ class FirstGuesses:
         """Forget the guesses of these frames."""
         for index in indices:
             del self.held[index]
+
+
+def guesses_of_step(window: Window, wanted: Sequence[int], state: dict[str, Any]) -> FirstGuesses:
+    """The guesses of the `wanted` frames of a step, held in the clip's `state`; earlier ones are dropped."""
+    guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
+    guesses.drop([index for index in guesses.held if index < min(wanted)])
+    guesses.update(window, wanted)
+    return guesses
 
 
 def first_guesses(

@@ -25,7 +25,7 @@ from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
 from vinpaint_lib.motion import chains, warp
 from vinpaint_lib.motion.links import Links, smooth_grey
-from vinpaint_lib.motion.propagation import REACH, completed, propagate
+from vinpaint_lib.motion.propagation import REACH, as_picture, completed, propagate
 
 POINTS = 800  # SIFT points of a frame; the cost of matching grows with their square
 GUARD = 8  # pixels; a SIFT descriptor nearer to a hole would describe its edge
@@ -55,7 +55,7 @@ class Classical(Inpainter):
             frame, open_still = completed(still, box, *seen)
             frames.append(frame)
             found.append(~open_still)
-        pictures = rearrange(torch.from_numpy(np.stack(frames)).float(), "k h w c -> k c h w").contiguous()
+        pictures = torch.stack([as_picture(frame) for frame in frames])
         return Output(pictures, {"found": rearrange(torch.from_numpy(np.stack(found)).float(), "k h w -> k 1 h w")})
 
     def look_around(

@@ -20,7 +20,7 @@ from vinpaint_lib.datasets.clip_set import ClipSet, Size, draw_stretch
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import mix, outlines
 from vinpaint_lib.holes.box import Box
-from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
+from vinpaint_lib.training.pools import BlockPool, Packed, draw_gain, opened, to_bytes
 from vinpaint_lib.video.clip import Clip
 
 BLOBS = {"blob": 0.5, "moving blob": 0.5}  # as STTN trains [code]
@@ -136,16 +136,10 @@ class ClipPool(BlockPool):
             stored = self.block(int(rng.integers(min(blocks or self.blocks, self.blocks))))
             crop = stored["truth"][int(rng.integers(len(stored["truth"])))]
             truth, mask = self.sample(crop, rng, stored.get("outlines"), holes)
-            gain = torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
+            gain = draw_gain(rng)
             drawn.append((truth.flip(-1) if rng.random() < 0.5 else truth, mask, gain))
         truths, masks, gains = zip(*drawn, strict=True)
         return {"truth": torch.stack(truths), "mask": torch.stack(masks), "gain": torch.stack(gains)}
-
-    def batch(
-        self, rng: np.random.Generator, size: int, blocks: int | None = None
-    ) -> dict[str, Float[Tensor, "b t _ h w"]]:
-        """`packed`, opened on the CPU: truth (b t 3 h w) in [0, 1] and mask (b t 1 h w)."""
-        return opened(self.packed(rng, size, blocks))
 
     def whole(self, number: int) -> dict[str, Float[Tensor, "n t _ h w"]]:
         """One sample of each crop of a block, always the same, not mirrored and not tinted; keys as in `batch`."""

@@ -19,7 +19,7 @@ from vinpaint_lib.datasets.clip_set import ClipSet, draw_stretch
 from vinpaint_lib.holes import mix
 from vinpaint_lib.motion.first_guess import first_guesses
 from vinpaint_lib.training.clip_samples import ClipSpec, FrameRule, check_spec, cut_outlines, draw_crop
-from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
+from vinpaint_lib.training.pools import BlockPool, Packed, draw_gain, opened, to_bytes
 
 FIELDS = ("truth", "mask", "inside", "begins")  # of a block
 KEYS = ("truth", "guess", "mask", "trust")  # of a sample
@@ -83,16 +83,10 @@ class GuessPool(BlockPool):
         for _ in range(size):
             stored = self.block(int(rng.integers(min(blocks or self.blocks, self.blocks))))
             sample = self.sample(stored, int(rng.integers(len(stored["truth"]))), rng)
-            gain = torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
+            gain = draw_gain(rng)
             turned = {name: x.flip(-1) for name, x in sample.items()} if rng.random() < 0.5 else sample
             drawn.append(turned | {"gain": gain})
         return stacked(drawn)
-
-    def batch(
-        self, rng: np.random.Generator, size: int, blocks: int | None = None
-    ) -> dict[str, Float[Tensor, "b t _ h w"]]:
-        """`packed`, opened on the CPU: truth, guess, mask and trust, all in [0, 1]."""
-        return opened(self.packed(rng, size, blocks))
 
     def whole(self, number: int) -> dict[str, Float[Tensor, "n t _ h w"]]:
         """One sample of each crop of a block, always the same, not mirrored and not tinted; keys as in `batch`."""

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet
@@ -62,6 +63,14 @@ class BlockPool:
     def make(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of block `number` under the names of `fields`, samples along the first axis."""
         raise NotImplementedError
+
+    def packed(self, *given: Any, **named: Any) -> Packed:
+        """Samples that are drawn at random; a subclass says what it takes and what they hold."""
+        raise NotImplementedError
+
+    def batch(self, *given: Any, **named: Any) -> dict[str, Float[Tensor, "b *_"]]:
+        """`packed`, opened on the CPU: the same keys without the gain, and all values but motion in [0, 1]."""
+        return opened(self.packed(*given, **named))
 
     def block(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of one block, memory-mapped. A missing block is made first, or waited for if a worker makes it."""
@@ -160,16 +169,11 @@ def store_block(pool: BlockPool, number: int) -> None:
     pool.store(number)
 
 
-def one_thread(number: int = 0) -> None:
-    """Let this process use one thread: several processes that all use every core are slower than one alone."""
+def begin_loader(number: int = 0) -> None:
+    """Set up a worker of a loader: it uses one thread, since several processes that all use every core are slower than
+    one alone. Ctrl-C, which reaches every process of a terminal, is for the training alone; the worker ends with it."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-
-
-def begin_loader(number: int = 0) -> None:
-    """Set up a worker of a loader: it uses one thread. Ctrl-C, which reaches every process of a terminal, is for the
-    training alone; the worker ends with it."""
-    one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -191,6 +195,11 @@ def end_with_parent() -> None:
 def to_bytes(values: Tensor) -> np.ndarray:
     """[0, 1] to uint8, rounded."""
     return (values.clamp(0, 1) * 255).round().byte().numpy()
+
+
+def draw_gain(rng: np.random.Generator) -> Float[Tensor, " 3"]:
+    """A random tint of a sample's colours."""
+    return torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
 
 
 def opened(packed: Packed, device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.motion.first_guess import FirstGuesses, reached
+from vinpaint_lib.motion.first_guess import guesses_of_step, reached
 from vinpaint_lib.systems.combcn.layer_table import check_length
 from vinpaint_lib.systems.combcn.network import CONFIGS, Config, JointNet
 from vinpaint_lib.systems.frames import reflected
@@ -91,9 +91,7 @@ class CombCN(Inpainter):
         volume = window.only(step.targets)
         if not self.config.aligned:
             return volume.frames, volume.masks
-        guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
-        guesses.drop([i for i in guesses.held if i < min(step.targets)])
-        guesses.update(window, step.targets)
+        guesses = guesses_of_step(window, step.targets, state)
         frames, trusts = zip(*(guesses.of(volume, target) for target in step.targets), strict=True)
         return torch.stack(frames), volume.masks, torch.stack(trusts)
 

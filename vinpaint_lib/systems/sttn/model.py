@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
-from vinpaint_lib.motion.first_guess import FirstGuesses, reached
+from vinpaint_lib.motion.first_guess import FirstGuesses, guesses_of_step, reached
 from vinpaint_lib.systems.frames import Indices, every_tenth
 from vinpaint_lib.systems.sttn.network import CONFIGS, MULTIPLE, Config, STTNGenerator
 
@@ -73,7 +73,7 @@ class STTN(Inpainter):
         # The network sees the paper's windows alone, however many frames the guesses need.
         distant = tuple(i for i in step.references if i % REFERENCE_STEP == 0)
         seen = window.only((*step.targets, *nearest(distant, step.targets[len(step.targets) // 2])))
-        guesses = self.guessed(window, seen, state)
+        guesses = guesses_of_step(window, seen.indices, state) if self.config.aligned else None
         window = seen
         features = self.encoded(window, step, state, guesses)
         masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)
@@ -82,18 +82,6 @@ class STTN(Inpainter):
         painted = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
         given = torch.stack([begun(window, target, guesses)[0] for target in step.targets])
         return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(given), {})
-
-    def guessed(self, window: Window, seen: Window, state: dict[str, Any]) -> FirstGuesses | None:
-        """The first guesses of the frames that the network sees, from all frames of the window; None where it has none.
-
-        Guesses before what is seen are dropped.
-        """
-        if not self.config.aligned:
-            return None
-        guesses: FirstGuesses = state.setdefault("guesses", FirstGuesses())
-        guesses.drop([i for i in guesses.held if i < seen.indices[0]])
-        guesses.update(window, seen.indices)
-        return guesses
 
     def encoded(
         self, window: Window, step: Step, state: dict[str, Any], guesses: FirstGuesses | None

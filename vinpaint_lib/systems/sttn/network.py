@@ -243,11 +243,9 @@ def initialise(net: STTNGenerator) -> None:
             nn.init.normal_(part.weight, std=0.02)
         else:
             nn.init.kaiming_normal_(part.weight, a=0.2, nonlinearity="leaky_relu")
+            # The part that a block adds starts small. So does the picture: it starts as grey, not as noise.
+            if name.endswith(("output_linear.0", "feed_forward.conv.2", "decoder.6")):
+                part.weight.data.mul_(0.1)
         # The residual starts as nothing: the untrained network gives the first guess.
         if net.config.aligned and name == "decoder.6":
             nn.init.zeros_(part.weight)
-        if net.config.start == "normal":
-            continue
-        # The part that a block adds starts small. So does the picture: it starts as grey, not as noise.
-        if name.endswith(("output_linear.0", "feed_forward.conv.2", "decoder.6")):
-            part.weight.data.mul_(0.1)

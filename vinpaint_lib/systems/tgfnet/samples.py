@@ -160,12 +160,6 @@ class TargetPool(BlockPool):
             drawn.append(turned | {"gain": gain})
         return {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
 
-    def batch(
-        self, rng: np.random.Generator, size: int, groups: int, blocks: int | None = None
-    ) -> dict[str, Float[Tensor, "b *_"]]:
-        """`packed`, opened on the CPU: truth, mask, aligned, trust, guess and unseen, all in [0, 1]."""
-        return opened(self.packed(rng, size, groups, blocks))
-
     def whole(self, number: int) -> dict[str, Float[Tensor, "b *_"]]:
         """All samples of one block with all groups, unchanged; keys as in `batch`."""
         arrays = self.block(number)
