@@ -14,7 +14,7 @@ from torch import Tensor
 from vinpaint_lib.datasets.clip_set import ClipSet, without_bars
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes import mix, outlines
-from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
+from vinpaint_lib.training.pools import BlockPool, Packed, draw_gain, opened, to_bytes
 
 # What is left to paint behind the copied parts is the middle of what a blob or an object hid; ours.
 HOLES = {"blob": 0.4, "object": 0.3, "irregular": 0.15, "rectangle": 0.15}
@@ -96,7 +96,7 @@ class PicturePool(BlockPool):
             stored = self.block(int(rng.integers(min(blocks or self.blocks, self.blocks))))
             truth = torch.from_numpy(np.array(stored["truth"][int(rng.integers(len(stored["truth"])))]))
             mask = self.hole(rng, stored["outlines"])
-            gain = torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
+            gain = draw_gain(rng)
             drawn.append((truth.flip(-1) if rng.random() < 0.5 else truth, mask, gain))
         truths, masks, gains = zip(*drawn, strict=True)
         return {"truth": torch.stack(truths), "mask": torch.stack(masks), "gain": torch.stack(gains)}

@@ -22,7 +22,7 @@ from vinpaint_lib.motion import chains
 from vinpaint_lib.motion.links import Links
 from vinpaint_lib.systems.tgfnet.groups import Groups, gather_groups, guess
 from vinpaint_lib.training.clip_samples import BLOBS, cut_outlines
-from vinpaint_lib.training.pools import BlockPool, Packed, opened, to_bytes
+from vinpaint_lib.training.pools import BlockPool, Packed, draw_gain, opened, to_bytes
 from vinpaint_lib.video.clip import Clip
 
 
@@ -153,7 +153,7 @@ class TargetPool(BlockPool):
             sample = as_tensors({name: arrays[name][index] for name in FIELDS})
             order = torch.from_numpy(rng.permutation(len(sample["trust"]))[:groups])
             flips = [axis for axis in (-1, -2) if rng.random() < 0.5]
-            gain = torch.from_numpy(rng.uniform(0.85, 1.1, 3).astype(np.float32))
+            gain = draw_gain(rng)
             for name in ("aligned", "trust"):
                 sample[name] = sample[name][order]
             turned = {name: value.flip(flips) if flips else value for name, value in sample.items()}
