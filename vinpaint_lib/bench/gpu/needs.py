@@ -25,6 +25,7 @@ PACKAGES = {
     "jaxtyping": "jaxtyping",
     "numpy": "numpy",
     "PIL": "pillow",
+    "psutil": "psutil",
     "safetensors": "safetensors",
     "scipy": "scipy",
     "skimage": "scikit-image",
