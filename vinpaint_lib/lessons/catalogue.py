@@ -1,12 +1,15 @@
-"""The notebooks as a list: title, paper, sections, seconds, exercises, all read from the notebooks themselves.
+"""The notebooks as a list: title, paper, sections, minutes to read, seconds, exercises, points, read from themselves.
 
 python -m vinpaint_lib.lessons.catalogue        the rows of README's table
 """
 
 import contextlib
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
+
+from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments, declared
@@ -17,10 +20,16 @@ SECONDS = re.compile(r"\*\*Runs\*\* in about (\d+) s on two CPU cores")
 # Operations per second in a training step of the small network (`doctor.speed`), on one thread of the machine that
 # measured the notebooks' seconds.
 SPEED = 95e9
+WORDS = 120  # read in a minute; prose of a lesson is slower to read than a novel
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 class Lesson(NamedTuple):
-    """A notebook: path, number and title, the paper and its sections, seconds on two CPU cores, names of exercises."""
+    """A notebook: path, number and title, the paper and its sections, seconds on two CPU cores, names of exercises.
+
+    `minutes` is what its text takes to read at `WORDS` a minute, rounded up to the next five; exercises come on top.
+    `points` is what all exercises give together.
+    """
 
     path: Path
     title: str
@@ -28,13 +37,15 @@ class Lesson(NamedTuple):
     sections: str
     seconds: int
     exercises: tuple[str, ...]
+    minutes: int
+    points: int
 
     def row(self) -> str:
         """The notebook's row in README's table."""
         name = self.title.replace(" · ", " ")
         link = f"[{name}](notebooks/{self.path.name})"
         source = f"{self.paper}, {self.sections}" if self.paper else "-"
-        return f"| {link} | {source} | {self.seconds} s | {len(self.exercises)} |"
+        return f"| {link} | {source} | {self.minutes} min | {self.seconds} s | {len(self.exercises)} | {self.points} |"
 
 
 def read(path: Path) -> Lesson:
@@ -46,8 +57,18 @@ def read(path: Path) -> Lesson:
         raise UserError(
             f"{path}: begins with no `# 09 · Title (TGF-Net, section 3D)` and `**Runs** in about 40 s on two CPU cores`"
         )
-    names = tuple(exercise.name for exercise in assignments.exercises(notebook))
-    return Lesson(path, title[1], title[2] or "", title[3] or "", int(seconds[1]), names)
+    found = assignments.exercises(notebook)
+    names = tuple(exercise.name for exercise in found)
+    points = sum(exercise.check.metadata["nbgrader"].get("points", 0) for exercise in found)
+    return Lesson(
+        path, title[1], title[2] or "", title[3] or "", int(seconds[1]), names, minutes_to_read(notebook), points
+    )
+
+
+def minutes_to_read(notebook: NotebookNode) -> int:
+    """What the text of a notebook takes at `WORDS` a minute, rounded up to the next five; commands are not counted."""
+    words = sum(len(FENCED.sub("", cell.source).split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    return 5 * math.ceil(words / WORDS / 5)
 
 
 def listed(folder: Path = FOLDER) -> list[Lesson]:
@@ -61,7 +82,7 @@ def listed(folder: Path = FOLDER) -> list[Lesson]:
 
 def readme_table(lessons: list[Lesson]) -> str:
     """README's table."""
-    head = ["| notebook | paper, sections | on two CPU cores | exercises |", "|---|---|---|---|"]
+    head = ["| notebook | paper, sections | to read | to run | exercises | points |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *(lesson.row() for lesson in lessons)])
 
 

@@ -9,7 +9,7 @@ from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.recipe import FURTHER, PRESETS, TGFTask
 
-# The paper's own aligner, which looks once more around the hole, takes more references, and is believed where they agree.
+# The paper's own aligner. It looks once more around the hole, takes more references, and is believed where they agree.
 LEARNED = {"align": ("learned",), "closer": (160, 224, 224), "agreement": True, "references": 12, "paint": False}
 
 SYSTEM = System(
