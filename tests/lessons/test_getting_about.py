@@ -34,9 +34,7 @@ def test_the_first_has_nothing_before_it_and_the_last_nothing_behind_it():
 
 def test_a_notebook_that_moved_gets_the_new_neighbours_once():
     head = "# 04 · A title (TGF-Net, section 3D)\n\nWhat it is about.\n\n**You need** this.\n**Runs** in about 25 s."
-    end = (
-        "## What to keep\n\n- One.\n\n**References.** Kim: *Deep Video Inpainting*, CVPR 2019. Telea: *A title*."
-    )
+    end = "## What to keep\n\n- One.\n\n**References.** Kim: *Deep Video Inpainting*, CVPR 2019. Telea: *A title*."
     fresh = new_notebook(cells=[new_markdown_cell(head), new_code_cell("1"), new_markdown_cell(end)])
     old = getting_about.placed(fresh, getting_about.navigation(LESSONS, 3))
     moved = getting_about.placed(old, getting_about.navigation(LESSONS, 5))
