@@ -2,7 +2,8 @@
 #   PYTHON=python3.12     the Python that makes .venv
 #   TORCH_INDEX=URL       where the first set-up takes torch from (a CPU build is a tenth of the size of a CUDA build)
 #   WORKERS=4             processes that `make test` uses
-#   MINUTES=10            what `make gpu` may take; OPTIONS="--resume" and others go to it as they are
+#   MINUTES=10            what `make gpu` may take
+#   OPTIONS="--resume"    further options, which go to `make gpu` as they are; --force is one of assignments and course
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -82,7 +83,7 @@ notebooks: $(STAMP) ## run every notebook again and store it (do this after chan
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
-	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build
+	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build $(OPTIONS)
 
 clean: ## remove .venv and caches; runs/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -118,7 +118,7 @@ def test_build_writes_all_or_nothing(tmp_path, capsys):
     assert not out.exists()
     assignments.main([str(tmp_path / "00_b.ipynb"), str(tmp_path / "01_a.ipynb"), "--out", str(out)])
     assert capsys.readouterr().out == f"{out / '01_a.ipynb'}\n"
-    assert list(out.iterdir()) == [out / "01_a.ipynb"]
+    assert sorted(path.name for path in out.iterdir()) == [".copies.json", "01_a.ipynb"]
     with pytest.raises(UserError, match=r"none\.ipynb is not a file"):
         assignments.build([tmp_path / "none.ipynb"], out)
 
@@ -143,4 +143,20 @@ def test_an_out_that_cannot_be_written_is_refused(tmp_path):
     with claimed(tmp_path / "out", folder=True), pytest.raises(UserError, match="another run"):
         assignments.build([tmp_path / "a.ipynb"], tmp_path / "out")
     (made,) = assignments.build([tmp_path / "a.ipynb"], tmp_path / "b" / "c" / "d")
-    assert [path.name for path in made.parent.iterdir()] == ["a.ipynb"]
+    assert sorted(path.name for path in made.path.parent.iterdir()) == [".copies.json", "a.ipynb"]
+
+
+def test_work_is_never_overwritten(tmp_path, capsys):
+    given, out = tmp_path / "01_a.ipynb", tmp_path / "build"
+    nbformat.write(notebook(), given)
+    assignments.build([given], out)
+    worked = nbformat.read(out / "01_a.ipynb", as_version=4)
+    worked.cells[2].source = worked.cells[2].source.replace(assignments.STUB, "return 1")
+    nbformat.write(worked, out / "01_a.ipynb")
+    assignments.main([str(given), "--out", str(out)])
+    said = capsys.readouterr().out
+    assert said == f"{out / '01_a-new.ipynb'}: 01_a.ipynb has changes of yours and was kept; --force replaces it\n"
+    assert nbformat.read(out / "01_a.ipynb", as_version=4).cells[2].source.endswith("return 1")
+    assert nbformat.read(out / "01_a-new.ipynb", as_version=4).cells[2].source == STUB
+    assignments.main([str(given), "--out", str(out), "--force"])
+    assert nbformat.read(out / "01_a.ipynb", as_version=4).cells[2].source == STUB

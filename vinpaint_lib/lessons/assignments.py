@@ -4,6 +4,8 @@ An exercise is three cells: its text, a function whose solution stands between t
 function. The last two carry nbgrader's metadata, so that courses which use nbgrader can grade them.
 
     python -m vinpaint_lib.lessons.assignments notebooks/*.ipynb --out notebooks/assignments/build
+
+A copy that its reader has changed is never overwritten (`lessons/copies.py`).
 """
 
 import argparse
@@ -16,8 +18,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError, run_program
-from vinpaint_lib.files import draft_of
-from vinpaint_lib.lessons import declared
+from vinpaint_lib.lessons import copies, declared
+from vinpaint_lib.lessons.copies import Written
 from vinpaint_lib.places import check_folder, claimed
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -116,8 +118,10 @@ def telling(lines: Sequence[str]) -> set[str]:
     return {line for line in plain if len(line) >= TELLING and not line.startswith("#")}
 
 
-def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
+def build(notebooks: Sequence[Path], out: Path, *, force: bool = False) -> list[Written]:
     """Write the student version of each notebook that has exercises into `out`; nothing is written if one is refused.
+
+    A copy that a student has changed is kept, and the new one is written beside it; `force` replaces it.
 
     Raises UserError, which names the notebook, for a missing file and as `student_version` does, and as `check_folder`
     does for `out`.
@@ -128,14 +132,11 @@ def build(notebooks: Sequence[Path], out: Path) -> list[Path]:
         notebook = declared.read(path)
         try:
             if exercises(notebook):
-                made[out / path.name] = student_version(notebook)
+                made[path.name] = student_version(notebook)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    with claimed(out, folder=True, names=[path.name for path in made]):
-        for path, copy in made.items():
-            with draft_of(path) as draft:
-                nbformat.write(copy, draft)
-    return list(made)
+    with claimed(out, folder=True, names=[*made, copies.RECORD]):
+        return copies.write(made, out, force=force) if made else []
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -150,8 +151,9 @@ def work(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("notebooks", type=Path, nargs="*")
     parser.add_argument("--out", type=Path, required=True, help="folder for the notebooks without solutions")
+    parser.add_argument("--force", action="store_true", help="replace copies that were changed since they were written")
     given = parser.parse_args(arguments)
-    print(*build(given.notebooks, given.out), sep="\n")
+    print(*build(given.notebooks, given.out, force=given.force), sep="\n")
 
 
 if __name__ == "__main__":
