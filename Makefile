@@ -22,6 +22,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
+# News and update dialogs are off, and a first start has the table of contents open; a reader's own settings come first.
+LAB := JUPYTER_CONFIG_PATH=notebooks/lab JUPYTERLAB_WORKSPACES_DIR=work/.lab $(PY) -m jupyter lab
+
 .PHONY: help setup demo test quick lab check bench gpu notebooks assignments clean
 .DEFAULT_GOAL := help
 
@@ -59,8 +62,10 @@ test: $(STAMP) ## all tests, every notebook against its stored outputs, then two
 	@rm -rf build/gpu
 	$(ONE_THREAD) $(PY) -m vinpaint_lib.bench.gpu --device cpu --minutes 2 --out build/gpu/lines.jsonl
 
-lab: $(STAMP) ## open the notebooks in JupyterLab
-	$(PY) -m jupyter lab notebooks
+lab: $(STAMP) ## open copies of the notebooks in JupyterLab, in work/: those in notebooks/ stay as they are
+	@$(PY) -m vinpaint_lib.lessons.working_copy work
+	@test -d work/.lab || $(LAB) workspaces import notebooks/lab/workspace.json >/dev/null
+	$(LAB) work
 
 quick: $(STAMP) ## lint, types, the rules of the house and the fast tests, for the edit loop
 	@$(PY) -m ruff check .
