@@ -1,21 +1,25 @@
 """Checks of notebook 05: sampling positions of an affine map, and L_align with the references' visibility."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.systems.tgfnet import losses
 
 CHECKS = ("affine_grid", "masked_alignment_loss")
 
 
-def affine_grid(function: Callable[..., Any]) -> None:
+@check(
+    lambda theta, height, width: functional.affine_grid(theta, [len(theta), 1, height, width], align_corners=True),
+    lambda: [(normal(11, 3, 2, 3), 8, 10), (normal(12, 1, 2, 3), 9, 4)],
+    gradients={"theta": 0},
+    without=("affine_grid", "affine_grid_generator"),
+)
+def affine_grid(function: Reader) -> None:
     """function(theta b 2 3, height, width) -> b h w 2: positions (x, y), -1 and +1 on the outermost pixel centres."""
     height, width = 5, 8
     theta = affine.identity(2, torch.zeros(())) + 0.3 * torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(7))
@@ -44,7 +48,6 @@ def affine_grid(function: Callable[..., Any]) -> None:
         require(not torch.allclose(found, other, atol=1e-5), sentence)
     close(found[0], unmoved(height, width), "the identity moves positions.")
     close(found, wanted, "the positions differ from a loop over pixels.")
-    passed("affine_grid")
 
 
 def unmoved(height: int, width: int) -> Tensor:
@@ -58,7 +61,12 @@ def moved(theta: Tensor, height: int, width: int) -> Tensor:
     return functional.affine_grid(mistaken, [len(theta), 1, height, width], align_corners=True)
 
 
-def masked_alignment_loss(function: Callable[..., Any]) -> None:
+@check(
+    losses.alignment_loss,
+    lambda: [shown(11, 3, 2, 8, 10), shown(12, 2, 5, 7, 4)],
+    gradients={"aligned": 0},
+)
+def masked_alignment_loss(function: Reader) -> None:
     """function(aligned b n 3 h w, visible b n 1 h w, target b 3 h w, mask b 1 h w) -> the corrected L_align."""
     generator = torch.Generator().manual_seed(8)
     target = torch.rand(2, 3, 6, 9, generator=generator)
@@ -102,7 +110,13 @@ def masked_alignment_loss(function: Callable[..., Any]) -> None:
         require(not torch.allclose(found, other, atol=1e-6, rtol=1e-5), sentence)
     wanted = losses.alignment_loss(aligned, visible, target, mask)
     close(found, wanted, "the loss differs from a loop over references and pixels.", atol=1e-6)
-    passed("masked_alignment_loss")
+
+
+def shown(seed: int, b: int, n: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Arguments of the loss; the first sample's target is hidden as a whole, and its last reference shows nothing."""
+    mask, visible = ones(seed, 0.4, b, 1, h, w), ones(seed + 1, 0.6, b, n, 1, h, w)
+    mask[0], visible[-1, -1] = 1, 0
+    return uniform(seed + 2, b, n, 3, h, w), visible, uniform(seed + 3, b, 3, h, w), mask
 
 
 def pooled(gap: Tensor, count: Tensor, pattern: str) -> Tensor:

@@ -7,14 +7,22 @@ import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.losses import pixels
 from vinpaint_lib.systems.tgfnet import losses
 
 CHECKS = ("hole_valid_l1", "gram", "total_variation")
 
 
-def hole_valid_l1(function: Callable[..., Any]) -> None:
+@check(
+    lambda output, truth, mask, lambda_hole: (
+        pixels.masked_l1(output, truth, 1 - mask) + lambda_hole * pixels.masked_l1(output, truth, mask)
+    ),
+    lambda: [(*batch(11, 3, 4, 8, 10), 6.0), (*batch(12, 4, 1, 5, 9), 0.4)],
+    gradients={"output": 0},
+)
+def hole_valid_l1(function: Reader) -> None:
     """function(output b c h w, truth b c h w, mask b 1 h w, lambda_hole) -> the term of one scale of L_py."""
     generator = torch.Generator().manual_seed(1)
     output, truth = torch.rand(2, 2, 3, 7, 11, generator=generator)
@@ -53,10 +61,14 @@ def hole_valid_l1(function: Callable[..., Any]) -> None:
     require(torch.isfinite(empty), "a sample without a hole gives nan: divide by at least 1 (`clamp(min=1)`).")
     close(empty, whole, "without a hole only the known term is left, and this is something else.")
     trains(function, output, truth, mask, 3.0)
-    passed("hole_valid_l1")
 
 
-def gram(function: Callable[..., Any]) -> None:
+@check(
+    losses.gram,
+    lambda: [(normal(11, 3, 4, 8, 10),), (normal(12, 1, 6, 5, 3),)],
+    gradients={"feature": 0},
+)
+def gram(function: Reader) -> None:
     """function(feature b c h w) -> b c c, the normalised Gram matrices."""
     feature = torch.rand(2, 5, 4, 7, generator=torch.Generator().manual_seed(2)) + 0.2
     wanted = losses.gram(feature)
@@ -80,10 +92,14 @@ def gram(function: Callable[..., Any]) -> None:
         require(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, wanted, "the matrix differs from a loop over pairs of channels.")
     trains(function, feature)
-    passed("gram")
 
 
-def total_variation(function: Callable[..., Any]) -> None:
+@check(
+    losses.total_variation,
+    lambda: [(normal(11, 3, 4, 8, 10),), (normal(12, 1, 2, 7, 4),)],
+    gradients={"image": 0},
+)
+def total_variation(function: Reader) -> None:
     """function(image b c h w) -> mean absolute difference of neighbours along x plus that along y."""
     image = torch.rand(2, 3, 5, 9, generator=torch.Generator().manual_seed(3))
     along_x = image[..., 1:] - image[..., :-1]
@@ -109,7 +125,13 @@ def total_variation(function: Callable[..., Any]) -> None:
         require(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, losses.total_variation(image), "the value differs from a loop over all neighbours.")
     trains(function, image)
-    passed("total_variation")
+
+
+def batch(seed: int, b: int, c: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Output, truth and mask; the first sample is missing as a whole, the last one has no hole."""
+    mask = ones(seed + 2, 0.3, b, 1, h, w)
+    mask[0], mask[-1] = 1, 0
+    return uniform(seed, b, c, h, w), uniform(seed + 1, b, c, h, w), mask
 
 
 def trains(function: Callable[..., Any], output: Tensor, *others: Any) -> None:
