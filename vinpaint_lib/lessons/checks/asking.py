@@ -21,7 +21,7 @@ def check(
     atol: float | int = 1e-5,
     rtol: float | int = 1e-4,
     library: Collection[Callable[..., Any]] = (),
-    without: Collection[str] = (),
+    without: Sequence[str] = (),
     **wanted: Any,
 ) -> Callable[[Callable[[Reader], None]], Callable[[Any], None]]:
     """Make a check out of a function that asks a `Reader` and raises `Wrong`.
@@ -55,10 +55,28 @@ def check(
             )
             verdict.passed(name)
 
-        asked.library, asked.without, asked.gradients = tuple(library), tuple(without), tuple(gradients or ())  # type: ignore[attr-defined]
+        asked.terms = terms(bool(answer), gradients or (), library, without)  # type: ignore[attr-defined]
         return asked
 
     return decorate
+
+
+def terms(
+    elsewhere: bool, gradients: Collection[str], library: Collection[Callable[..., Any]], without: Sequence[str]
+) -> str:
+    """What the text of an exercise says about its check: a line of plain sentences."""
+    words = ["The check asks at other sizes and values too."] if elsewhere else []
+    if gradients:
+        words.append(f"Gradients must reach {' and '.join(f'`{name}`' for name in gradients)}.")
+    names = [f"`{function.__module__.split('.')[-1]}.{function.__name__}`" for function in library]
+    words.append(
+        f"Of `vinpaint_lib`, you may call {' and '.join(names)} only."
+        if names
+        else "You may call no function of `vinpaint_lib`."
+    )
+    if without:
+        words.append(f"You may not call torch's `{without[0]}`.")
+    return " ".join(words)
 
 
 def again(reader: Reader, answer: Callable[..., Any], case: tuple[Any, ...], atol: float | int, rtol: float) -> None:
