@@ -6,6 +6,7 @@ While a change waits at its `yield`, the tree is changed; afterwards it is put b
 import ast
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 Change = Callable[[ast.FunctionDef, ast.AST], Iterator[str]]
 OTHER_CALL = {
@@ -151,7 +152,7 @@ def swapped(function: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
         node.left, node.right = node.right, node.left
     if node is function:
         names = arguments(function, "Tensor")
-        for one, other in zip(names, names[1:]):
+        for one, other in pairwise(names):
             function.body[1:1] = ast.parse(f"{one}, {other} = {other}, {one}").body
             yield f"{one}, {other} = {other}, {one}"
             del function.body[1]

@@ -2,8 +2,8 @@
 
     python -m tests.lessons.checks.mutations            # all changes; writes mutations.md beside this file
 
-A change is caught with a sentence, or passes with a reason (`reasons.py`). For some kinds of change it is known what the
-sentence must speak of (`SPEAKS`); another sentence is a wrong one. The table holds every change.
+A change is caught with a sentence, or passes with a reason (`reasons.py`). For some kinds of change it is known what
+the sentence must speak of (`SPEAKS`); another sentence is a wrong one. The table holds every change.
 """
 
 import ast

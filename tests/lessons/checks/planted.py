@@ -30,8 +30,9 @@ def passes(check: Callable[..., None], function: Callable[..., Any]) -> None:
         with contextlib.redirect_stdout(printed):
             check(function)
     except Wrong as error:
-        assert re.match("the values are right, but .* computes them", str(error)), str(error)
-        return
+        if re.match("the values are right, but .* computes them", str(error)):
+            return
+        raise
     assert printed.getvalue() == f"right: {check.__name__}\n"
 
 

@@ -1,4 +1,4 @@
-"""No check crashes: whatever a reader's function hands back or does becomes one sentence, without a line of an answer."""
+"""No check crashes: whatever a reader's function hands back or does becomes one sentence, and shows no answer."""
 
 import inspect
 
@@ -62,7 +62,7 @@ RESULTS = {  # name -> what comes back instead of the right result, words of the
 ALLOWED = {("psnr", "double"), ("warping_error", "double")}  # what the text of the exercise allows
 
 
-class Rude(Exception):  # noqa: N818
+class Rude(Exception):
     """An error that cannot even be printed."""
 
     def __str__(self):

@@ -67,7 +67,8 @@ def terms(
     """What the text of an exercise says about its check: a line of plain sentences."""
     words = ["The check asks at other sizes and values too."] if elsewhere else []
     if gradients:
-        words.append(f"Gradients must reach {' and '.join(f'`{name}`' for name in gradients)}.")
+        *first, last = (f"`{name}`" for name in gradients)
+        words.append(f"Gradients must reach {', '.join(first)}{' and ' if first else ''}{last}.")
     names = [f"`{function.__module__.split('.')[-1]}.{function.__name__}`" for function in library]
     words.append(
         f"Of `vinpaint_lib`, you may call {' and '.join(names)} only."

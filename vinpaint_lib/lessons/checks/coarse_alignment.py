@@ -23,10 +23,14 @@ def affine_grid(function: Reader) -> None:
     """function(theta b 2 3, height, width) -> b h w 2: positions (x, y), -1 and +1 on the outermost pixel centres."""
     height, width = 5, 8
     theta = affine.identity(2, torch.zeros(())) + 0.3 * torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(7))
-    theta[0] = torch.eye(2, 3)
+    theta[1] = torch.eye(2, 3)
     found = call(function, theta, height, width)
     turned = {(2, 2, height, width): "b h w xy", (2, width, height, 2): "b h w xy", (2, height * width, 2): "b h w xy"}
     require(tuple(found.shape) not in turned, "the axes are not in the order b h w 2: rearrange them.")
+    require(
+        tuple(found.shape) != (2, width, height, 2),
+        "the columns come before the rows: the axes are b h w 2, as in b y x.",
+    )
     same_shape(found, (2, height, width, 2), "the grid")
     wanted = functional.affine_grid(theta, [2, 1, height, width], align_corners=True)
     back = affine.apply(affine.invert(theta), rearrange(unmoved(height, width), "h w xy -> 1 (h w) xy").repeat(2, 1, 1))
@@ -37,6 +41,7 @@ def affine_grid(function: Reader) -> None:
         ("x and y are exchanged: the last axis holds x first.", wanted.flip(-1)),
         ("-1 and +1 lie on the outer edges: put them on the centres of the first and last pixel (align_corners=True).",
          functional.affine_grid(theta, [2, 1, height, width], align_corners=False)),
+        ("every sample gets the first theta: the batch has one for each.", wanted[:1].expand_as(wanted)),
         ("the positions do not depend on theta.", unmoved(height, width) + 0 * wanted),
         ("the third column of theta, the shift, is left out.", wanted - rearrange(theta[:, :, 2], "b xy -> b 1 1 xy")),
         ("the 2 x 2 part of theta is transposed: row 0 gives x.", moved(theta, height, width)),
@@ -46,7 +51,7 @@ def affine_grid(function: Reader) -> None:
          (wanted + 1) * torch.tensor([width - 1, height - 1]) / 2),
     ):  # fmt: skip
         require(not torch.allclose(found, other, atol=1e-5), sentence)
-    close(found[0], unmoved(height, width), "the identity moves positions.")
+    close(found[1], unmoved(height, width), "the identity moves positions.")
     close(found, wanted, "the positions differ from a loop over pixels.")
 
 

@@ -46,6 +46,7 @@ def hole_valid_l1(function: Reader) -> None:
             ((1 - mask) * gap).mean() + 3 * (mask * gap).mean()
         ),
         "the sums are divided by pixels, not by values: each pixel has c channels.": 3 * (known + 3 * hole),
+        "the loss is summed over the batch: take the mean over its samples.": 2 * (known + 3 * hole),
         "pixels of both samples are pooled: take the mean of each sample first, then over the batch.": (
             of(gap, (1 - mask).expand_as(gap)) + 3 * of(gap, mask.expand_as(gap))
         ),
@@ -56,6 +57,15 @@ def hole_valid_l1(function: Reader) -> None:
     for sentence, value in slips.items():
         require(not torch.allclose(found, value, rtol=1e-4), sentence)
     close(found, known + 3 * hole, "the value differs from a loop over all pixels.")
+    other = scalar(call(function, output, truth, mask, 7.0))
+    fixed = torch.allclose(other, known + 3 * hole, rtol=1e-4)
+    require(not fixed, "the factor is always 3: `lambda_hole` is to be used.")
+    close(other, known + 7 * hole, "right for a lambda_hole of 3, and wrong for 7.")
+    hidden = scalar(call(function, output, truth, 0 * mask + 1, 3.0))
+    require(
+        torch.isfinite(hidden),
+        "a sample whose whole frame is hole gives nan: divide its known part by at least 1 too (`clamp(min=1)`).",
+    )
     empty = scalar(call(function, output, truth, 0 * mask, 3.0))
     whole = pixels.masked_l1(output, truth, 1 - 0 * mask)
     require(torch.isfinite(empty), "a sample without a hole gives nan: divide by at least 1 (`clamp(min=1)`).")
@@ -83,6 +93,9 @@ def gram(function: Reader) -> None:
         "the matrix is not divided: it grows with the size of the picture.": plain,
         "the sum is divided by h w: divide by c h w.": plain / (4 * 7),
         "the sum is divided by c only: divide by c h w.": plain / 5,
+        "the sum is divided by c w: divide by c h w.": plain / (5 * 7),
+        "the sum is divided by c h: divide by c h w.": plain / (5 * 4),
+        "the sum is divided by the batch too: every picture has a matrix of its own, divided by c h w.": wanted / 2,
         "the sum is divided by c^2 h w or the like: divide by c h w.": plain / (5 * 5 * 4 * 7),
         "the mean is subtracted first: this is a covariance, and the Gram matrix takes the features as they are.": (
             losses.gram(centred)
@@ -115,6 +128,9 @@ def total_variation(function: Reader) -> None:
         "only neighbours along y are compared: add those along x.": along_y.abs().mean(),
         "the differences are summed: take means, so that the size of the picture does not matter.": (
             along_x.abs().sum() + along_y.abs().sum()
+        ),
+        "the loss is summed over the batch: take the mean over its samples.": (
+            2 * (along_x.abs().mean() + along_y.abs().mean())
         ),
         "one mean over all differences: take a mean along x and one along y, then add them.": joint.abs().mean(),
         "the last column is compared with the first: `roll` goes round, and a picture does not.": (

@@ -97,8 +97,9 @@ def call(function: Any, *args: Any, returns: type | tuple[type, ...] | None = No
     if reader.each:
         for n, part in enumerate(found, start=1):
             of_type(part, reader.each, f"value {n} of what {name} returns is")
-    for part in tensors(found):
-        numbers_of(part, inputs, reader.dtype, name)
+    if isinstance(found, Tensor) or reader.each is Tensor:
+        for part in tensors(found):
+            numbers_of(part, inputs, reader.dtype, name)
     return found
 
 

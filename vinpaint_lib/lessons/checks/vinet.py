@@ -44,10 +44,7 @@ ENDS: dict[str, Callable[[int, int, int], int]] = {
 def source_window(function: Reader) -> None:
     """`function(t, length) -> five indices`: t-6, t-3, t, t+3, t+6, reflected at both ends."""
     found = window_of(function, 20, 60)
-    verdict.require(
-        found != (14, 17, 23, 26),
-        "the target itself is missing: it is the third of the five.",
-    )
+    verdict.require(found != (14, 17, 23, 26), "the target itself is missing: it is the third of the five.")
     verdict.require(
         found != (18, 19, 20, 21, 22),
         "these are the neighbours t-2 ... t+2: N = 2 counts frames, and they lie three frames apart.",
@@ -113,14 +110,9 @@ def cost_volume(function: Reader) -> None:
     first, second = torch.randn(2, 2, 3, 7, 9, generator=generator)
     wanted = correlate(first, second, 2)
     found = verdict.call(function, first, second, 2)
-    verdict.require(
-        found.shape != (2, 4, 7, 9) and found.shape != (2, 16, 7, 9),
-        "the window is too small: from -radius to radius there are 2 radius + 1 steps a side.",
-    )
-    verdict.require(
-        found.shape != (2, 25, 3, 7, 9) and found.shape != (2, 3, 25, 7, 9),
-        "there is still an axis of channels: the products are averaged over it.",
-    )
+    small, channels = found.shape in ((2, 4, 7, 9), (2, 16, 7, 9)), found.shape in ((2, 25, 3, 7, 9), (2, 3, 25, 7, 9))
+    verdict.require(not small, "the window is too small: from -radius to radius there are 2 radius + 1 steps a side.")
+    verdict.require(not channels, "there is still an axis of channels: the products are averaged over it.")
     verdict.same_shape(found, wanted, "the correlation")
     found = verdict.precise(found, "the correlation")
     for sentence, wrong in MISTAKES.items():
