@@ -50,19 +50,25 @@ def inserted(*lines: str) -> Change:
     return change
 
 
-def returned(*expressions: str) -> Change:
-    """`return (x)` with something done to x."""
+class Put(ast.NodeTransformer):
+    """Puts an expression in the place of the name x."""
+
+    def __init__(self, value: ast.expr) -> None:
+        self.value = value
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.value if node.id == "x" else node
+
+
+def returned(*expressions: str, of: str = "") -> Change:
+    """`return (x)` with something done to x; only in functions whose result is annotated as `of`, if it is given."""
 
     def change(function: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
-        if isinstance(node, ast.Return) and node.value is not None and node is function.body[-1]:
+        kind = ast.unparse(function.returns).split(".")[-1] if function.returns else ""
+        if isinstance(node, ast.Return) and node.value is not None and node is function.body[-1] and of in ("", kind):
             value = node.value
             for text in expressions:
-                whole = ast.parse(text, mode="eval").body
-                for inner in ast.walk(whole):
-                    for field, child in ast.iter_fields(inner):
-                        if isinstance(child, ast.Name) and child.id == "x":
-                            setattr(inner, field, value)
-                node.value = whole
+                node.value = Put(value).visit(ast.parse(text, mode="eval").body)
                 yield f"return {text}"
             node.value = value
 
@@ -259,25 +265,27 @@ ALL: dict[str, Change] = {
     "a loop cut": span,
     "a statement dropped": statement_dropped,
     "sizes and values copied": fixed,
-    "gradient cut": returned("x.detach()"),
-    "gradient rebuilt": returned("x.detach().requires_grad_()"),
+    "gradient cut": returned("x.detach()", of="Tensor"),
+    "gradient rebuilt": returned("x.detach().requires_grad_()", of="Tensor"),
     "argument cut from the gradient": inserted("x = x.detach()"),
     "changes an argument": inserted("x.mul_(2)"),
     "argument turned round": inserted("x = 1 - x", "x = -x"),
     "argument ignored": inserted("x = x * 0", "x = x * 0 + 1"),
     "first sample for all": inserted("x = x[:1].expand_as(x)"),
     "argument rounded": inserted("x = x.round()"),
-    "type of numbers": returned("x.half()", "x.double()", "x.long()", "x.bool()"),
-    "another kind": returned("x.tolist()", "x.numpy()", "[x]", "str(x)"),
-    "missing batch axis": returned("x[0]", "x[:1]", "x.mean(0)"),
-    "one axis more": returned("x[None]"),
-    "transposed": returned("x.mT", "x.transpose(0, 1)"),
-    "turned round": returned("x.flip(0)", "x.flip(-1)", "x.flip(-2)", "x[::-1]"),
-    "shifted": returned("x.roll(1, -1)", "x.roll(1, 0)"),
+    "type of numbers": returned("x.half()", "x.double()", "x.long()", "x.bool()", of="Tensor"),
+    "an array or a list": returned("x.tolist()", "x.detach().numpy()", of="Tensor"),
+    "another kind": returned("[x]", "str(x)", "{0: x}", "lambda: x"),
+    "missing batch axis": returned("x[0]", "x[:1]", "x.mean(0)", of="Tensor"),
+    "one axis more": returned("x[None]", of="Tensor"),
+    "transposed": returned("x.mT", "x.transpose(0, 1)", of="Tensor"),
+    "turned round": returned("x.flip(0)", "x.flip(-1)", "x.flip(-2)", of="Tensor"),
+    "shifted": returned("x.roll(1, -1)", "x.roll(1, 0)", of="Tensor"),
+    "order": returned("x[::-1]", of="list[int]"),
     "sign": returned("-x"),
     "factor": returned("2 * x", "x / 2"),
     "added": returned("x + 1", "x + 0.001", "x + 0.4"),
     "rounded": returned("round(x)", "x.round()", "x.clamp(0, 0.5)"),
-    "not finite": returned("x * float('nan')"),
+    "not finite": returned("x * float('nan')", of="Tensor"),
     "everything the same": returned("x * 0", "x * 0 + 1"),
 }

@@ -40,7 +40,8 @@ SPEAKS = {  # kind -> what the sentence must hold
     "argument cut from the gradient": "gradient",
     "changes an argument": "changes one of its arguments|stops with",
     "type of numbers": r"type|returns an? |value \d of what",
-    "another kind": r"returns an? |value \d of what|is wanted",
+    "an array or a list": r"returns an? ",
+    "another kind": r"returns an? |value \d of what|sizes|entries|indices|each entry",
     "not finite": r"finite|nan|NaN|inf|stops with|returns|value|are known as|infinity",
     "one axis more": r"shape|axes|axis|returns|stops|come|for each|as it is|two tensors",
 }

@@ -1,6 +1,7 @@
 """What every check does beside its own sentences: ask again at other sizes, follow gradients, never crash."""
 
 import functools
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -43,8 +44,8 @@ def check(
                     again(reader, answer, case, atol, rtol)
                     if gradients:
                         slopes(reader, answer, case, gradients)
-            except Wrong:
-                raise
+            except Wrong as error:
+                raise Wrong(sentence_for(str(error), reader.last)) from None
             except Exception as error:  # a result of a kind that nobody thought of
                 came, want = described(reader.last), signature(body)
                 kind = type(error).__name__
@@ -59,6 +60,15 @@ def check(
         return asked
 
     return decorate
+
+
+def sentence_for(sentence: str, last: Any) -> str:
+    """A check's sentence; if the result holds nan and the sentence speaks of something else, one about that."""
+    hidden = sum(int(x.isnan().sum()) for x in verdict.tensors(last) if x.device.type != "meta" and not x.is_sparse)
+    told = re.search(r"\bnan\b|finite|shape|axes|axis|\btype\b|device|returns|stops|argument", sentence, re.IGNORECASE)
+    if not hidden or told:
+        return sentence
+    return f"{hidden} of the values are nan, and numbers are wanted: is 0 divided by 0, or a root of less than 0 taken?"
 
 
 def terms(

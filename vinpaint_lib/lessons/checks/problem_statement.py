@@ -43,7 +43,7 @@ def composite(function: Reader) -> None:
 
 @check(
     lambda flow, visible, holes, hole: known_elsewhere.share(known_elsewhere.shown(flow, visible, holes), hole),
-    lambda: [correspondence(11, 3, 13, 9), correspondence(12, 6, 8, 10)],
+    lambda: [correspondence(11, 3, 13, 9), correspondence(12, 6, 8, 10), beside(0.0015), beside(0.0005)],
     returns=float,
     atol=1e-6,
     library=(warp.by_flow,),
@@ -96,6 +96,13 @@ def correspondence(seed: int = 2, frames: int = 4, h: int = 11, w: int = 17) -> 
         holes[n, :, 1 + n : 7 + n, 3 + 2 * n : 10 + 2 * n] = 1
     hole[:, 2:9, 4:13] = 1
     return flow, visible, holes, hole
+
+
+def beside(step: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One frame whose pixels land a little to the right, so that those beside its hole touch it by `step`."""
+    flow, holes = torch.zeros(1, 2, 6, 9), torch.zeros(1, 1, 6, 9)
+    flow[:, 0], holes[..., 4:7] = step, 1
+    return flow, torch.ones(1, 1, 6, 9), holes, torch.ones(1, 6, 9)
 
 
 @check(

@@ -52,9 +52,8 @@ def source_window(function: Reader) -> None:
     verdict.require(
         found != (26, 23, 20, 17, 14), "the order is turned round: the earliest frame comes first, as in t-6 ... t+6."
     )
-    verdict.require(
-        found == (14, 17, 20, 23, 26), f"frame 20 of 60 has the window 14, 17, 20, 23, 26, not {told(found)}."
-    )
+    right = found == (14, 17, 20, 23, 26)
+    verdict.require(right, f"frame 20 of 60 has the window 14, 17, 20, 23, 26, not {told(found)}.")
     for t, length in ((1, 60), (58, 60), (2, 9)):
         found, plain = five_of(function, t, length), [t + shift for shift in SHIFTS]
         verdict.require(
