@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 SPEAKS = {  # kind -> what the sentence must hold
     "gradient cut": r"gradient|requires_grad|\.item|returns a",
     "gradient rebuilt": r"gradient|requires_grad|returns a",
-    "argument cut from the gradient": "gradient",
+    "argument cut from the gradient": "gradient|stops with",
     "changes an argument": "changes one of its arguments|stops with",
     "type of numbers": r"type|returns an? |value \d of what",
     "an array or a list": r"returns an? ",

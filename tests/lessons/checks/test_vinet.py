@@ -51,7 +51,7 @@ def test_source_window():
     caught(
         checks.source_window,
         window(lambda i, length: float(frames.reflected(i, length))),
-        "is a float, and an int is wanted",
+        "is a float, and an int",
     )
     caught(checks.source_window, window(lambda i, length: i if i > 1 else bool(i)), "is a bool, and an int is wanted")
     caught(checks.source_window, lambda t, length: tuple(dict.fromkeys(vinet_window(t, length))), "always five")

@@ -113,6 +113,11 @@ def weigh_references(function: Reader) -> None:
     found = verdict.call(function, *given)
     verdict.same_shape(found, wanted, "the map of weights")
     found = verdict.precise(found, "the map of weights")
+    nobody = (visible.amax(dim=1, keepdim=True) == 0).expand_as(found)
+    verdict.require(
+        torch.isfinite(found[~nobody]).all(),
+        "some weights are nan where references show something: is 0 divided by 0, or the root of less than 0 taken?",
+    )
     verdict.require(
         torch.isfinite(found).all(), "where no reference shows anything there is nan: the weights are 0 there."
     )

@@ -26,9 +26,11 @@ def entropy(function: Reader) -> None:
     found = verdict.call(function, equal)
     verdict.same_shape(found, (1, 3, 4), "the entropy")
     top = float(found.max())
+    verdict.require(math.isfinite(top), f"equal weights give {top}: what is the logarithm taken of, or divided by?")
     verdict.require(
-        top > 0, f"equal weights give {top:.3g}, and entropy is not negative: w log w has a minus before it."
+        top >= 0, f"equal weights give {top:.3g}, and entropy is not negative: w log w has a minus before it."
     )
+    verdict.require(top > 0, "equal weights give 0, as if one group decided: they should give 1.")
     verdict.require(
         abs(top - math.log(5)) > 1e-3 and abs(top - math.log2(5)) > 1e-3,
         f"equal weights over 5 groups give {top:.3g} and should give 1: divide by log N.",

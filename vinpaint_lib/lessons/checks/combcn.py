@@ -43,7 +43,7 @@ def walk(function: Callable[..., Any], table: Sequence[LayerRow], side: int) -> 
     sides,
     lambda: [
         ([LayerRow(1, kernel=7, stride=2), LayerRow(1, dilation=4), LayerRow(1, kernel=4, stride=2, up=True)], 45),
-        ([LayerRow(1, kernel=5, stride=3), LayerRow(1, kernel=5, dilation=2), LayerRow(1, kernel=2, stride=2)], 71),
+        ([LayerRow(1, kernel=5, stride=3), LayerRow(1, dilation=2), LayerRow(1, kernel=6, stride=2, up=True)], 71),
     ],
     returns=list,
 )

@@ -144,9 +144,10 @@ def total_variation(function: Reader) -> None:
 
 
 def batch(seed: int, b: int, c: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, truth and mask; the first sample is missing as a whole, the last one has no hole."""
+    """Output, truth and mask: one sample is missing as a whole, the next lacks one pixel, the last one has no hole."""
     mask = ones(seed + 2, 0.3, b, 1, h, w)
-    mask[0], mask[-1] = 1, 0
+    mask[0], mask[1], mask[-1] = 1, 0, 0
+    mask[1, :, 2, 1] = 1
     return uniform(seed, b, c, h, w), uniform(seed + 1, b, c, h, w), mask
 
 

@@ -154,7 +154,10 @@ def warping_error(function: Reader) -> None:
 
 @check(
     frechet_distance.distance,
-    lambda: [(normal(11, 12, 3).double(), 1 + 2 * normal(12, 17, 3).double()), (*2 * normal(13, 2, 9, 5).double(),)],
+    lambda: [
+        (normal(11, 12, 3).double(), 1 + 2 * normal(12, 17, 3).double()),
+        *((*normal(seed, 2, 9, 5).double()[..., [0, 1, 2, 3, 3]],) for seed in (13, 14, 15)),  # of rank 4
+    ],
     returns=float,
 )
 def frechet(function: Reader) -> None:
@@ -200,7 +203,7 @@ def moving(seed: int, t: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
     """The arguments of `warping_error`; where the flow leads out of the frame nothing is scored."""
     forward = 1.2 * normal(seed, t - 1, 2, h, w)
     seen = warp.by_flow(torch.ones(t - 1, 1, h, w), forward) > 1 - metrics.TOUCH
-    return uniform(seed, t, 3, h, w), forward, seen * ones(seed, 0.7, t - 1, 1, h, w)
+    return 2 * uniform(seed, t, 3, h, w), forward, seen * ones(seed, 0.7, t - 1, 1, h, w)
 
 
 def total(values: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Checks of notebook 01: composition, coverage, temporal median."""
 
+import math
+
 import numpy as np
 import torch
 from einops import rearrange, reduce
@@ -53,6 +55,10 @@ def coverage(function: Reader) -> None:
     flow, visible, holes, hole = correspondence()
     seen = known_elsewhere.shown(flow, visible, holes)
     found = call(function, flow, visible, holes, hole)
+    require(math.isfinite(found), f"the share is {found}: is something divided by 0?")
+    require(
+        found != 0, "nothing of the hole counts as shown, and a part of it is: up to 0.001 no hole pixel was touched."
+    )
     counted = float((reduce(seen, "n 1 h w -> 1 h w", "sum") * hole).sum() / hole.sum())
     require(
         abs(float(found) - counted) > 1e-6,
@@ -83,18 +89,18 @@ def coverage(function: Reader) -> None:
     close(found, known_elsewhere.share(seen, hole), "the coverage differs from a count pixel by pixel.", atol=1e-6)
 
 
-def correspondence(seed: int = 2, frames: int = 4, h: int = 11, w: int = 17) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def correspondence(seed: int = 2, frames: int = 4, h: int = 31, w: int = 43) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Other frames: flows with fractions, visibility with gaps, holes; and the target's hole."""
     generator = torch.Generator().manual_seed(seed)
     size = h, w
     flow = 3 * torch.randn(frames, 2, 1, 1, generator=generator) + 0.3 * torch.randn(
         frames, 2, *size, generator=generator
     )
-    visible = (torch.rand(frames, 1, *size, generator=generator) < 0.45).float()
+    visible = (torch.rand(frames, 1, *size, generator=generator) < 0.7).float()
     holes, hole = torch.zeros(frames, 1, *size), torch.zeros(1, *size)
     for n in range(frames):
-        holes[n, :, 1 + n : 7 + n, 3 + 2 * n : 10 + 2 * n] = 1
-    hole[:, 2:9, 4:13] = 1
+        holes[n, :, 1 + n : h // 2 + n, 3 + 2 * n : w // 2 + 2 * n] = 1
+    hole[:, 2 : h - 2, 4 : w - 4] = 1
     return flow, visible, holes, hole
 
 

@@ -57,9 +57,9 @@ def masked_input(function: Reader) -> None:
 def receptive_field(function: Reader) -> None:
     """function([(kernel, stride), ...] from the first convolution on) -> (size, step) in pixels."""
     cases: tuple[list[tuple[int, int]], ...] = (
+        [(3, 2), (1, 2), (5, 3), (2, 1)],
         [(5, 2), (3, 1), (3, 2), (3, 1), (3, 2), (3, 1), (3, 1)],
         [(7, 3)],
-        [(3, 2), (1, 2), (5, 3), (2, 1)],
         [],
     )
     for layers in cases:
@@ -139,5 +139,6 @@ def shrink_mask(function: Reader) -> None:
             "hole and known are exchanged: M is 1 in the hole.": 1 - wanted,
         }
         for sentence, values in slips.items():
-            require(not torch.equal(found.float(), values) or torch.equal(values, wanted), sentence)
+            telling = not torch.equal(values, wanted) and not values.all()
+            require(not (telling and torch.equal(found.float(), values)), sentence)
         close(found.float(), wanted, "the cells differ from a loop over each one's pixels.", atol=0, rtol=0)

@@ -215,7 +215,6 @@ def refined_flow(function: Reader) -> None:
     verdict.require(bool(asked), "`estimate` is never called: the rest of the flow is its answer.")
     start = doubled(coarse)
     verdict.same_shape(found, start, "the finer flow")
-    found = verdict.precise(found, "the finer flow")
     verdict.require(len(asked) == 1, f"`estimate` is called {len(asked)} times: once a scale is enough.")
     verdict.require(len(asked[0]) == 3, "`estimate` takes three things: reference, warped source, and the start.")
     verdict.require(not verdict.alike(found, rest), "only the rest is returned: the coarse flow is still to be added.")
