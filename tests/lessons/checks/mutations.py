@@ -8,6 +8,7 @@ the sentence must speak of (`SPEAKS`); another sentence is a wrong one. The tabl
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ SPEAKS = {  # kind -> what the sentence must hold
 }
 
 
+@cache
 def mutants(source: str) -> list[Mutant]:
     """Every change that applies to a function, each text once."""
     tree = ast.parse(source)

@@ -1,6 +1,7 @@
 """What all checks do beside their own sentences, and the wrong answers that used to pass."""
 
 import functools
+import re
 import sys
 
 import pytest
@@ -10,7 +11,6 @@ from torch.nn import functional
 
 from tests.lessons.checks.planted import caught
 from tests.lessons.checks.solutions import function_of, verdict_on
-from vinpaint_lib.lessons import checks
 from vinpaint_lib.lessons.checks import asking, verdict
 from vinpaint_lib.lessons.checks.borrowed import Watch, key_of
 from vinpaint_lib.losses import pixels
@@ -35,7 +35,6 @@ def test_a_check_asks_again_follows_gradients_and_prints_one_line(capsys):
     assert capsys.readouterr().out == "right: scaled\n"
     caught(scaled, lambda x, factor: x, "not twice")
     caught(scaled, lambda x, factor: 2 * x.abs(), r"wrong for others \(shape \(3, 4\), 5.0\): is a size or a value")
-    caught(scaled, lambda x, factor: factor * x, r"wrong for others")
     caught(scaled, lambda x, factor: factor * torch.ones(2, 3) * x[:2, :3], r"has the shape \(2, 3\), and \(3, 4\)")
     caught(scaled, lambda x, factor: factor * x.abs() / x.abs().sum().clamp(max=1), "are nan or inf")
     caught(scaled, lambda x, factor: (factor * x.abs()).detach(), "no gradient reaches `x`")
@@ -153,7 +152,7 @@ def by_library(output, truth, mask, weight):
 @pytest.mark.parametrize("kind", NAMED)
 def test_wrong_answers_that_passed_once_are_refused(kind):
     name, mistake, words = NAMED[kind]
-    caught(getattr(checks, name), mistake, words)
+    assert re.search(words, verdict_on(name, mistake))
 
 
 @pytest.mark.parametrize(

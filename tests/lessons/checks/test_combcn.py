@@ -129,7 +129,7 @@ def interleaved(frames, masks, factor):
 def test_masks_of_shrink_clip():
     caught(checks.shrink_clip, interleaved, "the cell is the slow name")
     caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], 1 - shrunk(f, m, s)[1]), "here, too, 1 is the hole")
-    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], shrunk(f, m, s)[1] > 0), "the small mask is bool")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], shrunk(f, m, s)[1] > 0), "type bool")
     caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0].double(), shrunk(f, m, s)[1]), "type float64")
 
 

@@ -63,12 +63,13 @@ def check(
 
 
 def sentence_for(sentence: str, last: Any) -> str:
-    """A check's sentence; if the result holds nan and the sentence speaks of something else, one about that."""
-    hidden = sum(int(x.isnan().sum()) for x in verdict.tensors(last) if x.device.type != "meta" and not x.is_sparse)
-    told = re.search(r"\bnan\b|finite|shape|axes|axis|\btype\b|device|returns|stops|argument", sentence, re.IGNORECASE)
-    if not hidden or told:
+    """A check's sentence; if the result is nan as a whole and the sentence speaks of something else, one about that."""
+    found = [x for x in verdict.tensors(last) if x.device.type != "meta" and not x.is_sparse and x.numel()]
+    empty = bool(found) and all(x.isnan().all() for x in found)
+    told = re.search(r"\bnan\b|finite|overflow|shape|ax[ei]s|\btype\b|device|returns|stops|argument", sentence, re.I)
+    if not empty or told:
         return sentence
-    return f"{hidden} of the values are nan, and numbers are wanted: is 0 divided by 0, or a root of less than 0 taken?"
+    return "all of the values are nan, and numbers are wanted: is 0 divided by 0, or the root of less than 0 taken?"
 
 
 def terms(

@@ -38,7 +38,7 @@ class Watch:
         """Note this call, unless it is allowed, or made by a function of the library, which was judged before."""
         module, code = frame.f_globals.get("__name__") or "", frame.f_code
         if builtin is not None:
-            if getattr(builtin, "__name__", "") in self.without and frame is not base and not within(frame, base):
+            if getattr(builtin, "__name__", "") in self.without and not within(frame, base):
                 self.found = f"`{builtin.__name__}` of torch"
             return
         if not ours(frame):

@@ -25,12 +25,12 @@ def affine_grid(function: Reader) -> None:
     theta = affine.identity(2, torch.zeros(())) + 0.3 * torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(7))
     theta[1] = torch.eye(2, 3)
     found = call(function, theta, height, width)
-    turned = {(2, 2, height, width): "b h w xy", (2, width, height, 2): "b h w xy", (2, height * width, 2): "b h w xy"}
-    require(tuple(found.shape) not in turned, "the axes are not in the order b h w 2: rearrange them.")
     require(
         tuple(found.shape) != (2, width, height, 2),
         "the columns come before the rows: the axes are b h w 2, as in b y x.",
     )
+    turned = {(2, 2, height, width): "b h w xy", (2, height * width, 2): "b h w xy"}
+    require(tuple(found.shape) not in turned, "the axes are not in the order b h w 2: rearrange them.")
     same_shape(found, (2, height, width, 2), "the grid")
     wanted = functional.affine_grid(theta, [2, 1, height, width], align_corners=True)
     back = affine.apply(affine.invert(theta), rearrange(unmoved(height, width), "h w xy -> 1 (h w) xy").repeat(2, 1, 1))

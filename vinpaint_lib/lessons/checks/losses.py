@@ -61,15 +61,15 @@ def hole_valid_l1(function: Reader) -> None:
     fixed = torch.allclose(other, known + 3 * hole, rtol=1e-4)
     require(not fixed, "the factor is always 3: `lambda_hole` is to be used.")
     close(other, known + 7 * hole, "right for a lambda_hole of 3, and wrong for 7.")
+    empty = scalar(call(function, output, truth, 0 * mask, 3.0))
+    whole = pixels.masked_l1(output, truth, 1 - 0 * mask)
+    require(torch.isfinite(empty), "a sample without a hole gives nan: divide by at least 1 (`clamp(min=1)`).")
+    close(empty, whole, "without a hole only the known term is left, and this is something else.")
     hidden = scalar(call(function, output, truth, 0 * mask + 1, 3.0))
     require(
         torch.isfinite(hidden),
         "a sample whose whole frame is hole gives nan: divide its known part by at least 1 too (`clamp(min=1)`).",
     )
-    empty = scalar(call(function, output, truth, 0 * mask, 3.0))
-    whole = pixels.masked_l1(output, truth, 1 - 0 * mask)
-    require(torch.isfinite(empty), "a sample without a hole gives nan: divide by at least 1 (`clamp(min=1)`).")
-    close(empty, whole, "without a hole only the known term is left, and this is something else.")
     trains(function, output, truth, mask, 3.0)
 
 
