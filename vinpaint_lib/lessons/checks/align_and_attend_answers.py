@@ -6,6 +6,7 @@ mistake. The function takes the same arguments as the reader's function.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange, reduce
@@ -65,12 +66,12 @@ def softmax_of(one: Tensor, other: Tensor, seen: Tensor, other_seen: Tensor, bef
     return shares * torch.logical_and(*pairs(seen, other_seen))
 
 
-def positive(*given: Tensor) -> Tensor:
+def positive(*given: Any) -> Tensor:
     """Cosines without their sign."""
     return cosines(*given).abs()
 
 
-def clamped(*given: Tensor) -> Tensor:
+def clamped(*given: Any) -> Tensor:
     """Cosines of which the negative ones are 0."""
     return cosines(*given).clamp(min=0)
 

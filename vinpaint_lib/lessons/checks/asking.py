@@ -41,6 +41,7 @@ def check(
             try:
                 body(reader)
                 for case in cases() if answer else ():
+                    assert answer is not None
                     again(reader, answer, case, atol, rtol)
                     if gradients:
                         slopes(reader, answer, case, gradients)
@@ -125,11 +126,9 @@ def slopes(reader: Reader, answer: Callable[..., Any], case: tuple[Any, ...], pl
     for name, one, other in zip(places, found, wanted, strict=True):
         if other is None or not other.any():
             continue
-        verdict.require(
-            one is not None and bool(one.any()),
-            f"the values are right, and no gradient reaches `{name}`: no `.item()`, `.detach()`, `.data` or new tensor "
-            "on the way.",
-        )
+        if one is None or not one.any():
+            way = "no `.item()`, `.detach()`, `.data` or new tensor on the way."
+            raise Wrong(f"the values are right, and no gradient reaches `{name}`: {way}")
         known = torch.isfinite(other)
         verdict.require(
             torch.isfinite(one[known]).all(),

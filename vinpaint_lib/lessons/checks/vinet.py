@@ -83,7 +83,7 @@ def source_window(function: Reader) -> None:
 def window_of(function: Callable[..., Any], t: int, length: int) -> tuple[int, ...]:
     """The reader's indices as plain whole numbers. numpy's whole numbers are allowed; True and False are not."""
     found = verdict.call(function, t, length)
-    verdict.require(len(found), "the window is empty: five indices are wanted.")
+    verdict.require(len(found) > 0, "the window is empty: five indices are wanted.")
     return tuple(int(i) for i in found)
 
 
