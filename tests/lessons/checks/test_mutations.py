@@ -16,7 +16,7 @@ from vinpaint_lib.lessons import checks
 pytestmark = pytest.mark.slow
 
 ALL = bool(os.environ.get("VINPAINT_ALL_MUTATIONS"))
-SAMPLE = 12  # changes of each solution, one of each kind as far as that goes
+SAMPLE = 25  # changes of each solution, spread over all kinds
 
 
 @pytest.mark.parametrize("name", checks.names())

@@ -34,17 +34,16 @@ def check(
 
     def decorate(body: Callable[[Reader], None]) -> Callable[[Any], None]:
         name = body.__name__
+        right = answer or body  # without an answer there are no cases
 
         @functools.wraps(body)
         def asked(function: Any) -> None:
             reader = Reader(function, library=library, without=without, **wanted)
             try:
                 body(reader)
-                for case in cases() if answer else ():
-                    assert answer is not None
-                    again(reader, answer, case, atol, rtol)
-                    if gradients:
-                        slopes(reader, answer, case, gradients)
+                for case in cases():
+                    again(reader, right, case, atol, rtol)
+                    slopes(reader, right, case, gradients or {})
             except Wrong as error:
                 raise Wrong(sentence_for(str(error), reader.last)) from None
             except Exception as error:  # a result of a kind that nobody thought of
@@ -121,6 +120,8 @@ def compare(found: Any, wanted: Any, where: str, atol: float | int, rtol: float 
 
 def slopes(reader: Reader, answer: Callable[..., Any], case: tuple[Any, ...], places: dict[str, int]) -> None:
     """Raise Wrong unless gradients of the reader's result reach the arguments at `places`, and are the right ones."""
+    if not places:
+        return
     wanted = gradients_of(answer, case, places, answer)
     found = gradients_of(functools.partial(verdict.call, reader), case, places, answer)
     for name, one, other in zip(places, found, wanted, strict=True):
