@@ -284,7 +284,7 @@ ALL: dict[str, Change] = {
     "order": returned("x[::-1]", of="list[int]"),
     "sign": returned("-x"),
     "factor": returned("2 * x", "x / 2"),
-    "added": returned("x + 1", "x + 0.001", "x + 0.4"),
+    "added": returned("x + 1", "x - 1", "x + 0.001", "x + 0.4"),
     "rounded": returned("round(x)", "x.round()", "x.clamp(0, 0.5)"),
     "not finite": returned("x * float('nan')", of="Tensor"),
     "everything the same": returned("x * 0", "x * 0 + 1"),

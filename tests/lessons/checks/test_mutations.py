@@ -51,5 +51,5 @@ def test_the_table_holds_every_change_and_nothing_unexplained(name):
 
 def test_a_check_that_accepts_everything_is_noticed(monkeypatch):
     monkeypatch.setattr(mutations, "verdict_on", lambda name, function: "")
-    mutant = mutations.mutants(sources()["gram"][1])[0]
+    mutant = next(each for each in mutations.mutants(sources()["gram"][1]) if each.kind == "factor")
     assert mutations.judged("gram", mutant) == ("passed", "")
