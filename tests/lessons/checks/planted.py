@@ -24,10 +24,15 @@ told: dict[str, dict[str, Callable[..., Any]]] = {}  # check -> message -> the m
 
 
 def passes(check: Callable[..., None], function: Callable[..., Any]) -> None:
-    """The check accepts `function`, and prints its one line."""
+    """The check accepts `function`, and prints its one line; or it finds nothing wrong but whose function this is."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        check(function)
+    try:
+        with contextlib.redirect_stdout(printed):
+            check(function)
+    except Wrong as error:
+        if re.match("the values are right, but .* computes them", str(error)):
+            return
+        raise
     assert printed.getvalue() == f"right: {check.__name__}\n"
 
 

@@ -77,10 +77,10 @@ def all_seen(x):
 
 def test_masked_cosine():
     passes(checks.masked_cosine, cosines)
-    passes(checks.masked_cosine, lambda *given: cosines(*(x.double() for x in given)))
+    passes(checks.masked_cosine, lambda *given: cosines(*(x.double() for x in given)).float())
     caught(checks.masked_cosine, lambda a, b, s, o: cosines(b, a, o, s), "the two frames are exchanged")
     caught(checks.masked_cosine, lambda a, b, s, o: cosines(a, b, s, o)[:, :1], "has the shape")
-    caught(checks.masked_cosine, lambda *given: cosines(*given).half(), "of type float16")
+    caught(checks.masked_cosine, lambda *given: cosines(*given).half(), "type float16")
     caught(checks.masked_cosine, infinite, "minus infinity comes later")
     caught(checks.masked_cosine, lambda *given: cosines(*given).softmax(dim=-1), "the softmax already")
     caught(checks.masked_cosine, divided, "gives nan")
@@ -197,7 +197,7 @@ def alone_is_near(aligned, visible, target, known, sharpness):
 
 def in_double(aligned, visible, target, known, sharpness):
     distance = distances_of_all(*(x.double() for x in (aligned, visible, target, known)))
-    return softmaxed(distance, visible.double(), sharpness)
+    return softmaxed(distance, visible.double(), sharpness).float()
 
 
 def test_weigh_references():
@@ -224,7 +224,7 @@ def test_weigh_references():
     caught(checks.weigh_references, lambda a, v, t, k, s: weights(a, v, t, k, 3.0), "the factor is always 3")
     caught(checks.weigh_references, hardly_hidden, "wrong for 500")
     caught(checks.weigh_references, lambda a, v, t, k, s: weights(a, v, t, k, s)[:, :, 0], "has the shape")
-    caught(checks.weigh_references, lambda a, v, t, k, s: weights(a, v, t, k, s).half(), "of type float16")
+    caught(checks.weigh_references, lambda a, v, t, k, s: weights(a, v, t, k, s).half(), "type float16")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def one_by_one(target, references, queries, keys, scale):
 
 
 def in_doubles(target, references, queries, keys, scale):
-    return found_by()(*(x.double() for x in (target, references, queries, keys)), scale)
+    return found_by()(*(x.double() for x in (target, references, queries, keys)), scale).float()
 
 
 def test_attend_from_hole():
@@ -303,7 +303,7 @@ def test_attend_from_hole():
     caught(checks.attend_from_hole, lambda t, r, q, k, s: right(t, r, q, k, 6.0), "the factor is always 6")
     caught(checks.attend_from_hole, found_by(hidden_score=-20), "wrong for 30")
     caught(checks.attend_from_hole, lambda t, r, q, k, s: right(t, r, q, k, s)[0], "has the shape")
-    caught(checks.attend_from_hole, lambda t, r, q, k, s: right(t, r, q, k, s).bfloat16(), "of type bfloat16")
+    caught(checks.attend_from_hole, lambda t, r, q, k, s: right(t, r, q, k, s).bfloat16(), "type bfloat16")
 
 
 @pytest.mark.parametrize(

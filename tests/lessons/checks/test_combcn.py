@@ -129,8 +129,8 @@ def interleaved(frames, masks, factor):
 def test_masks_of_shrink_clip():
     caught(checks.shrink_clip, interleaved, "the cell is the slow name")
     caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], 1 - shrunk(f, m, s)[1]), "here, too, 1 is the hole")
-    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], shrunk(f, m, s)[1] > 0), "the small mask is bool")
-    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0].double(), shrunk(f, m, s)[1]), "clip is float64")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0], shrunk(f, m, s)[1] > 0), "type bool")
+    caught(checks.shrink_clip, lambda f, m, s: (shrunk(f, m, s)[0].double(), shrunk(f, m, s)[1]), "type float64")
 
 
 def test_a_cell_s_mean_over_its_known_pixels_is_a_hole_that_shows_colour():
@@ -203,7 +203,7 @@ def test_volumes_of_different_lengths():
     caught(checks.blend_volumes, by(lambda outputs: len(outputs[0])), "the first one's length")
     caught(checks.blend_volumes, by(lambda outputs: min(map(len, outputs))), "the shortest one's length")
     caught(checks.blend_volumes, evenly, "at its own entry of `starts`")
-    caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n).double(), "the clip is float64")
+    caught(checks.blend_volumes, lambda o, s, n: mixed(o, s, n).double(), "type float64")
 
 
 def test_every_wrong_weight_differs_from_the_right_one():

@@ -114,6 +114,12 @@ def test_solution_is_right_and_stubs_are_refused_in_words(name, exercise):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name, place", EXERCISES)
+def test_text_says_what_the_check_demands(exercise):
+    terms = getattr(checks, exercise.name).terms
+    assert f"\n\n{terms}\n\n<details>" in exercise.text.source, f"write before the hints: {terms}"
+
+
 def test_every_check_belongs_to_one_exercise():
     used = Counter(each.name for notebook in NOTEBOOKS.values() for each in assignments.exercises(notebook))
     assert sorted(used) == list(checks.names())

@@ -14,7 +14,8 @@ from vinpaint_lib.scoring import frechet as library, metrics
 
 def squared(output, truth, hole):
     """Squared error of each frame, as `psnr` sums it."""
-    weight = torch.ones_like(output[:, :1]) if hole is None else hole
+    output, truth = output.double(), truth.double()
+    weight = torch.ones_like(output[:, :1]) if hole is None else hole.double()
     return reduce((output - truth) ** 2 * weight, "t c h w -> t", "sum"), 3 * reduce(weight, "t 1 h w -> t", "sum")
 
 

@@ -35,8 +35,8 @@ def names() -> tuple[str, ...]:
 
 
 def __getattr__(name: str) -> Check:
-    if name.startswith("__"):
-        raise AttributeError(name)
+    if name.startswith("__") or name in (module.name for module in pkgutil.iter_modules(__path__)):
+        raise AttributeError(name)  # a module of this folder that is not imported yet: Python goes on and does so
     if name not in found():
         raise AttributeError(f"there is no check {name}; there are {', '.join(names())}")
     return found()[name]

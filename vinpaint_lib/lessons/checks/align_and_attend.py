@@ -1,6 +1,5 @@
 """Checks of notebook 14: cosines of what both frames show, references weighed by distance, attention from the hole."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,12 +7,22 @@ from einops import rearrange
 from torch import Tensor
 
 from vinpaint_lib.lessons.checks import align_and_attend_answers as answers, verdict
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader
 from vinpaint_lib.systems.align_attend import attention
 
 CHECKS = ("attend_from_hole", "masked_cosine", "weigh_references")
 
 
-def masked_cosine(function: Callable[..., Any]) -> None:
+@check(
+    answers.cosines,
+    lambda: [
+        (normal(s, b, c, *one), normal(s + 1, b, c, *other), share_of(s, b, one), share_of(s + 1, b, other))
+        for s, b, c, one, other in ((11, 3, 4, (4, 5), (5, 2)), (21, 1, 7, (3, 4), (2, 6)))
+    ],
+    gradients={"one": 0, "other": 1},
+)
+def masked_cosine(function: Reader) -> None:
     """`function(one b c h w, other b c y x, seen b i, other_seen b j) -> b i j`: cosines, 0 where either is hidden."""
     generator = torch.Generator().manual_seed(14)
     one, other = (torch.randn(2, 5, *size, generator=generator) + 0.5 for size in ((2, 3), (4, 2)))
@@ -57,7 +66,12 @@ def masked_cosine(function: Callable[..., Any]) -> None:
         "a cell that is partly seen does not match as the others do: it counts as seen from any share above 0.",
     )
     verdict.close(found, wanted, "these are not the cosines over the channels")
-    verdict.passed("masked_cosine")
+
+
+def share_of(seed: int, b: int, size: tuple[int, int]) -> Tensor:
+    """Shares (b (h w)) of cells, a quarter of them 0."""
+    cells = b, size[0] * size[1]
+    return uniform(seed + 5, *cells) * ones(seed + 6, 0.75, *cells)
 
 
 def refuse(found: Tensor, given: tuple[Any, ...], mistakes: answers.Wrongs) -> None:
@@ -66,7 +80,21 @@ def refuse(found: Tensor, given: tuple[Any, ...], mistakes: answers.Wrongs) -> N
         verdict.require(not verdict.alike(found, mistake(*given)), sentence)
 
 
-def weigh_references(function: Callable[..., Any]) -> None:
+@check(
+    answers.weights,
+    lambda: [
+        (
+            normal(s, b, r, c, h, w),
+            ones(s, 0.6, b, r, 1, h, w),
+            normal(s + 1, b, c, h, w),
+            ones(s, 0.7, b, 1, h, w),
+            beta,
+        )
+        for s, b, r, c, h, w, beta in ((11, 3, 2, 4, 5, 7, 0.7), (12, 1, 5, 2, 4, 6, 12.0))
+    ],
+    gradients={"aligned": 0, "target": 2},
+)
+def weigh_references(function: Reader) -> None:
     """`function(aligned b r c h w, visible b r 1 h w, target b c h w, known b 1 h w, sharpness) -> b r 1 h w`."""
     generator = torch.Generator().manual_seed(15)
     target = torch.randn(2, 3, 4, 5, generator=generator)
@@ -85,6 +113,11 @@ def weigh_references(function: Callable[..., Any]) -> None:
     found = verdict.call(function, *given)
     verdict.same_shape(found, wanted, "the map of weights")
     found = verdict.precise(found, "the map of weights")
+    nobody = (visible.amax(dim=1, keepdim=True) == 0).expand_as(found)
+    verdict.require(
+        torch.isfinite(found[~nobody]).all(),
+        "some weights are nan where references show something: is 0 divided by 0, or the root of less than 0 taken?",
+    )
     verdict.require(
         torch.isfinite(found).all(), "where no reference shows anything there is nan: the weights are 0 there."
     )
@@ -124,10 +157,17 @@ def weigh_references(function: Callable[..., Any]) -> None:
         "right for a sharpness of 3 and wrong for 500: what is hidden needs a score below all others, as -1e4 is, and "
         "exponentials by hand round to 0 where `softmax` does not",
     )
-    verdict.passed("weigh_references")
 
 
-def attend_from_hole(function: Callable[..., Any]) -> None:
+@check(
+    attention.attend,
+    lambda: [
+        (normal(s, b, c, h, w), normal(s + 1, b, r, c, h, w), ones(s, 0.5, b, 1, h, w), ones(s, 0.6, b, r, 1, h, w), x)
+        for s, b, r, c, h, w, x in ((11, 3, 2, 4, 4, 5, 1.5), (12, 1, 4, 3, 5, 3, 12.0))
+    ],
+    gradients={"target": 0, "references": 1},
+)
+def attend_from_hole(function: Reader) -> None:
     """`function(target b c h w, references b r c h w, queries b 1 h w, keys b r 1 h w, scale) -> b c h w`."""
     generator = torch.Generator().manual_seed(16)
     target, references = (torch.randn(2, *s, generator=generator) for s in ((5, 3, 4), (3, 5, 3, 4)))
@@ -162,4 +202,3 @@ def attend_from_hole(function: Callable[..., Any]) -> None:
         "right for a scale of 6 and wrong for 30: scores reach -30 then, and a hidden position needs one far below, as "
         "-1e4 is",
     )
-    verdict.passed("attend_from_hole")

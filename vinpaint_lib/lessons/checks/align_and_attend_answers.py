@@ -6,6 +6,7 @@ mistake. The function takes the same arguments as the reader's function.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange, reduce
@@ -65,6 +66,21 @@ def softmax_of(one: Tensor, other: Tensor, seen: Tensor, other_seen: Tensor, bef
     return shares * torch.logical_and(*pairs(seen, other_seen))
 
 
+def positive(*given: Any) -> Tensor:
+    """Cosines without their sign."""
+    return cosines(*given).abs()
+
+
+def clamped(*given: Any) -> Tensor:
+    """Cosines of which the negative ones are 0."""
+    return cosines(*given).clamp(min=0)
+
+
+def centred(one: Tensor, other: Tensor, seen: Tensor, other_seen: Tensor) -> Tensor:
+    """Cosines of features without their mean over the channels."""
+    return cosines(one - one.mean(1, True), other - other.mean(1, True), seen, other_seen)
+
+
 NOT_COSINES = "these are products of features, not cosines: give every feature vector the length 1 first."
 ONE_SIDE = "only one side has the length 1: a cosine divides by the lengths of both vectors."
 DOWN = "the cells are numbered down the columns: they run row by row."
@@ -81,6 +97,15 @@ WRONG_COSINES: Wrongs = (
     (DOWN, partial(cosines, first=down)),
     (DOWN, partial(cosines, second=down)),
     ("hidden cells still match: the masks are not used.", partial(cosines, masks=False)),
+    ("the sign is wrong: cells that are alike have the cosine 1.", lambda *given: -cosines(*given)),
+    ("this is a distance, 1 minus the cosine: the cosine itself is wanted.", lambda *given: 1 - cosines(*given)),
+    (
+        "this is a distance, 1 minus the cosine: the cosine itself is wanted.",
+        lambda *given: (1 - cosines(*given)) * torch.logical_and(*pairs(*given[2:])),
+    ),
+    ("negative cosines are lost: they run from -1 to 1, so no absolute value and no clamp.", positive),
+    ("negative cosines are lost: they run from -1 to 1, so no absolute value and no clamp.", clamped),
+    ("the mean over the channels is subtracted first: take the features as they are.", centred),
 )
 
 

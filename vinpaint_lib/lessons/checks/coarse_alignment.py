@@ -1,27 +1,35 @@
 """Checks of notebook 05: sampling positions of an affine map, and L_align with the references' visibility."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor
 from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.systems.tgfnet import losses
 
 CHECKS = ("affine_grid", "masked_alignment_loss")
 
 
-def affine_grid(function: Callable[..., Any]) -> None:
+@check(
+    lambda theta, height, width: functional.affine_grid(theta, [len(theta), 1, height, width], align_corners=True),
+    lambda: [(normal(11, 3, 2, 3), 8, 10), (normal(12, 1, 2, 3), 9, 4)],
+    gradients={"theta": 0},
+    without=("affine_grid", "affine_grid_generator"),
+)
+def affine_grid(function: Reader) -> None:
     """function(theta b 2 3, height, width) -> b h w 2: positions (x, y), -1 and +1 on the outermost pixel centres."""
     height, width = 5, 8
     theta = affine.identity(2, torch.zeros(())) + 0.3 * torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(7))
-    theta[0] = torch.eye(2, 3)
+    theta[1] = torch.eye(2, 3)
     found = call(function, theta, height, width)
-    turned = {(2, 2, height, width): "b h w xy", (2, width, height, 2): "b h w xy", (2, height * width, 2): "b h w xy"}
+    require(
+        tuple(found.shape) != (2, width, height, 2),
+        "the columns come before the rows: the axes are b h w 2, as in b y x.",
+    )
+    turned = {(2, 2, height, width): "b h w xy", (2, height * width, 2): "b h w xy"}
     require(tuple(found.shape) not in turned, "the axes are not in the order b h w 2: rearrange them.")
     same_shape(found, (2, height, width, 2), "the grid")
     wanted = functional.affine_grid(theta, [2, 1, height, width], align_corners=True)
@@ -33,6 +41,7 @@ def affine_grid(function: Callable[..., Any]) -> None:
         ("x and y are exchanged: the last axis holds x first.", wanted.flip(-1)),
         ("-1 and +1 lie on the outer edges: put them on the centres of the first and last pixel (align_corners=True).",
          functional.affine_grid(theta, [2, 1, height, width], align_corners=False)),
+        ("every sample gets the first theta: the batch has one for each.", wanted[:1].expand_as(wanted)),
         ("the positions do not depend on theta.", unmoved(height, width) + 0 * wanted),
         ("the third column of theta, the shift, is left out.", wanted - rearrange(theta[:, :, 2], "b xy -> b 1 1 xy")),
         ("the 2 x 2 part of theta is transposed: row 0 gives x.", moved(theta, height, width)),
@@ -42,9 +51,8 @@ def affine_grid(function: Callable[..., Any]) -> None:
          (wanted + 1) * torch.tensor([width - 1, height - 1]) / 2),
     ):  # fmt: skip
         require(not torch.allclose(found, other, atol=1e-5), sentence)
-    close(found[0], unmoved(height, width), "the identity moves positions.")
+    close(found[1], unmoved(height, width), "the identity moves positions.")
     close(found, wanted, "the positions differ from a loop over pixels.")
-    passed("affine_grid")
 
 
 def unmoved(height: int, width: int) -> Tensor:
@@ -58,7 +66,12 @@ def moved(theta: Tensor, height: int, width: int) -> Tensor:
     return functional.affine_grid(mistaken, [len(theta), 1, height, width], align_corners=True)
 
 
-def masked_alignment_loss(function: Callable[..., Any]) -> None:
+@check(
+    losses.alignment_loss,
+    lambda: [shown(11, 3, 2, 8, 10), shown(12, 2, 5, 7, 4)],
+    gradients={"aligned": 0},
+)
+def masked_alignment_loss(function: Reader) -> None:
     """function(aligned b n 3 h w, visible b n 1 h w, target b 3 h w, mask b 1 h w) -> the corrected L_align."""
     generator = torch.Generator().manual_seed(8)
     target = torch.rand(2, 3, 6, 9, generator=generator)
@@ -102,7 +115,13 @@ def masked_alignment_loss(function: Callable[..., Any]) -> None:
         require(not torch.allclose(found, other, atol=1e-6, rtol=1e-5), sentence)
     wanted = losses.alignment_loss(aligned, visible, target, mask)
     close(found, wanted, "the loss differs from a loop over references and pixels.", atol=1e-6)
-    passed("masked_alignment_loss")
+
+
+def shown(seed: int, b: int, n: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Arguments of the loss; the first sample's target is hidden as a whole, and its last reference shows nothing."""
+    mask, visible = ones(seed, 0.4, b, 1, h, w), ones(seed + 1, 0.6, b, n, 1, h, w)
+    mask[0], visible[-1, -1] = 1, 0
+    return uniform(seed + 2, b, n, 3, h, w), visible, uniform(seed + 3, b, 3, h, w), mask
 
 
 def pooled(gap: Tensor, count: Tensor, pattern: str) -> Tensor:

@@ -8,7 +8,8 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks.verdict import call, close, kind, passed, require, same_shape, with_article
+from vinpaint_lib.lessons.checks.asking import check, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, kind, require, same_shape, with_article
 from vinpaint_lib.systems.combcn import network, volume
 from vinpaint_lib.systems.combcn.layer_table import LayerRow, TableNet
 from vinpaint_lib.systems.combcn.model import blending
@@ -25,7 +26,7 @@ def sides(table: Sequence[LayerRow], side: int) -> list[int]:
 
 def walk(function: Callable[..., Any], table: Sequence[LayerRow], side: int) -> list[int]:
     """What the reader's function gives for a table: a whole number for each layer."""
-    found = call(function, list(table), side, returns=list)
+    found = call(function, list(table), side)
     require(
         len(found) == len(table),
         f"{len(table)} layers have {len(table)} sizes, and {len(found)} came back: one for each row of the table.",
@@ -38,7 +39,15 @@ def walk(function: Callable[..., Any], table: Sequence[LayerRow], side: int) -> 
     return found
 
 
-def output_sides(function: Callable[..., Any]) -> None:
+@check(
+    sides,
+    lambda: [
+        ([LayerRow(1, kernel=7, stride=2), LayerRow(1, dilation=4), LayerRow(1, kernel=4, stride=2, up=True)], 45),
+        ([LayerRow(1, kernel=5, stride=3), LayerRow(1, dilation=2), LayerRow(1, kernel=6, stride=2, up=True)], 71),
+    ],
+    returns=list,
+)
+def output_sides(function: Reader) -> None:
     """`function(table, side) -> list of int`: rows of cells behind each layer, for pictures of `side` rows."""
     found = walk(function, [LayerRow(1, kernel=5), LayerRow(1), LayerRow(1)], 37)
     require(found != [36, 35, 34], "layers of stride 1 lose a row each: the + 1 behind the division is missing.")
@@ -70,22 +79,29 @@ def output_sides(function: Callable[..., Any]) -> None:
     ):
         for n, (one, wanted) in enumerate(zip(walk(function, table, side), sides(table, side), strict=True), start=1):
             require(one == wanted, f"layer {n} of {name} makes {wanted} rows of a picture of {side}, not {one}.")
-    passed("output_sides")
 
 
-def shrink_clip(function: Callable[..., Any]) -> None:
+@check(
+    lambda *given: small(*given),
+    lambda: [
+        (*holed(3, torch.Generator().manual_seed(11), 3), 3),
+        (*holed(5, torch.Generator().manual_seed(12), 1), 5),
+    ],
+    returns=tuple,
+    each=Tensor,
+)
+def shrink_clip(function: Reader) -> None:
     """`function(frames t 3 h w, masks t 1 h w, factor) -> (t 3 hs ws, t 1 hs ws)`: known cells are the mean
     of their pixels, hole cells 0."""
     for factor in (2, 4):
         frames, masks = holed(factor, torch.Generator().manual_seed(factor))
-        found = call(function, frames, masks, factor, returns=tuple)
+        found = call(function, frames, masks, factor)
         require(len(found) == 2, "two tensors are wanted: the small frames and the small masks.")
-        wanted, hole = network.shrink(batch(frames), batch(masks), factor)
-        wanted, hole = wanted[0], hole[0]
+        wanted, hole = small(frames, masks, factor)
         same_shape(found[0], wanted, "the small clip")
         same_shape(found[1], hole, "the small mask")
-        small, mask = found
-        same_type(small, frames, "the small clip")
+        shown, mask = found
+        same_type(shown, frames, "the small clip")
         same_type(mask, masks, "the small mask")
         require(
             ((mask == 0) | (mask == 1)).all(),
@@ -102,20 +118,26 @@ def shrink_clip(function: Callable[..., Any]) -> None:
             f"{int((hole - mask > 0).sum())} cells count as known although they hold hole pixels: take the max.",
         )
         close(mask, hole, "cells whose pixels are all known count as hole")
-        require(not (small * hole).any(), "a hole cell holds colour: what lies under a hole must not be shown.")
+        require(not (shown * hole).any(), "a hole cell holds colour: what lies under a hole must not be shown.")
         if factor == 2:
             corner = frames[:, :, ::2, ::2] * (1 - hole)
             require(
-                not torch.allclose(small, corner),
+                not torch.allclose(shown, corner),
                 "each cell shows one of its pixels: it should be the mean of all.",
             )
-        close(small, wanted * (1 - hole), "a known cell is not the mean of its pixels")
-        other, _ = call(function, frames + 5 * masks, masks, factor, returns=tuple)
-        close(other, small, "the small clip changes with what lies in the hole")
-    passed("shrink_clip")
+        close(shown, wanted, "a known cell is not the mean of its pixels")
+        other, _ = call(function, frames + 5 * masks, masks, factor)
+        close(other, shown, "the small clip changes with what lies in the hole")
 
 
-def blend_volumes(function: Callable[..., Any]) -> None:
+@check(
+    lambda *given: blended(*given),
+    lambda: [
+        ([uniform(11 + f, f, 3, 8, 10) for f in (3, 5, 2)], [0, 2, 5], 7),
+        ([uniform(21 + f, f, 3, 3, 5) for f in (7, 8)], [4, 0], 11),
+    ],
+)
+def blend_volumes(function: Reader) -> None:
     """`function(outputs, starts, length) -> length 3 h w`: the mean over the volumes that hold a frame, each frame
     weighted by its distance from its volume's nearer end."""
     generator = torch.Generator().manual_seed(8)
@@ -155,7 +177,6 @@ def blend_volumes(function: Callable[..., Any]) -> None:
             f"{sentence}: a frame has the weight min(n + 1, f - n), with the length f of its own volume.",
         )
     close(found, wanted, "volumes of different lengths come out wrong: each begins at its own entry of `starts`")
-    passed("blend_volumes")
 
 
 def blended(
@@ -186,10 +207,18 @@ def same_type(found: Tensor, given: Tensor, what: str) -> None:
     require(names[0] == names[1], f"{what} is {names[0]}, and what went in is {names[1]}: keep its type of numbers.")
 
 
-def holed(factor: int, generator: torch.Generator) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:
+def small(frames: Tensor, masks: Tensor, factor: int) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:
+    """The library's small clip, with 0 in hole cells, and the small masks."""
+    shown, hole = network.shrink(batch(frames), batch(masks), factor)
+    return shown[0] * (1 - hole[0]), hole[0]
+
+
+def holed(
+    factor: int, generator: torch.Generator, t: int = 2
+) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "t 1 h w"]]:
     """Frames with bright nonsense in the hole, and a mask whose edges fall inside of cells; one cell is whole hole."""
-    frames = torch.rand(2, 3, 6 * factor, 5 * factor, generator=generator)
-    masks = (torch.rand(2, 1, 6 * factor, 5 * factor, generator=generator) > 1 - 0.4 / factor**2).float()
+    frames = torch.rand(t, 3, 6 * factor, 5 * factor, generator=generator)
+    masks = (torch.rand(t, 1, 6 * factor, 5 * factor, generator=generator) > 1 - 0.4 / factor**2).float()
     masks[:, :, factor : 2 * factor, :factor] = 1
     known = reduce(masks, "t 1 (h fh) (w fw) -> t 1 h w", "max", fh=factor, fw=factor) == 0
     assert known.any()

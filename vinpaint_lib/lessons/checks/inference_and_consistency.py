@@ -1,6 +1,6 @@
 """Checks of notebook 08: the loop with feedback, the frames that it must hold, the time slice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 from vinpaint_lib import inpaint
 from vinpaint_lib.figures.over_time import time_slice as library_slice
 from vinpaint_lib.interface import Inpainter, Output, Step, Window
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, of_type, require, same_shape
 from vinpaint_lib.lessons.experiments import frames_held
 from vinpaint_lib.video.clip import Clip
 
@@ -53,7 +54,14 @@ class NearestKnown(Inpainter):
         return Output(rearrange(raw, "c h w -> 1 c h w"), {})
 
 
-def fill_in_order(function: Callable[..., Any]) -> None:
+@check(
+    lambda frames, masks, model, reach: torch.stack(list(inpaint.fill(NearestKnown(reach), Clip(frames, masks)))),
+    lambda: [
+        (uniform(11, 4, 3, 8, 10), ones(12, 0.5, 4, 1, 8, 10), nearest_known, 1),
+        (uniform(13, 9, 3, 5, 3), ones(14, 0.6, 9, 1, 5, 3), nearest_known, 3),
+    ],
+)
+def fill_in_order(function: Reader) -> None:
     """function(frames t 3 h w, masks t 1 h w, model, reach) -> t 3 h w: the loop of sec. G with the feedback of H.
 
     `model(window_frames n 3 h w, window_masks n 1 h w, place)` gives the raw output (3 h w) for the window's frame
@@ -66,7 +74,17 @@ def fill_in_order(function: Callable[..., Any]) -> None:
     masks[:5, :, 2, 5] = 1  # and a pixel that only the last frame knows: it shows whether outputs are written back
     reach, seen = 2, []
 
-    def spy(window_frames: Tensor, window_masks: Tensor, place: int) -> Tensor:
+    def spy(window_frames: Any, window_masks: Any, place: Any) -> Tensor:
+        for what, value in {"window's frames": window_frames, "window's masks": window_masks}.items():
+            of_type(value, Tensor, f"the {what} that the model gets are")
+        of_type(place, int, "the place that the model gets is")
+        width = window_frames.shape[-2:] == window_masks.shape[-2:] == frames.shape[-2:]
+        right = width and window_frames.ndim == window_masks.ndim == 4 and len(window_frames) == len(window_masks)
+        require(
+            right,
+            f"the model gets frames {tuple(window_frames.shape)} and masks {tuple(window_masks.shape)}: "
+            "n 3 h w and n 1 h w of one window are wanted.",
+        )
         seen.append((window_frames.clone(), window_masks.clone(), place))
         if not 0 <= place < len(window_frames):  # a sentence below reports this
             return torch.full_like(frames[0], 0.5)
@@ -100,7 +118,6 @@ def fill_in_order(function: Callable[..., Any]) -> None:
     wanted = torch.stack(list(inpaint.fill(NearestKnown(reach), clip)))
     require(bool((filled * masks).any()), "the holes come back empty: return the completed frames, not the input.")
     close(filled, wanted, "the result differs from `inpaint.fill` with the same toy model")
-    passed("fill_in_order")
 
 
 def look_back(window: Tensor, holes: Tensor, frames: Tensor, masks: Tensor) -> None:
@@ -121,7 +138,16 @@ def look_back(window: Tensor, holes: Tensor, frames: Tensor, masks: Tensor) -> N
     )
 
 
-def frames_needed(function: Callable[..., Any]) -> None:
+@check(
+    lambda steps: [(held[0], held[-1]) for held in frames_held.frames_held([Step(*step) for step in steps])],
+    lambda: [
+        ([((0,), (1, 6)), ((4,), (2,)), ((5,), (3, 8))],),
+        ([((t,), tuple(i for i in (t - 3, t + 2) if 0 <= i < 11)) for t in range(11)],),
+    ],
+    returns=list,
+    each=(tuple, list),
+)
+def frames_needed(function: Reader) -> None:
     """function(steps: list of (targets, references)) -> list of (oldest, newest): the frames in memory at each step."""
     steps = [
         Step((0,), (2, 4)),
@@ -133,9 +159,12 @@ def frames_needed(function: Callable[..., Any]) -> None:
     ]
     wanted = [(held[0], held[-1]) for held in frames_held.frames_held(steps)]
     plain = [(tuple(step.targets), tuple(step.references)) for step in steps]
-    given = call(function, plain, returns=list)
+    given = call(function, plain)
     require(len(given) == len(steps), f"the list has {len(given)} entries for {len(steps)} steps.")
     require(all(len(tuple(pair)) == 2 for pair in given), "each entry is a pair: the oldest and the newest frame held.")
+    for low, high in given:
+        of_type(low, int, "the oldest frame of a pair is")
+        of_type(high, int, "the newest frame of a pair is")
     found = [(int(low), int(high)) for low, high in given]
     lows, highs = [low for low, _ in found], [high for _, high in found]
     used = [(*step.targets, *step.references) for step in steps]
@@ -161,10 +190,13 @@ def frames_needed(function: Callable[..., Any]) -> None:
     )
     for n, (one, other) in enumerate(zip(found, wanted, strict=True)):
         require(one == other, f"step {n} holds {one}, and a count by hand gives {other}.")
-    passed("frames_needed")
 
 
-def time_slice(function: Callable[..., Any]) -> None:
+@check(
+    library_slice,
+    lambda: [(uniform(11, 3, 3, 8, 10), 7, 2), (uniform(12, 5, 3, 4, 6), 0, 4), (uniform(13, 2, 3, 5, 7), 3, 1)],
+)
+def time_slice(function: Reader) -> None:
     """function(clip t 3 h w, row, stretch) -> 3 (t stretch) w: one line of every frame, time downwards."""
     clip = torch.rand(4, 3, 6, 9, generator=torch.Generator().manual_seed(9))
     row, stretch = 2, 3
@@ -185,4 +217,3 @@ def time_slice(function: Callable[..., Any]) -> None:
     first = library_slice(clip, 0, stretch)
     require(not torch.equal(found, first), "the row is not used: this is the slice of row 0.")
     close(found, wanted, "the picture differs from a loop over frames")
-    passed("time_slice")

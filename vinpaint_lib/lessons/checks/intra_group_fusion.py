@@ -1,26 +1,43 @@
 """Checks of notebook 03: the groups, a 3D kernel of depth two as two 2D kernels, and what a stream costs."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from einops import rearrange, repeat
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.lessons.experiments import fusion_costs
 
 CHECKS = ("make_groups", "two_kernels", "stream_cost")
 
 
-def features() -> tuple[Tensor, Tensor]:
-    """A target (b c h w) and references (b n c h w) of sizes that are all different."""
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(2, 5, 6, 9, generator=generator), torch.randn(2, 3, 5, 6, 9, generator=generator)
+def features(
+    seed: int = 1, b: int = 2, c: int = 5, n: int = 3, h: int = 6, w: int = 9
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b n c h w"]]:
+    """A target and references of sizes that are all different."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(b, c, h, w, generator=generator), torch.randn(b, n, c, h, w, generator=generator)
 
 
-def make_groups(function: Callable[..., Any]) -> None:
+def by_volume(weight: Tensor, bias: Tensor, target: Tensor, references: Tensor) -> Float[Tensor, "b n d h w"]:
+    """A 3D convolution over every pair."""
+    padding, n = weight.shape[-1] // 2, references.shape[1]
+    pairs = torch.stack([references, repeat(target, "b c h w -> b n c h w", n=n)], dim=3)
+    flat = rearrange(pairs, "b n c t h w -> (b n) c t h w")
+    found = functional.conv3d(flat, weight, bias, padding=(0, padding, padding))
+    return rearrange(found, "(b n) d 1 h w -> b n d h w", n=n)
+
+
+@check(
+    lambda target, references: torch.stack(
+        [references, repeat(target, "b c h w -> b n c h w", n=references.shape[1])], dim=3
+    ),
+    lambda: [features(11, 3, 4, 2, 8, 10), features(12, 1, 2, 6, 5, 3)],
+    gradients={"target": 0, "references": 1},
+)
+def make_groups(function: Reader) -> None:
     """function(target b c h w, references b n c h w) -> b n c 2 h w: reference, then target, on the time axis."""
     target, references = features()
     aimed = repeat(target, "b c h w -> b n c h w", n=3)
@@ -57,10 +74,19 @@ def make_groups(function: Callable[..., Any]) -> None:
     for sentence, values in slips.items():
         require(not torch.equal(found, values), sentence)
     close(found, wanted, "the values differ from a loop over batch and references.", atol=0, rtol=0)
-    passed("make_groups")
 
 
-def two_kernels(function: Callable[..., Any]) -> None:
+@check(
+    by_volume,
+    lambda: [
+        (normal(11, 3, 2, 2, 3, 3), normal(12, 3), *features(13, 3, 2, 2, 8, 10)),
+        (normal(14, 2, 4, 2, 5, 5) / 5, normal(15, 2), *features(16, 1, 4, 5, 5, 7)),
+    ],
+    gradients={"weight": 0, "bias": 1, "target": 2, "references": 3},
+    atol=1e-4,
+    without=("conv3d", "Conv3d"),
+)
+def two_kernels(function: Reader) -> None:
     """function(weight d c 2 k k, bias d, target b c h w, references b n c h w) -> b n d h w, before the ReLU."""
     target, references = features()
     for size in (3, 1, 5):
@@ -107,14 +133,19 @@ def two_kernels(function: Callable[..., Any]) -> None:
         for sentence, values in slips.items():
             require(not torch.allclose(found, values, atol=1e-5), sentence)
         close(found, wanted, "the values differ from a 3D convolution over every pair.", atol=1e-4)
-    passed("two_kernels")
 
 
-def stream_cost(function: Callable[..., Any]) -> None:
+@check(
+    lambda *case: tuple(fusion_costs.stream(*case)),
+    lambda: [(5, 9, 7, 3, 2, 17), (11, 2, 3, 4, 3, 29)],
+    returns=tuple,
+    each=int,
+)
+def stream_cost(function: Reader) -> None:
     """function(channels, width, size, depth, references, cells) -> (parameters, multiply_adds), target half shared."""
     for case in ((7, 4, 3, 2, 5, 11), (6, 6, 5, 1, 8, 13), (3, 2, 1, 0, 4, 6)):
         c, d, k, depth, n, cells = case
-        found = call(function, *case, returns=tuple)
+        found = call(function, *case)
         require(len(found) == 2, f"{len(found)} values come back: (parameters, multiply_adds) are wanted.")
         weights, products = (int(value) for value in found)
         wanted = fusion_costs.stream(*case)
@@ -155,4 +186,3 @@ def stream_cost(function: Callable[..., Any]) -> None:
             products == wanted.multiply_adds,
             f"{named}a forward pass takes {wanted.multiply_adds} multiply-adds, the formula says {products}.",
         )
-    passed("stream_cost")

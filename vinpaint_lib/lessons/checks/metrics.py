@@ -1,21 +1,27 @@
 """Checks of notebook 10: PSNR, SSIM of one window, flow warping error, Frechet distance."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from einops import rearrange, reduce, repeat
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.motion import warp
 from vinpaint_lib.scoring import frechet as frechet_distance, metrics
 
 CHECKS = ("psnr", "similarity", "warping_error", "frechet")
 
 
-def psnr(function: Callable[..., Any]) -> None:
+@check(
+    metrics.psnr,
+    lambda: [(*faint(11, 4, 8, 10), None), (*faint(12, 2, 41, 67), ones(13, 0.4, 2, 1, 41, 67))],
+    dtype=torch.float64,
+    atol=1e-8,
+    rtol=0,
+)
+def psnr(function: Reader) -> None:
     """function(output t 3 h w, truth t 3 h w, hole t 1 h w or None) -> t: dB over the frame, or over the hole only."""
     generator = torch.Generator().manual_seed(4)
     truth = torch.rand(3, 3, 8, 13, generator=generator)
@@ -38,6 +44,8 @@ def psnr(function: Callable[..., Any]) -> None:
         not near(found, wanted - 10 * math.log10(3)), "three channels are summed and one is counted: divide by 3 H W."
     )
     close(found, wanted, "without a hole the PSNR differs from 10 log10(1 / MSE).", atol=1e-3)
+    exact = torch.allclose(found, wanted, atol=1e-8, rtol=0)
+    require(exact, "the sums are those of float32: make the pictures `double()` first, and the result is float64.")
     found = call(function, output, truth, hole)
     same_shape(found, inside, "the PSNR in the hole")
     require(not near(found, wanted), "the hole has no effect: with it, only its pixels count.")
@@ -51,17 +59,23 @@ def psnr(function: Callable[..., Any]) -> None:
     outside = metrics.psnr(output, truth, 1 - hole)
     require(not near(found, outside), "the known pixels are scored: M is 1 in the hole.")
     close(found, inside, "in the hole the PSNR differs from a loop over its pixels.", atol=1e-3)
-    passed("psnr")
 
 
-def similarity(function: Callable[..., Any]) -> None:
+@check(
+    lambda p, q: formula(p, q, 1e-4, 9e-4, 1, "both"),
+    lambda: [(uniform(11, 8, 10).double(), uniform(12, 8, 10).double()), (*(0.1 * uniform(13, 2, 7, 4).double()),)],
+    returns=float,
+    atol=1e-7,
+    rtol=0,
+)
+def similarity(function: Reader) -> None:
     """function(p h w, q h w) -> SSIM of one evenly weighted window; c1 = 0.01^2, c2 = 0.03^2, covariances by n - 1."""
     generator = torch.Generator().manual_seed(5)
     for side in (9, 13):
         p, q = torch.rand(2, side, side, generator=generator).double()
         q = (0.4 * p + 0.3 * q + 0.05).clamp(0, 1)
         wanted = one_window(p, q)
-        found = float(call(function, p, q, returns=(float, Tensor)))
+        found = float(call(function, p, q))
         for sentence, c1, c2, less, denominator in (
             ("variances and covariance are divided by n: here they are the sample's, by n - 1.", 1e-4, 9e-4, 0, "both"),
             ("the covariance is divided by n, the variances by n - 1: divide both by n - 1.", 1e-4, 9e-4, 1, "uneven"),
@@ -74,9 +88,8 @@ def similarity(function: Callable[..., Any]) -> None:
             require(abs(found - formula(p, q, c1, c2, less, denominator)) > 1e-7, sentence)
         close(found, wanted, "the value differs from the formula.", atol=1e-7, rtol=0.0)
     flat = torch.full((9, 9), 0.5, dtype=torch.float64)
-    same = float(call(function, flat, flat, returns=(float, Tensor)))
+    same = float(call(function, flat, flat))
     require(abs(same - 1) < 1e-9, "two equal grey windows give something else than 1.")
-    passed("similarity")
 
 
 def one_window(p: Tensor, q: Tensor) -> float:
@@ -101,7 +114,15 @@ def formula(p: Tensor, q: Tensor, c1: float, c2: float, less: int, denominator: 
     return float((2 * mp * mq + c1) * (2 * both + c2) / lower)
 
 
-def warping_error(function: Callable[..., Any]) -> None:
+@check(
+    lambda output, forward, scored: metrics.warping_error(
+        output, output, metrics.ScoredMotion(forward, scored, metrics.EXACT)
+    ),
+    lambda: [moving(11, 3, 8, 10), moving(12, 5, 12, 7)],
+    dtype=(torch.float32, torch.float64),
+    library=(warp.by_flow,),
+)
+def warping_error(function: Reader) -> None:
     """function(output t 3 h w, forward p 2 h w, scored p 1 h w) -> p: squared error against the pulled-back frame."""
     generator = torch.Generator().manual_seed(6)
     output = torch.rand(4, 3, 10, 15, generator=generator)
@@ -131,17 +152,24 @@ def warping_error(function: Callable[..., Any]) -> None:
     ):
         require(not near(found, other), sentence)
     close(found, wanted, "the warping error differs from a loop over the scored pixels.")
-    passed("warping_error")
 
 
-def frechet(function: Callable[..., Any]) -> None:
+@check(
+    frechet_distance.distance,
+    lambda: [
+        (normal(11, 12, 3).double(), 1 + 2 * normal(12, 17, 3).double()),
+        *((*normal(seed, 2, 9, 5).double()[..., [0, 1, 2, 3, 3]],) for seed in (13, 14, 15)),  # of rank 4
+    ],
+    returns=float,
+)
+def frechet(function: Reader) -> None:
     """function(a n d, b m d) -> |m_a - m_b|^2 + tr(A + B - 2 (AB)^(1/2)), covariances by n - 1."""
     generator = torch.Generator().manual_seed(7)
     mixing = torch.randn(2, 4, 4, generator=generator, dtype=torch.float64)
     a = torch.randn(23, 4, generator=generator, dtype=torch.float64) @ mixing[0]
     b = torch.randn(31, 4, generator=generator, dtype=torch.float64) @ mixing[1] + 0.7
     wanted = frechet_distance.distance(a, b)
-    found = float(call(function, a, b, returns=(float, Tensor)))
+    found = float(call(function, a, b))
     require(math.isfinite(found), "the distance is not finite: does a root see a negative number that should be 0?")
     (mean_a, rest_a), (mean_b, rest_b) = frechet_distance.centred(a), frechet_distance.centred(b)
     first, second = rest_a.T @ rest_a, rest_b.T @ rest_b
@@ -164,8 +192,20 @@ def frechet(function: Callable[..., Any]) -> None:
     ):
         require(abs(found - other) > 1e-6, sentence)
     close(found, wanted, "the distance differs from the formula.")
-    close(float(call(function, a, a, returns=(float, Tensor))), 0.0, "a set is not at distance 0 of itself.", atol=1e-5)
-    passed("frechet")
+    close(float(call(function, a, a)), 0.0, "a set is not at distance 0 of itself.", atol=1e-5)
+
+
+def faint(seed: int, t: int, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """Output and truth that differ by little, so that a sum in float32 shows."""
+    truth = uniform(seed, t, 3, h, w)
+    return truth + 1e-3 * normal(seed + 1, t, 3, h, w), truth
+
+
+def moving(seed: int, t: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The arguments of `warping_error`; where the flow leads out of the frame nothing is scored."""
+    forward = 1.2 * normal(seed, t - 1, 2, h, w)
+    seen = warp.by_flow(torch.ones(t - 1, 1, h, w), forward) > 1 - metrics.TOUCH
+    return 2 * uniform(seed, t, 3, h, w), forward, seen * ones(seed, 0.7, t - 1, 1, h, w)
 
 
 def total(values: Tensor) -> Tensor:

@@ -1,17 +1,20 @@
 """The check of notebook 00: how much of each frame is missing."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from einops import reduce
 
 from vinpaint_lib.lessons.checks import verdict
+from vinpaint_lib.lessons.checks.asking import check, ones
+from vinpaint_lib.lessons.checks.verdict import Reader
 
 CHECKS = ("hole_share",)
 
 
-def hole_share(function: Callable[..., Any]) -> None:
+@check(
+    lambda hole: reduce(hole, "t 1 h w -> t", "mean"),
+    lambda: [(ones(7, 0.3, 3, 1, 8, 10),), (ones(8, 0.7, 2, 1, 11, 7),)],
+)
+def hole_share(function: Reader) -> None:
     """`function(masks t 1 h w) -> t`: the share of every frame that is missing."""
     masks = (torch.rand(4, 1, 3, 5, generator=torch.Generator().manual_seed(2)) > 0.6).float()
     masks[2] = 0
@@ -22,6 +25,9 @@ def hole_share(function: Callable[..., Any]) -> None:
     verdict.require(
         not torch.allclose(found, 1 - wanted), "that is the share of the known pixels: 1 means missing in a mask."
     )
+    verdict.require(
+        not torch.allclose(found, 100 * wanted),
+        "these are per cent: a share lies between 0 and 1, without the 100.",
+    )
     verdict.require(float(found.max()) <= 1, "a share is at most 1: take the mean of a mask, not its sum.")
     verdict.close(found, wanted, "the shares differ from the number of ones in each frame, divided by h times w")
-    verdict.passed("hole_share")

@@ -1,8 +1,7 @@
 """Checks of notebook 13: patches become tokens, keys in holes get no weight, and a test that notices a leak."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from einops import rearrange
@@ -10,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vinpaint_lib.lessons.checks import verdict
+from vinpaint_lib.lessons.checks.asking import check, normal, ones
+from vinpaint_lib.lessons.checks.verdict import Reader
 from vinpaint_lib.systems.sttn import attention
 
 CHECKS = ("masked_weights", "obeys_mask", "patch_tokens")
@@ -17,7 +18,12 @@ CHECKS = ("masked_weights", "obeys_mask", "patch_tokens")
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]  # queries, keys, values, holes
 
 
-def patch_tokens(function: Callable[..., Any]) -> None:
+@check(
+    attention.to_tokens,
+    lambda: [(normal(11, 3, 2, 4, 8, 10), 2), (normal(12, 1, 4, 2, 10, 5), 5)],
+    gradients={"maps": 0},
+)
+def patch_tokens(function: Reader) -> None:
     """`function(maps b t c h w, parts) -> b n d`: parts x parts patches a frame, each flattened to c ph pw."""
     maps = torch.randn(2, 3, 5, 6, 12, generator=torch.Generator().manual_seed(1))
     parts, wanted = 3, attention.to_tokens(maps, 3)
@@ -50,10 +56,14 @@ def patch_tokens(function: Callable[..., Any]) -> None:
     verdict.close(found, wanted, "the numbers are not those of the patches")
     whole = verdict.call(function, maps, 1)
     verdict.close(whole, rearrange(maps, "b t c h w -> b t (c h w)"), "with one part a frame should be one token")
-    verdict.passed("patch_tokens")
 
 
-def masked_weights(function: Callable[..., Any]) -> None:
+@check(
+    lambda scores, holes: expected_weights(scores, holes),
+    lambda: [(normal(s, b, m, n), one_full(s, b, n)) for s, b, m, n in ((11, 4, 8, 10), (12, 2, 3, 5))],
+    gradients={"scores": 0},
+)
+def masked_weights(function: Reader) -> None:
     """`function(scores b m n, holes b n) -> b m n`: softmax over the keys outside of holes; over all keys if all are
     in holes."""
     generator = torch.Generator().manual_seed(2)
@@ -122,7 +132,13 @@ def masked_weights(function: Callable[..., Any]) -> None:
         expected_weights(*some),
         "a clip with nothing but holes changes the others: ask for each clip, not for all",
     )
-    verdict.passed("masked_weights")
+
+
+def one_full(seed: int, b: int, n: int) -> Bool[Tensor, "b n"]:
+    """Keys in holes; in the first clip all of them are, and in the others the last is not."""
+    holes = ones(seed, 0.5, b, n) > 0
+    holes[0], holes[1:, -1] = True, False
+    return holes
 
 
 def expected_weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"]) -> Float[Tensor, "b m n"]:
@@ -130,7 +146,8 @@ def expected_weights(scores: Float[Tensor, "b m n"], holes: Bool[Tensor, "b n"])
     return (scores + attention.bias_of(holes)).softmax(dim=-1)
 
 
-def obeys_mask(function: Callable[..., Any]) -> None:
+@check(returns=bool)
+def obeys_mask(function: Reader) -> None:
     """`function(attend) -> bool`: whether attend(queries, keys, values, holes) obeys its mask."""
     given: list[Inputs] = []
 
@@ -138,9 +155,7 @@ def obeys_mask(function: Callable[..., Any]) -> None:
         given.append((queries.clone(), keys.clone(), values.clone(), holes.clone().bool()))
         return attention.attend(queries, keys, values, holes)
 
-    verdict.require(
-        verdict.call(function, witness, returns=bool), f"an attention that obeys fails your test: {blame(given)}"
-    )
+    verdict.require(verdict.call(function, witness), f"an attention that obeys fails your test: {blame(given)}")
     for attend, obeys, sentence in (
         (in_slices, True, "rounding alone is called a leak: allow a tolerance of about 1e-4 of what you put in."),
         (doubled, True, "an attention that obeys fails because its scores are not the library's: test the three "
@@ -154,9 +169,8 @@ def obeys_mask(function: Callable[..., Any]) -> None:
         (by_keys, False, "an attention passes that hears of the *keys* in holes: change keys there, not values alone."),
         (by_values, False, "an attention passes that takes a little of the *values* in holes: change these too."),
     ):  # fmt: skip
-        found = verdict.call(function, attend, returns=bool)
+        found = verdict.call(function, attend)
         verdict.require(found is obeys, sentence)
-    verdict.passed("obeys_mask")
 
 
 def blame(given: Sequence[Inputs]) -> str:

@@ -1,19 +1,23 @@
 """Checks of notebook 04: softmax over groups and weighted sum, masked injection, weights that are exactly 0."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from einops import rearrange, reduce
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal, ones, uniform
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.systems.tgfnet import fusion, network
 
 CHECKS = ("fuse_groups", "inject", "copy_weights")
+SIZES = ((11, 3, 4, 2, 8, 10), (21, 1, 7, 5, 3, 6))  # seed b n c h w, with which all three ask again
 
 
-def fuse_groups(function: Callable[..., Any]) -> None:
+@check(
+    fusion.fuse,
+    lambda: [(normal(s, b, n, c, h, w), 2 * normal(s + 1, b, n, 1, h, w)) for s, b, n, c, h, w in SIZES],
+    gradients={"groups": 0, "scores": 1},
+)
+def fuse_groups(function: Reader) -> None:
     """function(groups b n c h w, scores b n 1 h w) -> b c h w: sum over n of groups x softmax over n of the scores."""
     generator = torch.Generator().manual_seed(4)
     groups = torch.randn(2, 5, 3, 4, 7, generator=generator)
@@ -40,7 +44,6 @@ def fuse_groups(function: Callable[..., Any]) -> None:
     large = call(function, groups, scores + 200)
     require(torch.isfinite(large).all(), "scores of 200 overflow: subtract the largest, or use torch's softmax.")
     close(large, found, "adding a number to all scores changes the result.", atol=1e-3)
-    passed("fuse_groups")
 
 
 def over_places(scores: Tensor) -> Tensor:
@@ -49,7 +52,14 @@ def over_places(scores: Tensor) -> Tensor:
     return rearrange(joined, "b n (h w) -> b n 1 h w", h=scores.shape[-2])
 
 
-def inject(function: Callable[..., Any]) -> None:
+@check(
+    fusion.inject,
+    lambda: [
+        (normal(s, b, c, h, w), normal(s + 1, b, c, h, w), ones(s, 0.6, b, 1, h, w)) for s, b, _, c, h, w in SIZES
+    ],
+    gradients={"feature": 0, "fused": 1},
+)
+def inject(function: Reader) -> None:
     """function(feature b c h w, fused b c h w, mask b 1 h w) -> (1 - M) * feature + M * fused."""
     generator = torch.Generator().manual_seed(5)
     feature, fused = torch.randn(2, 2, 4, 5, 9, generator=generator)
@@ -69,10 +79,17 @@ def inject(function: Callable[..., Any]) -> None:
     known = 1 - mask
     require(torch.equal(found * known, feature * known), "a known cell changed: it must come back exactly as it was.")
     close(found, fusion.inject(feature, fused, mask), "the hole does not hold the fused feature.")
-    passed("inject")
 
 
-def copy_weights(function: Callable[..., Any]) -> None:
+@check(
+    network.copy_weights,
+    lambda: [
+        (normal(s, b, n, 1, h, w), uniform(s + 1, b, n, 1, h, w) * ones(s + 2, 0.6, b, n, 1, h, w))
+        for s, b, n, _, h, w in SIZES
+    ],
+    gradients={"scores": 0},
+)
+def copy_weights(function: Reader) -> None:
     """function(scores b n 1 h w, trust b n 1 h w) -> b n 1 h w: trust x e^score, divided by its sum over n; 0 where
     trust is 0."""
     generator = torch.Generator().manual_seed(6)
@@ -110,7 +127,6 @@ def copy_weights(function: Callable[..., Any]) -> None:
     total = reduce(found, "b n 1 h w -> b 1 1 h w", "sum")
     close(total[~nobody], torch.ones_like(total[~nobody]), "the weights of a pixel do not sum to one.")
     close(found, wanted, "the weights differ from a loop over pixels.")
-    passed("copy_weights")
 
 
 def over_groups(weights: Tensor) -> Tensor:

@@ -3,28 +3,35 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vinpaint_lib.lessons.checks.verdict import call, close, passed, require, same_shape
+from vinpaint_lib.lessons.checks.asking import check, normal
+from vinpaint_lib.lessons.checks.verdict import Reader, call, close, require, same_shape
 from vinpaint_lib.systems.tgfnet.recipe import PRESETS
 from vinpaint_lib.training import schedule
 
 CHECKS = ("learning_rate", "sample_for", "running_average")
 
 
-def learning_rate(function: Callable[..., Any]) -> None:
+@check(
+    lambda step, peak, warmup, steps: schedule.learning_rate(
+        replace(PRESETS["tiny"], peak=peak, warmup=warmup, steps=steps), step
+    ),
+    lambda: [(step, 0.02, 5, 31) for step in range(31)] + [(step, 1.5, 0, 4) for step in range(4)],
+    returns=(float, int),
+    atol=1e-9,
+    rtol=1e-6,
+)
+def learning_rate(function: Reader) -> None:
     """function(step, peak, warmup, steps) -> the rate of step 0 .. steps - 1: linear warm-up, then a cosine."""
     peak, warmup, steps = 0.3, 7, 53
     preset = replace(PRESETS["tiny"], peak=peak, warmup=warmup, steps=steps)
     at = range(steps)
     wanted = torch.tensor([schedule.learning_rate(preset, step) for step in at])
-    found = torch.tensor(
-        [float(call(function, step, peak, warmup, steps, returns=(float, int, Tensor))) for step in at]
-    )
+    found = torch.tensor([float(call(function, step, peak, warmup, steps)) for step in at])
     require(found[0] != 0, "the first step has rate 0 and moves nothing: count warm-up steps from 1.")
     require(torch.isfinite(found).all(), "some rates are not finite: is something divided by 0?")
     require(
@@ -52,15 +59,19 @@ def learning_rate(function: Callable[..., Any]) -> None:
     for sentence, values in slips.items():
         require(not torch.allclose(found[warmup:], values.float(), rtol=1e-4), sentence)
     close(found, wanted, "the fall differs from peak (0.02 + 0.98 (1 + cos(pi u)) / 2).")
-    passed("learning_rate")
 
 
-def sample_for(function: Callable[..., Any]) -> None:
+@check(
+    lambda seed, step, slot, blocks: int(np.random.default_rng((seed, 2, step, slot)).integers(blocks)),
+    lambda: [(seed, step, slot, 29) for seed in (0, 11) for step in (0, 7, 400) for slot in (0, 3)] + [(3, 1, 1, 2000)],
+    returns=int,
+)
+def sample_for(function: Reader) -> None:
     """function(seed, step, slot, blocks) -> number of the block that this slot of this step's batch is drawn from."""
     blocks, places = 13, [(step, slot) for step in range(40) for slot in range(6)]
 
     def drawn(seed: int, where: list[tuple[int, int]]) -> np.ndarray:
-        found = [call(function, seed, step, slot, blocks, returns=(int, np.integer)) for step, slot in where]
+        found = [call(function, seed, step, slot, blocks) for step, slot in where]
         return np.array(found)
 
     before = str(np.random.get_state())  # noqa: NPY002 - whether a reader's function touches the global state
@@ -96,10 +107,17 @@ def sample_for(function: Callable[..., Any]) -> None:
         list(first) == wanted,
         "repeatable, but not the run's numbers: these come from default_rng((seed, 2, step, slot)).integers(blocks).",
     )
-    passed("sample_for")
 
 
-def running_average(function: Callable[..., Any]) -> None:
+@check(
+    lambda average, value, step, longest: average + (1 - min(longest, (1 + step) / (10 + step))) * (value - average),
+    lambda: [
+        (normal(11, 8, 10), normal(12, 8, 10), 3, 0.999),
+        (normal(13, 7), normal(14, 7), 40, 0.7),
+        (normal(15, 2, 3, 1, 4), normal(16, 2, 3, 1, 4), 90000, 0.9999),
+    ],
+)
+def running_average(function: Reader) -> None:
     """function(average, value, step, longest) -> the average after this step, with a decay that grows."""
     generator = torch.Generator().manual_seed(4)
     average, value = torch.randn(2, 3, 5, generator=generator)
@@ -136,4 +154,3 @@ def running_average(function: Callable[..., Any]) -> None:
     for sentence, values in slips.items():
         require(not torch.allclose(found, values), sentence)
     close(found, wanted, "the average differs from decay * average + (1 - decay) * value.")
-    passed("running_average")
