@@ -23,7 +23,7 @@ FIRST, PATIENCE = 10, 600  # seconds that a scheduler may take to answer: at fir
 QUIET = 15  # seconds without a worker after which that is told
 
 
-def hand_out(tasks: Sequence[Task], session: Path, *, address: str, tell: Tell) -> Generator[Outcome]:
+def hand_out(tasks: Sequence[Task], session: Path, *, address: str, tell: Tell) -> Generator[Outcome, None, None]:
     """Make the runs on the cluster and give each outcome as it comes. Raises UserError if no scheduler answers at the
     address, and for a worker that cannot make these runs, with the reason."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say is told here in a sentence

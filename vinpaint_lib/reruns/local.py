@@ -35,7 +35,7 @@ def slots(workers: int | None) -> list[dict[str, str]]:
     return [threads | ({VISIBLE: found[number % len(found)]} if found else {}) for number in range(count)]
 
 
-def hand_out(tasks: Sequence[Task], session: Path, free: Sequence[dict[str, str]]) -> Generator[Outcome]:
+def hand_out(tasks: Sequence[Task], session: Path, free: Sequence[dict[str, str]]) -> Generator[Outcome, None, None]:
     """Make the runs, as many at a time as there are slots, and give each outcome as it comes. Runs that go on when this
     is left, as by Ctrl-C, are ended, and nothing of them stays."""
     waiting, slots = list(reversed(tasks)), list(reversed(free))

@@ -24,7 +24,7 @@ from vinpaint_lib.reruns.rehearsal import refusals
 
 BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} runs, {remaining} left"
 SESSION = ".session-{}.json"
-Engine = Callable[[Sequence[Task], Path], Generator[Outcome]]
+Engine = Callable[[Sequence[Task], Path], Generator[Outcome, None, None]]
 
 
 @dataclass(frozen=True)

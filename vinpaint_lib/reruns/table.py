@@ -34,12 +34,19 @@ def rows_of(out: Path, tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
         place = out / task.name if (out / task.name).is_dir() else out / FAILED / task.name
         record = read_record(place)
         row: dict[str, Any] = {"run": task.name, "status": record["status"] if record else "not run"}
-        row |= flat(task.given) | ({"repeat": task.repeat} if task.repeat else {})
+        row |= {name: as_text(value) for name, value in task.given.items()} | (
+            {"repeat": task.repeat} if task.repeat else {}
+        )
         if record:
             row |= {"seconds": round(record["seconds"], 3), "error": record["error"]}
             row["folder"] = place.relative_to(out).as_posix()
             row |= {f"metrics.{name}": value for name, value in flat(metrics_of(place)).items()}
         yield row
+
+
+def as_text(value: Any) -> Any:
+    """A parameter in one field: a list or a mapping as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def metrics_of(folder: Path) -> Mapping[str, Any]:
@@ -52,7 +59,7 @@ def metrics_of(folder: Path) -> Mapping[str, Any]:
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Values by names with dots. Of lists only those of a parameter are kept, as JSON."""
+    """Values by names with dots, without lists."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
