@@ -109,7 +109,8 @@ def test_a_cell_that_fails_ends_the_copy_and_is_a_sentence(tmp_path, capfd):
     (line,) = capfd.readouterr().err.splitlines()
     assert line.endswith(f"a.ipynb: a cell failed (ZeroDivisionError: division by zero); {out} ends there and shows it")
     stopped = nbformat.read(out, as_version=4)
-    assert stopped.cells[0].metadata.tags == ["manifest"]
+    assert [cell.metadata.tags for cell in stopped.cells[:2]] == [["banner"], ["manifest"]]
+    assert "`seed` is `5` (the notebook's own: `0`)" in stopped.cells[0].source
     assert stopped.metadata.manifest.parameters.seed == 5
     assert not stopped.cells[-1].outputs
 

@@ -7,7 +7,7 @@ nothing of this finishes a run twice.
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -20,12 +20,16 @@ from vinpaint_lib.files import hidden
 from vinpaint_lib.reruns.attempt import FAILED, RUN, Outcome, Task, Tell, finish, work, write_json
 
 FIRST, PATIENCE = 10, 600  # seconds that a scheduler may take to answer: at first, and after it went away
+Make = Callable[[Task, Path], Outcome]
 QUIET = 15  # seconds without a worker after which that is told
 
 
-def hand_out(tasks: Sequence[Task], session: Path, *, address: str, tell: Tell) -> Generator[Outcome, None, None]:
-    """Make the runs on the cluster and give each outcome as it comes. Raises UserError if no scheduler answers at the
-    address, and for a worker that cannot make these runs, with the reason."""
+def hand_out(
+    tasks: Sequence[Task], session: Path, *, address: str, tell: Tell, make: Make = work
+) -> Generator[Outcome, None, None]:
+    """Make the runs on the cluster and give each outcome as it comes. `make` is what a worker does with a run.
+    Raises UserError if no scheduler answers at the address, and for a worker that cannot make these runs, with the
+    reason."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say is told here in a sentence
     pending = {task.name: task for task in tasks}
     patience = FIRST
@@ -33,7 +37,7 @@ def hand_out(tasks: Sequence[Task], session: Path, *, address: str, tell: Tell) 
         client = connected(address, patience)
         patience = PATIENCE
         try:
-            for outcome in outcomes(client, pending, session, tell):
+            for outcome in outcomes(client, pending, session, tell, make):
                 del pending[outcome.name]
                 yield outcome
         finally:
@@ -59,13 +63,13 @@ def connected(address: str, patience: float) -> Client:
             time.sleep(1)
 
 
-def outcomes(client: Client, pending: dict[str, Task], session: Path, tell: Tell) -> Iterator[Outcome]:
+def outcomes(client: Client, pending: dict[str, Task], session: Path, tell: Tell, make: Make) -> Iterator[Outcome]:
     """The outcomes of the runs as they come; ends early if the scheduler is lost."""
     tasks = list(pending.values())
     came: SimpleQueue[Future] = SimpleQueue()
     # keys are new in every round: a scheduler may still know those of an earlier one
     keys = [f"{task.name}-{hidden('')}" for task in tasks]
-    futures = client.map(work, tasks, session=session, key=keys, pure=False)
+    futures = client.map(make, tasks, session=session, key=keys, pure=False)
     names = {future.key: task for future, task in zip(futures, tasks)}
     for future in futures:
         future.add_done_callback(came.put)
