@@ -92,7 +92,7 @@ def drafts(out):
 
 
 def runs_in(out):
-    return sorted(path.name for path in out.iterdir() if path.is_dir() and path.name != attempt.FAILED)
+    return sorted(path.name for path in out.iterdir() if path.is_dir() and path.name.startswith("a-"))
 
 
 def main(what: str, *words: str) -> None:

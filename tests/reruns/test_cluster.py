@@ -52,10 +52,16 @@ def a_port():
         return free.getsockname()[1]
 
 
+def answers(port):
+    with socket.socket() as asks:
+        return asks.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tmp_path, start):
     port = a_port()
     address = f"tcp://127.0.0.1:{port}"
     scheduler = start("-c", SCHEDULER, str(port))
+    wait_for(lambda: answers(port))
     dies, stops = (start("-m", "tests.reruns.stub", "worker", address) for _ in range(2))
     write_grid(tmp_path, 0, 1)
     out = tmp_path / "out"
@@ -67,7 +73,8 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
     seen, told = [], []
 
     def consume():
-        seen.extend(cluster.hand_out(tasks, session.file, address=address, tell=told.append))
+        for outcome in cluster.hand_out(tasks, session.file, address=address, tell=told.append):
+            seen.append(outcome)
 
     def begun_by(worker, after=0):
         return [name for name, parent, _ in journal(tmp_path)[after:] if parent == worker.pid]

@@ -103,8 +103,9 @@ class Attempt:
                 start_new_session=True,  # Ctrl-C is for this process, which ends the other
             )
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(asked).encode() + b"\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # `ended` will tell of a process that has died already
+            self.process.stdin.write(json.dumps(asked).encode() + b"\n")
+            self.process.stdin.flush()
 
     def ended(self) -> Outcome | None:
         """How the attempt went, if it has ended."""

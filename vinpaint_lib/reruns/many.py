@@ -61,7 +61,7 @@ def run(grid: Grid, out: Path, engine: Engine, tell: Tell, *, asker: str, retry:
     """
     check_folder(out)
     tasks = named(grid)
-    with claimed(out, folder=True, names=[task.name for task in tasks]) as place:
+    with claimed(out, folder=True, names=[*table.FILES, *(task.name for task in tasks)]) as place:
         done = {task.name for task in tasks if read_record(place / task.name)}
         failed = {task.name for task in tasks if read_record(place / FAILED / task.name)} - done
         known = done if retry else done | failed

@@ -7,6 +7,7 @@ lists stay there. Rows are written as they come and read once more, so a table n
 import csv
 import html
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +16,7 @@ from vinpaint_lib.files import draft_of
 from vinpaint_lib.reruns.attempt import FAILED, Task, read_record
 
 NAME = "results"
+FILES = (f"{NAME}.csv", f"{NAME}.html")
 FIRST, LAST = ("run", "status"), ("seconds", "error", "folder")
 SHOWN = 2000  # rows of the page; a browser is slow with more
 STYLE = """
@@ -71,31 +73,24 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def write(out: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[Path, Path]:
     """Write both files into the folder `out`."""
-    table, page = out / f"{NAME}.csv", out / f"{NAME}.html"
-    with draft_of(table) as draft:
-        lines = draft.with_name(f"{draft.name}l")
-        try:
-            columns = spool(rows, lines)
-            with open(lines, encoding="utf-8") as source, open(draft, "w", encoding="utf-8", newline="") as target:
-                write_csv(target, columns, source)
-            with (
-                draft_of(page) as shown,
-                open(lines, encoding="utf-8") as source,
-                open(shown, "w", encoding="utf-8") as target,
-            ):
-                write_page(target, columns, source)
-        finally:
-            lines.unlink(missing_ok=True)
+    table, page = (out / name for name in FILES)
+    with tempfile.TemporaryFile("w+", dir=out, encoding="utf-8") as lines:
+        columns = spool(rows, lines)
+        with draft_of(table) as draft, open(draft, "w", encoding="utf-8", newline="") as target:
+            lines.seek(0)
+            write_csv(target, columns, lines)
+        with draft_of(page) as draft, open(draft, "w", encoding="utf-8") as target:
+            lines.seek(0)
+            write_page(target, columns, lines)
     return table, page
 
 
-def spool(rows: Iterable[Mapping[str, Any]], path: Path) -> list[str]:
+def spool(rows: Iterable[Mapping[str, Any]], file: TextIO) -> list[str]:
     """Write a line of JSON for each row; the columns of all of them, in the table's order."""
     seen: dict[str, None] = {}
-    with open(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            seen |= dict.fromkeys(row)
+    for row in rows:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        seen |= dict.fromkeys(row)
     middle = [name for name in seen if name not in (*FIRST, *LAST)]
     measured = [name for name in middle if name.startswith("metrics.")]
     return [*FIRST, *(name for name in middle if name not in measured), *measured, *LAST]
