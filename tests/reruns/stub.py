@@ -46,7 +46,7 @@ PARAMETERS = "journal: str = ''\nseconds: float = 0.0\nseed: int = 0\nfail: bool
 def write_grid(folder, seconds, seeds, more=""):
     cell = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
     nbformat.write(new_notebook(cells=[cell]), folder / "a.ipynb")
-    fixed = f"journal: '{folder / 'journal'}'\n  seconds: {seconds}"
+    fixed = f"journal: '{folder}'\n  seconds: {seconds}"
     (folder / "grid.yml").write_text(f"notebook: a.ipynb\nparameters:\n  {fixed}\n{more}seeds: {seeds}\n")
     return folder / "grid.yml"
 

@@ -12,7 +12,7 @@ def cell() -> None:
     asked = json.loads(sys.stdin.buffer.readline())
     Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
     given, folder = asked["given"], Path(asked["folder"])
-    with open(given["journal"], "a") as journal:
+    with open(Path(given["journal"]) / "journal", "a") as journal:
         journal.write(f"{asked['about']['name']} {os.getppid()} {os.getpid()}\n")
     time.sleep(given["seconds"])
     error = "told to fail" if given.get("fail") else ""

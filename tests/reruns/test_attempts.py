@@ -92,7 +92,7 @@ def test_a_process_that_dies_is_a_failure_with_its_signal(tmp_path):
     write_grid(tmp_path, 60, 1)
     session = Session(tmp_path / ".session.json", tmp_path / "a.ipynb")
     session.open()
-    going = attempt.Attempt(Task("a-1", {"journal": str(tmp_path / "journal"), "seconds": 60}), session.file)
+    going = attempt.Attempt(Task("a-1", {"journal": str(tmp_path), "seconds": 60}), session.file)
     (_, parent, own) = wait_for(lambda: journal(tmp_path))[0]
     assert parent == os.getpid()
     os.kill(own, signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_a_worker_that_cannot_make_the_runs_says_why(tmp_path, monkeypatch):
     write_grid(tmp_path, 0, 1)
     session = Session(tmp_path / ".session.json", tmp_path / "a.ipynb")
     session.open()
-    task = Task("a-1", {"journal": str(tmp_path / "journal"), "seconds": 0})
+    task = Task("a-1", {"journal": str(tmp_path), "seconds": 0})
     with pytest.raises(UserError, match=r"does not see .*elsewhere: put --out on a disk that all machines share"):
         attempt.work(task, tmp_path / "elsewhere" / ".session.json")
     monkeypatch.setattr(names, "surroundings", lambda: {**stub.AROUND, "commit": "1" * 40})

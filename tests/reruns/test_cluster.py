@@ -68,7 +68,7 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
     out.mkdir()
     session = Session(out / ".session.json", tmp_path / "a.ipynb")
     session.open()
-    given = {"journal": str(tmp_path / "journal"), "seconds": 0.5}
+    given = {"journal": str(tmp_path), "seconds": 0.5}
     tasks = [Task(f"a-{number}", {**given, "seed": number}) for number in range(14)]
     seen, told = [], []
 

@@ -10,7 +10,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vinpaint_lib.bench.report import show
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.reruns import cluster, local, many, names, table
-from vinpaint_lib.reruns.attempt import DONE, Outcome, Task, read_record
+from vinpaint_lib.reruns.attempt import DONE, Task, read_record
 from vinpaint_lib.reruns.grid import Grid, read_grid
 
 RUNS_A_WORKER = 4
@@ -40,9 +40,9 @@ def stub(folder: Path, cells: int) -> Grid:
     return read_grid(folder / "grid.yml")
 
 
-def nothing(task: Task, session: Path) -> Outcome:
+def nothing(task: Mapping[str, Any], session: str) -> tuple[str, str, str]:
     """A run that does nothing."""
-    return Outcome(task.name, DONE)
+    return task["name"], DONE, ""
 
 
 def plan(cells: int) -> dict[str, float]:

@@ -31,6 +31,12 @@ from vinpaint_lib.reruns import names
 
 RUN, LOG = "run.json", "log.txt"
 CELL = "vinpaint_lib.reruns.cell"  # the program of a run
+# The check of notebooks knows the whole grammar of web addresses, which takes seconds to load; no notebook needs it.
+START = """
+import runpy, sys
+sys.modules["rfc3987_syntax"] = None
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
 Tell = Callable[[object], None]
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 ROOT = Path(vinpaint_lib.__file__).parents[1]
@@ -95,7 +101,7 @@ class Attempt:
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         with open(self.folder / LOG, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", CELL],
+                [sys.executable, "-c", START, CELL],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

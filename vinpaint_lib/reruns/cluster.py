@@ -7,25 +7,27 @@ nothing of this finishes a run twice.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import CancelledError, Client, Future, KilledWorker
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import hidden
-from vinpaint_lib.reruns.attempt import FAILED, RUN, Outcome, Task, Tell, finish, work, write_json
+from vinpaint_lib.reruns import errand
+from vinpaint_lib.reruns.attempt import FAILED, RUN, Outcome, Task, Tell, finish, write_json
 
 FIRST, PATIENCE = 10, 600  # seconds that a scheduler may take to answer: at first, and after it went away
-Make = Callable[[Task, Path], Outcome]
+Make = Callable[[Mapping[str, Any], str], tuple[str, str, str]]
 QUIET = 15  # seconds without a worker after which that is told
 
 
 def hand_out(
-    tasks: Sequence[Task], session: Path, *, address: str, tell: Tell, make: Make = work
+    tasks: Sequence[Task], session: Path, *, address: str, tell: Tell, make: Make = errand.run
 ) -> Generator[Outcome, None, None]:
     """Make the runs on the cluster and give each outcome as it comes. `make` is what a worker does with a run.
     Raises UserError if no scheduler answers at the address, and for a worker that cannot make these runs, with the
@@ -69,7 +71,7 @@ def outcomes(client: Client, pending: dict[str, Task], session: Path, tell: Tell
     came: SimpleQueue[Future] = SimpleQueue()
     # keys are new in every round: a scheduler may still know those of an earlier one
     keys = [f"{task.name}-{hidden('')}" for task in tasks]
-    futures = client.map(make, tasks, session=session, key=keys, pure=False)
+    futures = client.map(make, [asdict(task) for task in tasks], session=str(session), key=keys, pure=False)
     names = {future.key: task for future, task in zip(futures, tasks)}
     for future in futures:
         future.add_done_callback(came.put)
@@ -83,10 +85,15 @@ def outcomes(client: Client, pending: dict[str, Task], session: Path, tell: Tell
             if quiet and time.monotonic() - quiet > QUIET:
                 quiet = 0.0 if told_of_no_worker(client, tell) else time.monotonic()
             continue
-        if future.status in ("cancelled", "lost"):
+        status = future.status
+        if status in ("cancelled", "lost"):
+            return
+        try:
+            found = future.result(PATIENCE) if status == "finished" else future.exception(PATIENCE)
+        except (CancelledError, OSError, TimeoutError):  # the scheduler went away with it
             return
         left -= 1
-        yield outcome_of(future, names[future.key], session)
+        yield Outcome(*found) if status == "finished" else failed(found, names[future.key], session)
         future.release()
 
 
@@ -99,12 +106,9 @@ def told_of_no_worker(client: Client, tell: Tell) -> bool:
     return False
 
 
-def outcome_of(future: Future, task: Task, session: Path) -> Outcome:
-    """What became of a run. One whose worker died again and again is a failure, which is kept like others."""
-    if future.status == "finished":
-        result: Outcome = future.result()
-        return result
-    error: Any = future.exception()
+def failed(error: Any, task: Task, session: Path) -> Outcome:
+    """What an error on a worker means: one whose worker died again and again is a failure, which is kept like others.
+    Anything else ends the call."""
     if isinstance(error, KilledWorker):
         return killed(task, session)
     if isinstance(error, ImportError):

@@ -40,8 +40,8 @@ def rows_of(out: Path, tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
             {"repeat": task.repeat} if task.repeat else {}
         )
         if record:
-            row |= {"seconds": round(record["seconds"], 3), "error": record["error"]}
-            row["folder"] = place.relative_to(out).as_posix()
+            row |= {"seconds": round(record["seconds"], 3)} if "seconds" in record else {}
+            row |= {"error": record["error"], "folder": place.relative_to(out).as_posix()}
             row |= {f"metrics.{name}": value for name, value in flat(metrics_of(place)).items()}
         yield row
 
