@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -38,13 +39,17 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.INFO if name == "papermill" else logging.CRITICAL)
-    result = work(Path(asked["notebook"]), Path(asked["folder"]), asked["given"], asked["around"])
+    try:
+        result = work(Path(asked["notebook"]), Path(asked["folder"]), asked["given"], asked["around"])
+    except Exception as error:  # a fault of ours, or a full disk: the run has failed, and its log shows how
+        traceback.print_exc()
+        result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"[:LONGEST]}
     write_json(Path(asked["folder"]) / RUN, {**asked["about"], **result})
 
 
 def end_with_stdin() -> None:
     """End this process and those that it started as soon as nobody holds the other end of stdin."""
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):  # not through the buffer, which Python locks when it ends
         pass
     for child in psutil.Process().children(recursive=True):
         child.kill()
@@ -82,6 +87,7 @@ def execute(notebook: Path, executed: Path, values: Mapping[str, Any]) -> str:
                 executed,
                 dict(values),
                 kernel_name="python3",
+                language="python",
                 cwd=notebook.parent,
                 progress_bar=False,
                 log_output=True,

@@ -127,6 +127,7 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any], *, progres
         out,
         dict(parameters),
         kernel_name="python3",
+        language="python",
         cwd=notebook.resolve().parent,
         progress_bar=progress,
         extra_arguments=["--log-level=CRITICAL"],  # its notes on its connection do not concern the user
