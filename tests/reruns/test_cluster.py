@@ -57,7 +57,8 @@ def answers(port):
         return asks.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tmp_path, start):
+def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tmp_path, start, monkeypatch):
+    monkeypatch.setattr(cluster, "FIRST", 240)  # seconds: the machine may be busy
     port = a_port()
     address = f"tcp://127.0.0.1:{port}"
     scheduler = start("-c", SCHEDULER, str(port))
@@ -70,37 +71,38 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
     session.open()
     given = {"journal": str(tmp_path), "seconds": 0.5}
     tasks = [Task(f"a-{number}", {**given, "seed": number}) for number in range(14)]
-    seen, told = [], []
-
-    def consume():
-        for outcome in cluster.hand_out(tasks, session.file, address=address, tell=told.append):
-            seen.append(outcome)
+    told, broken = [], []
 
     def begun_by(worker, after=0):
         return [name for name, parent, _ in journal(tmp_path)[after:] if parent == worker.pid]
 
-    call = Thread(target=consume)
-    call.start()
-    wait_for(lambda: begun_by(dies) and begun_by(stops))
-    lost = begun_by(dies)[-1]
-    dies.kill()
-    start("-m", "tests.reruns.stub", "worker", address)  # it comes back, as after a time limit
-    wait_for(lambda: [name for name, parent, _ in journal(tmp_path) if name == lost and parent != dies.pid])
-    before = len(journal(tmp_path))
-    taken = wait_for(lambda: begun_by(stops, before))[-1]
-    stops.send_signal(signal.SIGSTOP)
-    wait_for(lambda: [name for name, parent, _ in journal(tmp_path) if name == taken and parent != stops.pid])
-    scheduler.kill()
-    scheduler.wait()
-    os.kill(stops.pid, signal.SIGCONT)
-    start("-c", SCHEDULER, str(port))
-    call.join(300)
-    assert not call.is_alive()
+    def others(name, worker):
+        return [parent for begun, parent, _ in journal(tmp_path) if begun == name and parent != worker.pid]
+
+    def break_things():
+        wait_for(lambda: begun_by(dies) and begun_by(stops))
+        lost = begun_by(dies)[-1]
+        dies.kill()
+        start("-m", "tests.reruns.stub", "worker", address)  # it comes back, as after a time limit
+        wait_for(lambda: others(lost, dies))
+        before = len(journal(tmp_path))
+        taken = wait_for(lambda: begun_by(stops, before))[-1]
+        stops.send_signal(signal.SIGSTOP)
+        wait_for(lambda: others(taken, stops))
+        scheduler.kill()
+        scheduler.wait()
+        os.kill(stops.pid, signal.SIGCONT)
+        start("-c", SCHEDULER, str(port))
+        broken.append("a worker, another one, and the scheduler")
+
+    Thread(target=break_things, daemon=True).start()
+    seen = list(cluster.hand_out(tasks, session.file, address=address, tell=told.append))
     session.close()
     assert sorted(outcome.name for outcome in seen) == sorted(task.name for task in tasks), "each is told once"
     assert {outcome.status for outcome in seen} == {"done"}
     assert runs_in(out) == sorted(task.name for task in tasks)
     assert all((out / task.name / "made").is_file() for task in tasks)
+    assert broken
     assert any("is gone" in str(line) for line in told)
     clear_drafts(out, [task.name for task in tasks])  # of the worker that died, as the next call does
     assert [name for name in drafts(out) if ".part" in name] == []
