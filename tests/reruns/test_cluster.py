@@ -58,7 +58,7 @@ def answers(port):
 
 
 def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tmp_path, start, monkeypatch):
-    monkeypatch.setattr(cluster, "FIRST", 240)  # seconds: the machine may be busy
+    monkeypatch.setattr(cluster, "FIRST", 240.0)  # seconds: the machine may be busy
     port = a_port()
     address = f"tcp://127.0.0.1:{port}"
     scheduler = start("-c", SCHEDULER, str(port))
@@ -109,7 +109,7 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
 
 
 def test_an_address_where_nobody_answers_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "FIRST", 1)
+    monkeypatch.setattr(cluster, "FIRST", 1.0)
     tasks = [Task("a-1", {})]
     for address, said in [(f"tcp://127.0.0.1:{a_port()}", "no scheduler answers there"), ("nowhere://x", "no address")]:
         with pytest.raises(UserError, match=said):

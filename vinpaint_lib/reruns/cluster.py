@@ -21,9 +21,9 @@ from vinpaint_lib.files import hidden
 from vinpaint_lib.reruns import errand
 from vinpaint_lib.reruns.attempt import FAILED, RUN, Outcome, Task, Tell, finish, write_json
 
-FIRST, PATIENCE = 30, 600  # seconds that a scheduler may take to answer: at first, and after it went away
+FIRST, PATIENCE = 30.0, 600.0  # seconds that a scheduler may take to answer: at first, and after it went away
 Make = Callable[[Mapping[str, Any], str], tuple[str, str, str]]
-QUIET = 15  # seconds without a worker after which that is told
+QUIET = 15.0  # seconds without a worker after which that is told
 
 
 def hand_out(
