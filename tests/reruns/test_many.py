@@ -65,10 +65,19 @@ def test_a_grid_from_end_to_end(tmp_path, capfd):
     assert "1 of 1 runs are done (1 were before)" in said.err
 
 
-CHECKED = """from vinpaint_lib.lessons import parameters
-parameters.check(globals(), seed=parameters.whole(0), hole=parameters.one_of(*KINDS), out_dir=parameters.folder())
-if hole == 'b' and seed: raise parameters.refusal('hole', hole, 'b with seed 0 only')
-open('ran', 'a').write('x') if seed == 9 else None"""
+CHECKED = """from vinpaint_lib.errors import UserError
+class parameters:
+    def check(values):
+        said = []
+        if values['seed'] < 0:
+            said.append(f"parameter seed is {values['seed']}; allowed: a whole number from 0")
+        if values['hole'] not in KINDS:
+            said.append(f"parameter hole is {values['hole']!r}; allowed: {', '.join(KINDS)}")
+        if said:
+            raise UserError('\\n'.join(said))
+parameters.check(globals())
+if hole == 'b' and seed:
+    raise UserError("parameter hole is 'b'; allowed: b with seed 0 only")"""
 
 
 def test_the_notebook_s_own_check_is_asked_before_the_first_run(tmp_path, capfd):

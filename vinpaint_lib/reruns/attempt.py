@@ -35,7 +35,7 @@ CELL = "vinpaint_lib.reruns.cell"  # the program of a run
 START = """
 import runpy, sys
 sys.modules["rfc3987_syntax"] = None
-runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 Tell = Callable[[object], None]
 DONE, FAILED, STOPPED = "done", "failed", "stopped"

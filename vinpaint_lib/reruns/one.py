@@ -22,7 +22,6 @@ from vinpaint_lib.files import draft_of
 from vinpaint_lib.lessons import declared, manifest
 from vinpaint_lib.places import check_file, claimed
 
-CHECK = "parameters.check("  # the cell in which a notebook refuses values
 LOUD = ("asyncio", "nbclient", "papermill", "traitlets")  # they log what an exception says too
 
 
@@ -69,7 +68,7 @@ def fill_copy(
         execute(notebook, executed, given, progress=progress)
     except PapermillExecutionError as error:
         told = "; ".join(str(error.evalue).splitlines())
-        if error.ename == UserError.__name__ and CHECK in str(error.source):
+        if error.ename == UserError.__name__ and declared.CHECK in str(error.source):
             raise UserError(f"{notebook}: {told}") from error
         keep(executed, made_with, out)
         if error.ename == UserError.__name__:

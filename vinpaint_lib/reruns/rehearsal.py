@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import declared
+from vinpaint_lib.lessons.declared import CHECK
 from vinpaint_lib.lessons.manifest import FOLDER
-from vinpaint_lib.reruns.attempt import ROOT
-from vinpaint_lib.reruns.one import CHECK
-
-LONGEST = 600  # seconds, after which the runs begin unasked
+from vinpaint_lib.reruns.attempt import ROOT, START
 
 
 def refusals(notebook: Path, runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -34,15 +31,13 @@ def refusals(notebook: Path, runs: Sequence[Mapping[str, Any]]) -> list[str]:
         asked, said = Path(folder) / "asked.json", Path(folder) / "said.json"
         asked.write_text(json.dumps({"notebook": str(notebook.resolve()), "runs": list(runs)}), encoding="utf-8")
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [sys.executable, "-m", "vinpaint_lib.reruns.rehearsal", str(asked), str(said)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=LONGEST,
-                env={**os.environ, "PYTHONPATH": paths, "MPLBACKEND": "Agg", "IPYTHONDIR": folder},
-            )
+        subprocess.run(
+            [sys.executable, "-c", START, "vinpaint_lib.reruns.rehearsal", str(asked), str(said)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": paths, "MPLBACKEND": "Agg", "IPYTHONDIR": folder},
+        )
         return json.loads(said.read_text(encoding="utf-8")) if said.is_file() else []
 
 
