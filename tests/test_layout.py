@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = "vinpaint_lib"
 # An arrow runs from a line to a line below it: never up, and never between two rooms of one line.
 ROWS = (
-    ("rerun", "cli"),
-    ("lessons", "data_scripts", "bench"),
+    ("rerun", "cli", "bench"),
+    ("reruns",),
+    ("lessons", "data_scripts"),
     ("train", "evaluate", "doctor", "filling"),
     ("systems",),
     ("training", "scoring"),
@@ -37,7 +38,9 @@ NAMELESS = ("training", "scoring", "figures")  # rooms that know no system
 LATE = {
     f"{LIBRARY}/cli.py",
     f"{LIBRARY}/lessons/manifest.py",
-}  # they import in functions, so that --help answers at once
+    f"{LIBRARY}/reruns/command.py",
+    f"{LIBRARY}/reruns/errand.py",
+}  # they import in functions, so that --help, or a scheduler, answers at once
 DEFINING = ("systems", "lessons/checks")  # packages whose __init__ may hold more than names that it hands on
 LINES, FILES = 300, 14
 Sources = dict[str, str]
@@ -171,11 +174,11 @@ def circles(sources: Sources) -> list[str]:
 
 
 def uses_of_lessons(sources: Sources) -> list[str]:
-    """Imports of `lessons` by anything but `rerun`."""
+    """Imports of `lessons` by anything but what runs notebooks."""
     return [
-        f"{path} imports {name}: only notebooks and rerun.py use the lessons"
+        f"{path} imports {name}: only notebooks and what reruns them use the lessons"
         for path, name, _ in imports(sources)
-        if room(name) == "lessons" and room(module(path)) not in ("lessons", "rerun")
+        if room(name) == "lessons" and room(module(path)) not in ("lessons", "rerun", "reruns")
     ]
 
 

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from vinpaint_lib import rerun
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.reruns import one, stored
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +109,8 @@ def test_a_cell_that_fails_ends_the_copy_and_is_a_sentence(tmp_path, capfd):
     (line,) = capfd.readouterr().err.splitlines()
     assert line.endswith(f"a.ipynb: a cell failed (ZeroDivisionError: division by zero); {out} ends there and shows it")
     stopped = nbformat.read(out, as_version=4)
-    assert stopped.cells[0].metadata.tags == ["manifest"]
+    assert [cell.metadata.tags for cell in stopped.cells[:2]] == [["banner"], ["manifest"]]
+    assert "`seed` is `5` (the notebook's own: `0`)" in stopped.cells[0].source
     assert stopped.metadata.manifest.parameters.seed == 5
     assert not stopped.cells[-1].outputs
 
@@ -144,7 +146,7 @@ def test_a_place_that_cannot_hold_the_copy_is_refused_before_the_run(tmp_path, o
 
 def test_a_copy_that_cannot_be_written_in_the_end_is_kept_elsewhere(tmp_path, monkeypatch):
     notebook = write(tmp_path / "a.ipynb", "import shutil\nshutil.rmtree('new')\nopen('new', 'w')\nprint('done')")
-    monkeypatch.setattr(rerun.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(one.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(UserError, match=r"new/o\.ipynb cannot be written \((File exists|Not a directory)\)") as error:
         rerun.run(notebook, tmp_path / "new" / "o.ipynb")
     saved = Path(str(error.value).rpartition("notebook is ")[2].removesuffix("."))
@@ -215,18 +217,18 @@ def executed(*outputs) -> nbformat.NotebookNode:
 
 def test_stored_form_joins_a_text_that_came_in_pieces():
     pieces = [new_output("stream", text="a\n"), new_output("stream", text="b\n"), new_output("display_data", {})]
-    outputs = rerun.joined([*pieces, new_output("stream", text="c\n")])
+    outputs = stored.joined([*pieces, new_output("stream", text="c\n")])
     assert [output.get("text") for output in outputs] == ["a\nb\n", None, "c\n"]
 
 
 def test_stored_form_refuses_stderr_and_paths_of_this_machine(tmp_path):
     notebook = tmp_path / "a.ipynb"
     with pytest.raises(UserError, match=r"cell 1 writes to stderr \('Warning"):
-        rerun.stored_form(executed(new_output("stream", name="stderr", text="Warning: no")), notebook)
+        stored.stored_form(executed(new_output("stream", name="stderr", text="Warning: no")), notebook)
     for place in (Path(rerun.__file__).parent, Path.home(), tmp_path):
         with pytest.raises(UserError, match="cell 1 shows the path"):
-            rerun.stored_form(executed(new_output("stream", text=f"wrote {place}/a.png")), notebook)
-    rerun.stored_form(executed(new_output("stream", text="wrote runs/a.png")), notebook)
+            stored.stored_form(executed(new_output("stream", text=f"wrote {place}/a.png")), notebook)
+    stored.stored_form(executed(new_output("stream", text="wrote runs/a.png")), notebook)
 
 
 def test_store_leaves_the_notebook_alone_when_a_cell_warns(tmp_path):

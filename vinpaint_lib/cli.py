@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vinpaint_lib import errors
 from vinpaint_lib.errors import DEBUG_HELP, run_program
+from vinpaint_lib.reruns.command import rerun
 
 
 def shown(name: str) -> Any:
@@ -258,7 +259,7 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor)}
+COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, rerun, models, doctor)}
 
 
 def tell(note: object) -> None:

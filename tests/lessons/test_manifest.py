@@ -5,6 +5,7 @@ import platform
 import subprocess
 
 import nbformat
+import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -54,6 +55,30 @@ def test_it_is_the_first_cell_and_in_the_metadata(tmp_path):
     assert rows["device"] == f"`{made_with['device']}`"
     assert made_with["weights"]["tgfnet-small.safetensors"] in rows["sha256 of tgfnet-small.safetensors"]
     assert "commit" in rows
+
+
+def test_a_copy_with_other_parameters_begins_with_a_banner(tmp_path):
+    path = notebook(tmp_path / "a.ipynb")
+    manifest.put(path, manifest.made_with(path, {"seed": 5, "size": "`wide`", "out_dir": "x"}, AROUND))
+    read = nbformat.read(path, as_version=4)
+    assert [cell.metadata.get("tags") for cell in read.cells[:2]] == [["banner"], ["manifest"]]
+    banner = read.cells[0].source
+    assert "may not fit" in banner
+    assert "`size` is ``'`wide`'`` (the notebook's own: `'a|b'`)" in banner
+    assert "seed" not in banner, "a value that is the notebook's own"
+    assert "out_dir" not in banner, "a folder changes no result"
+
+
+AROUND = {"versions": {}, "device": "cpu", "weights": {}, "commit": None}
+
+
+@pytest.mark.parametrize(
+    "own, value, one",
+    [(1, 1.0, True), (1, True, False), (0, False, False), ((1, 2), [1, 2], True), ([1], [1, 2], False),
+     ([1], [True], False), ("1", 1, False), (None, None, True), ({"a": 1}, {"a": 1}, True), (1, None, False)],
+)  # fmt: skip
+def test_which_values_are_one(own, value, one):
+    assert (manifest.changed({"x": own}, {"x": value}) == {}) is one
 
 
 def test_the_commit_is_the_project_s_own_or_none(tmp_path):

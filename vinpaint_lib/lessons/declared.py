@@ -20,6 +20,7 @@ from vinpaint_lib.errors import UserError
 
 RULES = {"whole": int, "number": Number, "flag": bool, "text": str, "size": str, "path": str, "folder": str}
 PLAIN: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "Path": str, "dict": dict, "Dict": dict}
+CHECK = "parameters.check("  # the cell in which a notebook refuses values
 LISTS = ("list", "List", "tuple", "Tuple", "Sequence", "Iterable", "set", "Set")
 MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # a line for IPython, which is no Python
 
@@ -119,7 +120,7 @@ def assigned(statements: list[ast.stmt]) -> Iterator[tuple[str, ast.expr | None,
 
 def rules_in(source: str) -> Iterator[tuple[str, Kind]]:
     """(name, type) of each rule of `parameters.check` in a cell; None as type where a rule takes several."""
-    if "parameters.check(" not in source:
+    if CHECK not in source:
         return
     try:
         tree = parsed(source)

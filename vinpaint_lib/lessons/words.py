@@ -38,8 +38,8 @@ def parse_parameter(text: str, kind: Kind = UNKNOWN) -> tuple[str, Any]:
 
 def parse_all(texts: Sequence[str], known: Mapping[str, Parameter]) -> dict[str, Any]:
     """All `name=value` of a command line; `known` are the notebook's parameters. A name that is not among them stays,
-    for `rerun.check_names` to refuse. Raises UserError as `parse_parameter` does, and for a name that is given twice
-    and is no list."""
+    for `reruns.one.check_names` to refuse. Raises UserError as `parse_parameter` does, and for a name that is given
+    twice and is no list."""
     found: dict[str, Any] = {}
     for text in texts:
         name, value = halves(text)
