@@ -51,7 +51,7 @@ class Buffer:
             self.size = (frame.shape[-2], frame.shape[-1])
             self.frames[self.read] = pad(frame * (1 - mask), self.multiple)
             self.masks[self.read] = pad(mask, self.multiple)
-            self.filled[self.read] = torch.zeros_like(self.masks[self.read])
+            self.filled[self.read] = nowhere(self.masks[self.read])
             self.read += 1
 
     def window(self, step: Step) -> Window:
@@ -62,12 +62,17 @@ class Buffer:
         """Sec. H: the completed frame replaces the given frame, and its mask becomes empty."""
         self.filled[index] = torch.maximum(self.filled[index], self.masks[index])
         self.frames[index] = frame
-        self.masks[index] = torch.zeros_like(self.masks[index])
+        self.masks[index] = nowhere(self.masks[index])
 
     def drop(self, before: int) -> None:
         for part in (self.frames, self.masks, self.filled):
             for index in [i for i in part if i < before]:
                 del part[index]
+
+
+def nowhere(mask: Float[Tensor, "1 h w"]) -> Float[Tensor, "1 h w"]:
+    """A mask of that size without any hole. It is one number for all pixels, so that it takes no memory."""
+    return torch.zeros(1, 1, 1).expand_as(mask)
 
 
 def pad(image: Float[Tensor, "c h w"], multiple: int) -> Float[Tensor, "c hp wp"]:
