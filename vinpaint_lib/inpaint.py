@@ -20,7 +20,7 @@ from vinpaint_lib.interface import Inpainter, Output, Step, Window
 from vinpaint_lib.process_memory import give_back
 from vinpaint_lib.video.clip import Clip
 
-TIDY = 8  # steps after which freed memory goes back to the system
+TIDY = 8  # targets after which freed memory goes back to the system
 
 
 @runtime_checkable
@@ -105,7 +105,7 @@ def fill(
     last_visit = {index: n for n, step in enumerate(steps) for index in step.targets}
     sums: dict[int, tuple[Tensor, float]] = {}
     state: dict[str, Any] = {}
-    given, seen_anything = 0, False
+    given, worked, seen_anything = 0, 0, False
     originals: dict[int, tuple[Tensor, Tensor]] = {}
     for n, step in enumerate(steps):
         newest = max((*step.targets, *step.references))
@@ -137,8 +137,10 @@ def fill(
             del originals[given]
             given += 1
         buffer.drop(needed[n + 1] if n + 1 < len(steps) else len(clip))
-        if n % TIDY == TIDY - 1:
+        worked += len(step.targets)
+        if worked >= TIDY:
             give_back()
+            worked = 0
 
 
 def composed(

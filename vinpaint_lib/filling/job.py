@@ -4,21 +4,24 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vinpaint_lib.filling.forecast import Forecast, costs_of, spelled_memory, spelled_time
+from vinpaint_lib.filling.forecast import Costs, Forecast, costs_of, least_memory, spelled_memory, spelled_time
 from vinpaint_lib.filling.part import Part, Parts, choose_part, find_holes, parse_margin
 from vinpaint_lib.filling.progress import Working, passing
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.process_memory import available, resident
 from vinpaint_lib.systems import registry
 from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
+from vinpaint_lib.video.encoding import held_by_encoder
 from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.sources import spelled as spelled_size
-from vinpaint_lib.video.writing import check_apart, check_target
+from vinpaint_lib.video.writing import CONTAINERS, check_apart, check_target
 
 Tell = Callable[[object], None]
 
@@ -93,6 +96,8 @@ def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, na
         costs = costs_of(model, holes.boxes if part is None else part.boxes(holes), size)
         if part is not None:
             tell(part_note(job, clip, part))
+        for note in memory_notes(job, costs, size):
+            tell(note)
         about = f"{job.input}: {counted(len(clip), 'frame')} of {spelled_size(clip.size)}, {job.model} on {job.device}"
         bar = working = Working(len(clip), name)
 
@@ -104,6 +109,8 @@ def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, na
             foretell(about)
         torch.manual_seed(job.seed)
         forecast = Forecast(costs, lambda *found: foretell(f"{about}: {expected(*found)}"), job.device)
+        if job.out.suffix.lower() in CONTAINERS and not job.out.is_dir():
+            forecast.writer = partial(held_by_encoder, clip.size)
         source = clip if part is None else Parts(clip, part)
         frames: Iterable[Tensor] = fill(model, source, on_step=forecast)
         if isinstance(source, Parts):
@@ -130,10 +137,24 @@ def part_note(job: Job, clip: ClipStream, part: Part) -> str:
     return words
 
 
+def memory_notes(job: Job, costs: Costs, size: tuple[int, int]) -> list[str]:
+    """A sentence if the frames of (height, width) `size` that are held at once do not fit into the memory."""
+    least, left = least_memory(costs, size), available()
+    if least <= left:
+        return []
+    frames = counted(max(costs.held), "frame")
+    return [
+        f"{job.input}: {frames} of {spelled_size(size)} at once take {spelled_memory(least)} of memory and "
+        f"{spelled_memory(left)} are free: give a smaller --max-side"
+    ]
+
+
 def expected(seconds: float, memory: float, gpu: float) -> str:
-    """The forecast in words: 'about 14 minutes and 1.3 GB of memory'."""
+    """The forecast in words: 'about 14 minutes and 1.3 GB of memory'; with a remedy if the machine has less."""
     words = f"about {spelled_time(seconds)} and {spelled_memory(memory)} of memory"
-    return f"{words}, {spelled_memory(gpu)} on the GPU" if gpu else words
+    words = f"{words}, {spelled_memory(gpu)} on the GPU" if gpu else words
+    most = resident() + available()
+    return words if memory <= most else f"{words}, but only {spelled_memory(most)} are there: give a smaller --max-side"
 
 
 def kept(out: Path, started: float) -> str:

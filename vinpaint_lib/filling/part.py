@@ -93,7 +93,9 @@ class Parts:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for frame, mask in self.clip:
-            yield self.part.of(frame, mask)
+            part = self.part.of(frame, mask)
+            del frame, mask  # else a whole frame is held until the next one is asked for
+            yield part
 
     def whole(self, made: Iterable[Float[Tensor, "3 h2 w2"]]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Whole frames from what was made of their parts, in order; the clip is read again for them."""

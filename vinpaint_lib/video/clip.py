@@ -192,7 +192,13 @@ def open_clip(
     reader = None
     if mask is not None:
         reader = open_masks(
-            mask, length=source.length, size=source.size, names=source.names, limit=limit, invert=invert, dilate=dilate,
+            mask,
+            length=source.length,
+            size=source.size,
+            names=source.names,
+            limit=limit,
+            invert=invert,
+            dilate=dilate,
             watch=watch,
         ).at(shape)
         notes += reader.notes
@@ -219,10 +225,13 @@ def read_clip(
 
 def to_frame(picture: np.ndarray, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     """uint8 (h, w, 3) -> float in [0, 1] at `size`: area average when it shrinks, bilinear when it grows."""
+    if picture.shape[:2] == size:
+        # large frames: no more than one copy of them as float32
+        levels = torch.from_numpy(np.require(picture, requirements=("C", "W")))
+        return rearrange(levels, "h w c -> c h w").contiguous().float().div_(255)
     frame = picture.astype(np.float32) / 255
-    if frame.shape[:2] != size:
-        shrinks = size[0] < frame.shape[0] or size[1] < frame.shape[1]
-        frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    shrinks = size[0] < frame.shape[0] or size[1] < frame.shape[1]
+    frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return rearrange(torch.from_numpy(frame), "h w c -> c h w").contiguous()
 
 
