@@ -1,6 +1,7 @@
 """Memory does not grow with a clip: for every model, what lives in its middle lives late in it, and no more."""
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from vinpaint_lib.systems import registry
 
 pytestmark = pytest.mark.slow
 
-HEIGHT, WIDTH = 48, 96
-PERIOD, LATER = 10, 60  # frames until the clip repeats itself, and between the two moments that are compared
+HEIGHT, WIDTH = 48, 64
+PERIOD, LATER = 10, 30  # frames until the clip repeats itself, and between the two moments that are compared
+REACH = 16  # frames that a window reaches at most, where that is an option: a property of windows needs no large ones
+# Systems, the forms of them that begin with a first guess, which has memory of its own, and the classical methods.
+NAMES = (*registry.NAMES, *(name for name in registry.MODELS if name.endswith("-aligned")), *registry.BASELINES)
 FRAME = 4 * 4 * HEIGHT * WIDTH  # bytes of a frame and its mask
 
 
@@ -81,15 +85,19 @@ def growth(model, leak=lambda frame: None) -> float:
     return (found[second] - found[first]) / FRAME
 
 
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_lives_is_bounded_by_the_window(name):
-    """60 frames later no more lives than two frames' worth: volumes of combcn do not overlap alike everywhere."""
-    assert growth(make(name)) < 2
+    """30 frames later the same lives: hardly more than at the first moment. Volumes do not overlap alike everywhere."""
+    model = make(name)
+    config = getattr(model, "config", None)
+    if getattr(config, "reach", None):
+        model.config = replace(config, reach=min(config.reach, REACH))
+    assert growth(model) < (2 if name.startswith("combcn") else 0.5)
 
 
 @pytest.mark.parametrize("what", ["frames", "masks", "arrays", "in a dictionary"])
 def test_what_is_kept_for_each_frame_is_seen(what):
-    """Also a part of a frame, in whatever form it is kept."""
+    """Also the sixteenth part of a frame, in whatever form it is kept."""
     kept = {}
     forms = {
         "frames": lambda frame: frame.clone(),
@@ -97,4 +105,4 @@ def test_what_is_kept_for_each_frame_is_seen(what):
         "arrays": lambda frame: frame[0].numpy().copy(),
         "in a dictionary": lambda frame: {"grey": frame[0].numpy().copy()},
     }
-    assert growth(make("telea"), lambda frame: kept.setdefault(len(kept), forms[what](frame))) >= 2
+    assert growth(make("telea"), lambda frame: kept.setdefault(len(kept), forms[what](frame))) > 1.8

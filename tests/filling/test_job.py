@@ -69,6 +69,14 @@ def test_one_line_tells_frames_size_device_time_and_memory(model, tmp_path):
     assert "second" in line
 
 
+def test_a_clip_of_one_step_has_a_line_without_a_time(model, tmp_path):
+    frames = pictures(tmp_path / "in", length=1)
+    _, lines = done(Job(frames, mask(tmp_path / "mask.png"), tmp_path / "out", model="grey"))
+    (line,) = lines
+    assert line.startswith(f"{frames}: 1 frame of 48x32, grey on cpu: all in one step, so its time is not known")
+    assert line.endswith(" of memory")
+
+
 def test_the_graphics_memory_is_told_where_there_is_any():
     assert expected(600.0, 1400.0, 0.0) == "about 10 minutes and 1.4 GB of memory"
     assert expected(600.0, 1400.0, 2048.0) == "about 10 minutes and 1.4 GB of memory, 2.0 GB on the GPU"

@@ -106,7 +106,8 @@ def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, na
             working.forecast_is_told()
 
         if len(costs.held) == 1:
-            foretell(about)
+            least = spelled_memory(resident() + least_memory(costs, size))
+            foretell(f"{about}: all in one step, so its time is not known before; at least {least} of memory")
         torch.manual_seed(job.seed)
         forecast = Forecast(costs, lambda *found: foretell(f"{about}: {expected(*found)}"), job.device)
         if job.out.suffix.lower() in CONTAINERS and not job.out.is_dir():
