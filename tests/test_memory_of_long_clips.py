@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 48, 64
 PERIOD, LATER = 10, 30  # frames until the clip repeats itself, and between the two moments that are compared
 REACH = 16  # frames that a window reaches at most, where that is an option: a property of windows needs no large ones
 # Systems, the forms of them that begin with a first guess, which has memory of its own, and the classical methods.
-NAMES = (*registry.NAMES, *(name for name in registry.MODELS if name.endswith("-aligned")), *registry.BASELINES)
+NAMES = (*registry.SYSTEMS, *(name for name in registry.MODELS if name.endswith("-aligned")), *registry.BASELINES)
 FRAME = 4 * 4 * HEIGHT * WIDTH  # bytes of a frame and its mask
 
 
