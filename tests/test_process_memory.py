@@ -113,3 +113,16 @@ def test_a_long_clip_takes_no_more_memory_than_a_short_one(leak):
             give_back()
             marks.append(resident())
     assert (marks[1] - marks[0] < 12) != leak
+
+
+def test_what_is_available_is_what_the_machine_has_left_or_a_container_allows(monkeypatch, tmp_path):
+    monkeypatch.setattr(process_memory, "CONTAINER", tmp_path)
+    most = process_memory.psutil.virtual_memory().total / 2**20
+    assert 0 < process_memory.available() <= most
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.stat").write_text(f"file {2**30}\nanon {100 * 2**20}\n")
+    assert 0 < process_memory.available() <= most
+    (tmp_path / "memory.max").write_text(f"{101 * 2**20}\n")
+    assert process_memory.available() == 1
+    (tmp_path / "memory.max").write_text(f"{99 * 2**20}\n")
+    assert process_memory.available() == 0

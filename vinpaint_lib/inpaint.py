@@ -20,7 +20,7 @@ from vinpaint_lib.interface import Inpainter, Output, Step, Window
 from vinpaint_lib.process_memory import give_back
 from vinpaint_lib.video.clip import Clip
 
-TIDY = 8  # steps after which freed memory goes back to the system
+TIDY = 8  # targets after which freed memory goes back to the system
 
 
 @runtime_checkable
@@ -51,7 +51,7 @@ class Buffer:
             self.size = (frame.shape[-2], frame.shape[-1])
             self.frames[self.read] = pad(frame * (1 - mask), self.multiple)
             self.masks[self.read] = pad(mask, self.multiple)
-            self.filled[self.read] = torch.zeros_like(self.masks[self.read])
+            self.filled[self.read] = nowhere(self.masks[self.read])
             self.read += 1
 
     def window(self, step: Step) -> Window:
@@ -62,12 +62,17 @@ class Buffer:
         """Sec. H: the completed frame replaces the given frame, and its mask becomes empty."""
         self.filled[index] = torch.maximum(self.filled[index], self.masks[index])
         self.frames[index] = frame
-        self.masks[index] = torch.zeros_like(self.masks[index])
+        self.masks[index] = nowhere(self.masks[index])
 
     def drop(self, before: int) -> None:
         for part in (self.frames, self.masks, self.filled):
             for index in [i for i in part if i < before]:
                 del part[index]
+
+
+def nowhere(mask: Float[Tensor, "1 h w"]) -> Float[Tensor, "1 h w"]:
+    """A mask of that size without any hole. It is one number for all pixels, so that it takes no memory."""
+    return torch.zeros(1, 1, 1).expand_as(mask)
 
 
 def pad(image: Float[Tensor, "c h w"], multiple: int) -> Float[Tensor, "c hp wp"]:
@@ -100,7 +105,7 @@ def fill(
     last_visit = {index: n for n, step in enumerate(steps) for index in step.targets}
     sums: dict[int, tuple[Tensor, float]] = {}
     state: dict[str, Any] = {}
-    given, seen_anything = 0, False
+    given, worked, seen_anything = 0, 0, False
     originals: dict[int, tuple[Tensor, Tensor]] = {}
     for n, step in enumerate(steps):
         newest = max((*step.targets, *step.references))
@@ -132,8 +137,10 @@ def fill(
             del originals[given]
             given += 1
         buffer.drop(needed[n + 1] if n + 1 < len(steps) else len(clip))
-        if n % TIDY == TIDY - 1:
+        worked += len(step.targets)
+        if worked >= TIDY:
             give_back()
+            worked = 0
 
 
 def composed(

@@ -12,6 +12,7 @@ if sys.platform != "win32":
     import resource
 
 STATUS = Path("/proc/self/status")
+CONTAINER = Path("/sys/fs/cgroup")
 
 
 def peak() -> float:
@@ -33,6 +34,19 @@ def resident() -> float:
     """Memory in use now, in MiB; the peak where the system does not say."""
     found = status("VmRSS")
     return peak() if found is None else found
+
+
+def available() -> float:
+    """Memory that this process can still take, in MiB: what the machine has left, and less where a Linux container
+    (cgroup 2) has a limit."""
+    left = psutil.virtual_memory().available / 2**20
+    try:
+        limit = int((CONTAINER / "memory.max").read_text()) / 2**20  # the word max: no limit
+        lines = (line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+        taken = next(int(number) / 2**20 for name, number in lines if name == "anon")
+    except (OSError, ValueError, StopIteration):
+        return left
+    return min(left, max(0.0, limit - taken))
 
 
 def status(field: str) -> float | None:

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from vinpaint_lib.filling import forecast
-from vinpaint_lib.filling.forecast import Costs, Forecast, costs_of, spelled_memory, spelled_time, whole_time
+from vinpaint_lib.filling.forecast import (
+    Costs,
+    Forecast,
+    costs_of,
+    least_memory,
+    spelled_memory,
+    spelled_time,
+    whole_time,
+)
 from vinpaint_lib.holes.box import Box
 from vinpaint_lib.interface import Inpainter, Output, Step
 
@@ -37,16 +45,20 @@ def test_what_the_steps_of_a_sliding_window_cost():
     assert costs.of_step[:, 0].tolist() == [3, 1, 1, 1, 0, 0]
     assert costs.of_step[:, 1].tolist() == [1] * 6
     assert costs.of_step[:, 2].tolist() == [2 * share, 0, share, share, share, share]
+    assert costs.of_step[:, 3].tolist() == [3 * 2 * share, 0, 5 * share, 5 * share, 4 * share, 3 * share]
     assert costs.held == (3, 4, 5, 5, 4, 3)
 
 
 def test_what_the_steps_of_volumes_cost():
     costs = costs_of(Volumes(), (None,) * 8, (200, 400))
-    assert costs.of_step.tolist() == [[4, 2, 4], [2, 2, 4], [2, 4, 4]]
+    assert costs.of_step.tolist() == [[4, 2, 4, 16], [2, 2, 4, 16], [2, 4, 4, 16]]
     assert costs.held == (4, 4, 4)
 
 
-@pytest.mark.parametrize("prices", [(0.3, 0.1, 5.0), (0.0, 0.1, 0.0), (0.2, 0.0, 0.0), (0.0, 0.0, 3.0)])
+@pytest.mark.parametrize(
+    "prices",
+    [(0.3, 0.1, 5.0, 0.5), (0.0, 0.1, 0.0, 0.0), (0.2, 0.0, 0.0, 0.0), (0.0, 0.0, 3.0, 0.0), (0.0, 0.0, 0.0, 2.0)],
+)
 def test_steps_that_cost_what_the_model_says_are_foretold_exactly(prices):
     boxes = [Box(0, 20 + 5 * (t % 7), 0, 30) for t in range(60)]
     costs = costs_of(Reaching(), boxes, (200, 400)).of_step
@@ -58,15 +70,34 @@ def test_holes_that_grow_later_are_foretold():
     """The first frames hardly have a hole: a rate of frames would promise a twentieth of the time."""
     boxes = [None if t % 2 else Box(0, 10, 0, 10) for t in range(20)] + [Box(0, 200, 0, 400)] * 80
     costs = costs_of(Reaching(), boxes, (200, 400)).of_step
-    seconds = costs @ np.array((0.01, 0.01, 2.0))
+    seconds = costs @ np.array((0.01, 0.01, 2.0, 0.1))
     assert whole_time(costs, list(seconds[:10])) == pytest.approx(seconds.sum(), rel=0.01)
     assert seconds[:10].mean() * len(seconds) < seconds.sum() / 5
+
+
+def test_windows_that_are_small_at_the_start_are_foretold():
+    """The first steps see the future alone; in the middle of the clip a step looks at twice as many frames."""
+
+    class Wide(Inpainter):
+        def plan(self, length):
+            for t in range(length):
+                yield Step((t,), tuple(i for i in range(max(0, t - 24), min(length, t + 25)) if i != t))
+
+    costs = costs_of(Wide(), [Box(0, 100, 0, 100)] * 300, (200, 400)).of_step
+    seconds = costs @ np.array((0.1, 0.0, 0.0, 0.02))
+    assert whole_time(costs, list(seconds[:8])) == pytest.approx(seconds.sum(), rel=1e-6)
+    assert seconds[1:8].mean() * len(seconds) < 0.7 * seconds.sum()
+
+
+def test_the_least_memory_is_that_of_the_frames_that_are_held():
+    costs = costs_of(Reaching(), (None,) * 50, (200, 400))
+    assert least_memory(costs, (1024, 512)) == 5 * 4 * 4 / 2
 
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_one_or_two_steps_foretell_by_their_share(steps):
     costs = costs_of(Volumes(), (None,) * 12, (200, 400)).of_step
-    seconds = costs @ np.array((0.0, 0.0, 1.0))
+    seconds = costs @ np.array((0.0, 0.0, 1.0, 0.0))
     assert whole_time(costs, list(seconds[:steps])) == pytest.approx(seconds.sum(), rel=1e-6)
 
 
@@ -112,7 +143,7 @@ def test_memory_grows_with_the_frames_that_will_be_held(monkeypatch):
     monkeypatch.setattr(forecast, "resident", lambda: next(now))
     monkeypatch.setattr(forecast, "peak", lambda: 420.0)
     monkeypatch.setattr(forecast, "give_back", lambda: None)
-    foretell = Forecast(Costs(np.ones((3, 3)), (10, 40, 40)), lambda *found: None)
+    foretell = Forecast(Costs(np.ones((3, 4)), (10, 40, 40)), lambda *found: None)
     assert foretell.memory(1) == (300 + 4 * 50 + 70, 0)
 
 
@@ -128,3 +159,14 @@ def test_times_in_words(seconds, words):
 @pytest.mark.parametrize("size, words", [(337.4, "340 MB"), (999, "1000 MB"), (1400, "1.4 GB")])
 def test_sizes_in_words(size, words):
     assert spelled_memory(float(size)) == words
+
+
+def test_what_a_writer_will_hold_counts_and_does_not_grow_with_the_window(monkeypatch):
+    """As above; and a writer holds 5 MiB for each finished frame, at most 100. One frame is finished, 3 will be."""
+    now = iter([300.0, 355.0])
+    monkeypatch.setattr(forecast, "resident", lambda: next(now))
+    monkeypatch.setattr(forecast, "peak", lambda: 425.0)
+    monkeypatch.setattr(forecast, "give_back", lambda: None)
+    costs = Costs(np.ones((3, 4)), (10, 40, 40))
+    foretell = Forecast(costs, lambda *found: None, writer=lambda frames: min(100, 5 * frames))
+    assert foretell.memory(1) == (300 + 4 * 50 + 70 + 15, 0)

@@ -1,8 +1,12 @@
 """How long a clip will take and how much memory, from its first steps.
 
-Seconds    A step costs so much for each frame that it reads first, for each frame that it finishes, and for each pixel
-           that it works on. The three prices are fitted to the steps that were measured, none below 0.
-Memory     What the process holds grows with the frames that are held; what a step needs on top of it does not.
+Seconds    A step costs so much for each frame that it reads first, for each frame that it finishes, for each pixel
+           that it works on, and for each pixel and frame that it looks at for this pixel. (The first steps of a clip
+           have fewer frames to look at than those in its middle.) The four prices are fitted to the steps that were
+           measured, none below 0.
+Memory     What the process holds grows with the frames that are held, and a writer may hold some, too; what a step
+           needs on top of it does not grow.
+           `least_memory` is known without any step.
 """
 
 import time
@@ -23,13 +27,15 @@ ENOUGH = 5.0  # seconds of measuring, after the first step
 SHARE = 5  # or this part of all steps
 FEWEST, PATIENCE = 4, 60.0  # steps, unless they take longer than so many seconds, or a clip has few
 MARGIN = 32  # pixels around a hole that models work on, too
+PLANES = 4  # of float32: colours and mask
 
 
 @dataclass(frozen=True)
 class Costs:
-    """For every step: frames read first, frames finished, pixels worked on; and the frames that are held."""
+    """For every step: frames read first, frames finished, pixels worked on, and these times the frames looked at; and
+    the frames that are held."""
 
-    of_step: Float[np.ndarray, "n 3"]
+    of_step: Float[np.ndarray, "n 4"]
     held: tuple[int, ...]
 
 
@@ -37,11 +43,14 @@ class Costs:
 class Forecast:
     """Give it to `inpaint.fill` as `on_step`: once enough steps are measured, `tell` gets the seconds for the whole
     clip and the peak of memory in MiB (and of the GPU's memory, 0 without one). A clip of one step has no forecast.
+
+    writer: the MiB that a writer holds after it got so many frames.
     """
 
     costs: Costs
     tell: Callable[[float, float, float], None]
     device: str = "cpu"
+    writer: Callable[[int], float] = lambda frames: 0.0
     seconds: list[float] = field(default_factory=list)
     told: bool = False
 
@@ -69,10 +78,12 @@ class Forecast:
         highest = peak()
         give_back()
         more = max(self.costs.held) / max(self.costs.held[:done])
+        finished = self.costs.of_step[:, 1].cumsum()
+        written, at_last = (self.writer(int(count)) for count in (finished[done - 1], finished[-1]))
         now, most = allocated(self.device)
-        pairs = ((self.before[0], resident(), highest), (self.before[1], now, most))
-        ram, gpu = (before + max(0.0, held - before) * more + (top - held) for before, held, top in pairs)
-        return ram, gpu
+        rows = ((self.before[0], resident() - written, highest - written), (self.before[1], now, most))
+        ram, gpu = (before + max(0.0, held - before) * more + (top - held) for before, held, top in rows)
+        return ram + at_last, gpu
 
 
 def allocated(device: str) -> tuple[float, float]:
@@ -92,7 +103,7 @@ def costs_of(model: Inpainter, boxes: Sequence[Box | None], size: tuple[int, int
     for n, step in enumerate(steps):
         newest = max(read, max((*step.targets, *step.references)) + 1)
         area = sum(worked_on(boxes[index], size, model.by_hole) for index in step.targets)
-        rows.append((newest - read, finished[n], area))
+        rows.append((newest - read, finished[n], area, area * len({*step.targets, *step.references})))
         held.append(newest - needs[n])
         read = newest
     return Costs(np.array(rows, dtype=np.float64), tuple(held))
@@ -108,15 +119,22 @@ def worked_on(box: Box | None, size: tuple[int, int], by_hole: bool) -> float:
     return height * width / (size[0] * size[1])
 
 
-def whole_time(costs: Float[np.ndarray, "n 3"], seconds: Sequence[float]) -> float:
+def least_memory(costs: Costs, size: tuple[int, int]) -> float:
+    """MiB that the frames and masks take which are held at once, worked on at (height, width) `size`; models take more
+    on top of it."""
+    return max(costs.held) * size[0] * size[1] * PLANES * 4 / 2**20
+
+
+def whole_time(costs: Float[np.ndarray, "n 4"], seconds: Sequence[float]) -> float:
     """Seconds for all steps, from those of the first ones."""
     measured = np.array(seconds)
     known = costs[: len(measured)]
     if len(measured) < 3:
         share = known.sum(axis=0) / costs.sum(axis=0).clip(1e-9)
         return float(measured.sum() / max(share[2] or share[0], 1e-9))
-    prices, _ = nnls(known, measured)
-    return float(measured.sum() + (costs[len(measured) :] @ prices).sum())
+    scale = costs.max(axis=0).clip(1e-9)
+    prices, _ = nnls(known / scale, measured)
+    return float(measured.sum() + (costs[len(measured) :] / scale @ prices).sum())
 
 
 def spelled_time(seconds: float) -> str:

@@ -1,28 +1,29 @@
 """One clip of `vinpaint inpaint`, from its options to its output."""
 
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from vinpaint_lib.filling.forecast import Forecast, costs_of, spelled_memory, spelled_time
+from vinpaint_lib.filling.forecast import Costs, Forecast, costs_of, least_memory, spelled_memory, spelled_time
 from vinpaint_lib.filling.part import Part, Parts, choose_part, find_holes, parse_margin
+from vinpaint_lib.filling.progress import Working, passing
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
+from vinpaint_lib.process_memory import available, resident
 from vinpaint_lib.systems import registry
 from vinpaint_lib.video.clip import ClipStream, check_output, open_clip, write_clip
+from vinpaint_lib.video.encoding import held_by_encoder
 from vinpaint_lib.video.hidden import visible
 from vinpaint_lib.video.sources import spelled as spelled_size
-from vinpaint_lib.video.writing import check_apart, check_target
+from vinpaint_lib.video.writing import CONTAINERS, check_apart, check_target
 
 Tell = Callable[[object], None]
-BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} frames, {remaining} left"
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,21 @@ class Job:
     def open(self, tell: Tell) -> ClipStream:
         """The clip and its masks; `tell` gets notes on what is odd and what the output cannot keep.
 
-        Raises UserError if they cannot be read, or the output cannot be written.
+        Raises UserError if they cannot be read, or the output cannot be written, and a KeyboardInterrupt that says what
+        is kept.
         """
         # Before the masks are read, which takes a while.
         check_apart(self.out, self.input, "the input")
         check_apart(self.out, self.mask, "the mask")
         check_target(self.out, overwrite=self.overwrite)
-        clip = open_clip(
-            self.input, self.mask, size=self.size, limit=self.limit, invert=self.invert_mask, dilate=self.dilate,
-            fps=self.fps,
-        )  # fmt: skip
+        started = time.time()
+        try:
+            clip = open_clip(
+                self.input, self.mask, size=self.size, limit=self.limit, invert=self.invert_mask, dilate=self.dilate,
+                fps=self.fps, watch=passing,
+            )  # fmt: skip
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"stopped while {self.input} was read; {kept(self.out, started)}") from stop
         parse_margin(self.margin, clip.size)
         for note in (*clip.notes, *check_output(self.out, clip, overwrite=self.overwrite)):
             tell(note)
@@ -79,40 +85,45 @@ def fill_one(job: Job, tell: Tell, say: Tell) -> Path:
 def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, name: str = "") -> Path:
     """Fill an open clip and write it; `name` stands before the progress bar.
 
-    Ctrl-C leaves with a KeyboardInterrupt whose text says what is kept.
+    The forecast is said before the bar begins. The first steps, which it is measured on, are part of the work. Ctrl-C
+    leaves with a KeyboardInterrupt whose text says what is kept.
     """
-    started = time.time()
-    holes = find_holes(clip)
-    part = choose_part(clip.size, holes.around_all, model.multiple, job.margin, job.max_side)
-    size = clip.size if part is None else part.size
-    costs = costs_of(model, holes.boxes if part is None else part.boxes(holes), size)
-    if part is not None:
-        tell(part_note(job, clip, part))
-    about = f"{job.input}: {counted(len(clip), 'frame')} of {spelled_size(clip.size)}, {job.model} on {job.device}"
-    if len(costs.held) == 1:
-        say(about)
-    torch.manual_seed(job.seed)
-    forecast = Forecast(costs, lambda *found: say(f"{about}: {expected(*found)}"), job.device)
-    source = clip if part is None else Parts(clip, part)
-    frames: Iterable[Tensor] = fill(model, source, on_step=forecast)
-    if isinstance(source, Parts):
-        frames = source.whole(frames)
-    bar = tqdm(frames, total=len(clip), bar_format=BAR, desc=name, file=sys.stderr, disable=None)
-    done = 0
-
-    def passed() -> Iterator[Tensor]:
-        # The bar has a length, so a type check would take it for a list and read its items: pass an iterator.
-        nonlocal done
-        for frame in bar:
-            yield frame
-            done += 1
-
+    started, bar = time.time(), None
     try:
-        return write_clip(job.out, passed(), clip, overwrite=job.overwrite)
+        holes = find_holes(clip, passing)
+        part = choose_part(clip.size, holes.around_all, model.multiple, job.margin, job.max_side)
+        size = clip.size if part is None else part.size
+        costs = costs_of(model, holes.boxes if part is None else part.boxes(holes), size)
+        if part is not None:
+            tell(part_note(job, clip, part))
+        for note in memory_notes(job, costs, size):
+            tell(note)
+        about = f"{job.input}: {counted(len(clip), 'frame')} of {spelled_size(clip.size)}, {job.model} on {job.device}"
+        bar = working = Working(len(clip), name)
+
+        def foretell(words: str) -> None:
+            say(words)
+            working.forecast_is_told()
+
+        if len(costs.held) == 1:
+            least = spelled_memory(resident() + least_memory(costs, size))
+            foretell(f"{about}: all in one step, so its time is not known before; at least {least} of memory")
+        torch.manual_seed(job.seed)
+        forecast = Forecast(costs, lambda *found: foretell(f"{about}: {expected(*found)}"), job.device)
+        if job.out.suffix.lower() in CONTAINERS and not job.out.is_dir():
+            forecast.writer = partial(held_by_encoder, clip.size)
+        source = clip if part is None else Parts(clip, part)
+        frames: Iterable[Tensor] = fill(model, source, on_step=forecast)
+        if isinstance(source, Parts):
+            frames = source.whole(frames)
+        return write_clip(job.out, working.over(frames), clip, overwrite=job.overwrite)
     except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(kept(job.out, done, len(clip), started)) from stop
+        done = 0 if bar is None else bar.done
+        words = f"stopped after {done} of {counted(len(clip), 'frame')}; {kept(job.out, started)}"
+        raise KeyboardInterrupt(words) from stop
     finally:
-        bar.close()
+        if bar is not None:
+            bar.close()
 
 
 def part_note(job: Job, clip: ClipStream, part: Part) -> str:
@@ -127,21 +138,36 @@ def part_note(job: Job, clip: ClipStream, part: Part) -> str:
     return words
 
 
+def memory_notes(job: Job, costs: Costs, size: tuple[int, int]) -> list[str]:
+    """A sentence if the frames of (height, width) `size` that are held at once do not fit into the memory."""
+    least, left = least_memory(costs, size), available()
+    if least <= left:
+        return []
+    frames = counted(max(costs.held), "frame")
+    return [
+        f"{job.input}: {frames} of {spelled_size(size)} at once take {spelled_memory(least)} of memory and "
+        f"{spelled_memory(left)} are free: give a smaller --max-side"
+    ]
+
+
 def expected(seconds: float, memory: float, gpu: float) -> str:
-    """The forecast in words: 'about 14 minutes and 1.3 GB of memory'."""
+    """The forecast in words: 'about 14 minutes and 1.3 GB of memory'; with a remedy if the machine has less."""
     words = f"about {spelled_time(seconds)} and {spelled_memory(memory)} of memory"
-    return f"{words}, {spelled_memory(gpu)} on the GPU" if gpu else words
+    words = f"{words}, {spelled_memory(gpu)} on the GPU" if gpu else words
+    most = resident() + available()
+    return words if memory <= most else f"{words}, but only {spelled_memory(most)} are there: give a smaller --max-side"
 
 
-def kept(out: Path, done: int, length: int, started: float) -> str:
-    """What a stopped run leaves: the pictures in the folder `out` that were written since `started`, if there are any.
-    Writers put a video in its place when it is whole."""
-    files = visible(out) if out.is_dir() else []
+def kept(out: Path, started: float) -> str:
+    """What a run that was stopped leaves at `out`, by what was written there since it `started`.
+
+    Writers put a video in its place when it is whole.
+    """
+    files = visible(out) if out.is_dir() else [out] if out.exists() else []
     new = sum(file.stat().st_mtime >= started for file in files)
-    rest = (
-        f"{out} holds {counted(new, 'finished picture')}" if new else f"nothing is kept, {out} appears when it is whole"
-    )
-    return f"stopped after {done} of {counted(length, 'frame')}; {rest}"
+    if new:
+        return f"{out} is finished" if out.is_file() else f"{out} holds {counted(new, 'finished picture')}"
+    return f"nothing is kept, {out} {'is as it was before' if files else 'appears when it is whole'}"
 
 
 def counted(number: int, what: str) -> str:

@@ -19,6 +19,7 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes.box import Box, bounding_box
 from vinpaint_lib.inpaint import Frames, composed
 from vinpaint_lib.video.clip import Clip, ClipStream
+from vinpaint_lib.video.watch import Watch, unwatched
 
 LARGE = 1280 * 720  # pixels; of frames above this only the surroundings of the holes are worked on
 NARROWEST = 8  # pixels; with less around it, a hole has hardly anything to be filled from
@@ -92,7 +93,9 @@ class Parts:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for frame, mask in self.clip:
-            yield self.part.of(frame, mask)
+            part = self.part.of(frame, mask)
+            del frame, mask  # else a whole frame is held until the next one is asked for
+            yield part
 
     def whole(self, made: Iterable[Float[Tensor, "3 h2 w2"]]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Whole frames from what was made of their parts, in order; the clip is read again for them."""
@@ -107,8 +110,8 @@ def resized(picture: Float[Tensor, "c h w"], size: tuple[int, int], how: int) ->
     return torch.from_numpy(np.stack(planes))
 
 
-def find_holes(clip: Clip | ClipStream) -> Holes:
-    """The box of every frame's hole. A stream reads its masks for this, and no frame."""
+def find_holes(clip: Clip | ClipStream, watch: Watch = unwatched) -> Holes:
+    """The box of every frame's hole. A stream reads its masks for this, which `watch` may show, and no frame."""
     if isinstance(clip, Clip):
         return Holes(tuple(bounding_box(mask) for mask in clip.masks))
     if clip.mask_reader is None:
@@ -116,7 +119,8 @@ def find_holes(clip: Clip | ClipStream) -> Holes:
     with closing(clip.mask_reader.masks()) as masks:
         if clip.mask_reader.source.length == 1:
             return Holes((bounding_box(next(masks)),) * len(clip))
-        return Holes(tuple(bounding_box(mask) for mask in islice(masks, len(clip))))
+        seen = watch(islice(masks, len(clip)), f"finding holes in {clip.mask_reader.source.path.name}", len(clip))
+        return Holes(tuple(bounding_box(mask) for mask in seen))
 
 
 def choose_part(

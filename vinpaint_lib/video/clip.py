@@ -21,6 +21,7 @@ from torch import Tensor
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.video.mask_files.reader import MaskReader, lint_masks, open_masks
 from vinpaint_lib.video.sources import PictureFiles, VideoSource, open_source
+from vinpaint_lib.video.watch import Watch, unwatched
 from vinpaint_lib.video.writing import check_output, write_clip, write_folder, write_video
 
 __all__ = [
@@ -163,19 +164,21 @@ def open_clip(
     invert: bool = False,
     dilate: int = 0,
     fps: Fraction | None = None,
+    watch: Watch = unwatched,
 ) -> ClipStream:
     """Opens a video, a folder of pictures or one picture, with its mask (video, folder, or one picture for all).
 
     size (height, width) resizes frames (area average) and masks (nearest). limit keeps only the first frames.
     invert swaps hole and known. dilate grows holes by a disc of this radius, in pixels of the result. fps is
     the rate of pictures, also in place of an animation's times (24 if there is neither); a video keeps its own. Without
-    a mask there is no hole. All masks are read once here, and `notes` of the result lists their oddities.
+    a mask there is no hole. All frames of a video and all masks are read once here, which `watch` may show, and
+    `notes` of the result lists their oddities.
 
     Raises UserError with the file, the value and the remedy; see `open_source` and `open_masks`.
     """
     source = open_source(path)
     if isinstance(source, VideoSource):
-        source = source.checked(None if limit is None else check_limit(limit))
+        source = source.checked(None if limit is None else check_limit(limit), watch)
     elif fps is not None:
         source = replace(source, fps=fps, times=None)
     length = source.length if limit is None else min(check_limit(limit), source.length)
@@ -189,7 +192,14 @@ def open_clip(
     reader = None
     if mask is not None:
         reader = open_masks(
-            mask, length=source.length, size=source.size, names=source.names, limit=limit, invert=invert, dilate=dilate
+            mask,
+            length=source.length,
+            size=source.size,
+            names=source.names,
+            limit=limit,
+            invert=invert,
+            dilate=dilate,
+            watch=watch,
         ).at(shape)
         notes += reader.notes
     if fps not in (None, source.fps) and isinstance(source, VideoSource):
@@ -215,10 +225,13 @@ def read_clip(
 
 def to_frame(picture: np.ndarray, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     """uint8 (h, w, 3) -> float in [0, 1] at `size`: area average when it shrinks, bilinear when it grows."""
+    if picture.shape[:2] == size:
+        # large frames: no more than one copy of them as float32
+        levels = torch.from_numpy(np.require(picture, requirements=("C", "W")))
+        return rearrange(levels, "h w c -> c h w").contiguous().float().div_(255)
     frame = picture.astype(np.float32) / 255
-    if frame.shape[:2] != size:
-        shrinks = size[0] < frame.shape[0] or size[1] < frame.shape[1]
-        frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    shrinks = size[0] < frame.shape[0] or size[1] < frame.shape[1]
+    frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return rearrange(torch.from_numpy(frame), "h w c -> c h w").contiguous()
 
 

@@ -27,6 +27,11 @@ BT709, LIMITED = 1, 1  # code points of ITU-T H.273
 # FFmpeg's default conversion rounds down: each conversion, to YUV or back, makes a picture 1.3 of 255 levels darker.
 # With these flags the loss is 0.02.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+# Frames that the encoder sees ahead of the one that it writes. This is x264's own choice for frames of up to FULL
+# pixels; larger frames get fewer, since it holds all of them, each with so many bytes for a pixel.
+LOOKAHEAD, FEWEST, FULL = 40, 10, 1280 * 720
+BESIDE = 10  # more frames that it holds, for the order of frames and for its threads
+BYTES = 6
 FINEST_TICK = 90_000  # ticks per second, if the common denominator of the times is too small or too large
 
 
@@ -51,7 +56,7 @@ def encode(
     height, width = first.shape[:2]
     if height % 2 or width % 2:
         output.metadata["comment"] = f"content {width}x{height} of {width + width % 2}x{height + height % 2}"
-    stream = output.add_stream("libx264", rate=fps, options={"crf": str(crf)})
+    stream = output.add_stream("libx264", rate=fps, options=options(crf, (height, width)))
     stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
     context = stream.codec_context
     context.time_base = tick_of(fps, times)
@@ -74,6 +79,22 @@ def encode(
         if beside:
             beside.pump(moment + 1 / fps)
             beside.finish()
+
+
+def lookahead(size: tuple[int, int]) -> int:
+    """Frames of (height, width) `size` that the encoder looks ahead."""
+    return min(LOOKAHEAD, max(FEWEST, LOOKAHEAD * FULL // (size[0] * size[1])))
+
+
+def options(crf: int, size: tuple[int, int]) -> dict[str, str]:
+    """What x264 is told."""
+    ahead = lookahead(size)
+    return {"crf": str(crf)} | ({"rc-lookahead": str(ahead)} if ahead < LOOKAHEAD else {})
+
+
+def held_by_encoder(size: tuple[int, int], frames: int) -> float:
+    """About the memory, in MiB, that the encoder holds once it was given so many frames of (height, width) `size`."""
+    return min(frames, lookahead(size) + BESIDE) * size[0] * size[1] * BYTES / 2**20
 
 
 def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:

@@ -37,6 +37,7 @@ from vinpaint_lib.video.pictures import (
     spelled,
 )
 from vinpaint_lib.video.timing import Timing, check_whole, read_timing
+from vinpaint_lib.video.watch import Watch, unwatched
 
 __all__ = [
     "DEEP_GREY", "PICTURE_SUFFIXES", "PictureFiles", "VideoSource", "eight_bit", "header_size", "load_picture",
@@ -100,7 +101,7 @@ class VideoSource:
                 "it is damaged or cut short: re-encode it first"
             )
 
-    def checked(self, limit: int | None = None) -> "VideoSource":
+    def checked(self, limit: int | None = None, watch: Watch = unwatched) -> "VideoSource":
         """The source with the number and times of the frames that can really be decoded, and notes on what they are.
 
         All frames (or the first `limit`) are decoded once for this, so that damage is found before a long run and not
@@ -110,7 +111,7 @@ class VideoSource:
         stamps: list[int | None] = []
         corrupt, combed, clear = 0, 0, False
         with closing(self._frames(alpha=self.alpha)) as frames:
-            for frame in frames:
+            for frame in watch(frames, f"reading {self.path.name}", wanted):
                 stamps.append(frame.pts)
                 corrupt += frame.is_corrupt
                 combed += frame.interlaced_frame

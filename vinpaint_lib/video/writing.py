@@ -241,7 +241,8 @@ def is_picture(file: Path) -> bool:
 
 def to_picture(frame: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """[0, 1] -> 0 .. 255, rounded; values outside are clipped."""
-    return rearrange((frame.detach().float().clamp(0, 1) * 255).round().byte(), "c h w -> h w c").cpu().numpy()
+    levels = frame.detach().float().clamp(0, 1).mul_(255).round_().byte()  # in place: frames may be large
+    return rearrange(levels, "c h w -> h w c").cpu().numpy()
 
 
 def save_png(file: Path, frame: Float[Tensor, "3 h w"], target: Path, profile: bytes | None = None) -> None:

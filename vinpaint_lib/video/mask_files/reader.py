@@ -23,6 +23,7 @@ from vinpaint_lib.video.mask_files.arrays import MaskArrays, are_arrays, open_ar
 from vinpaint_lib.video.mask_files.pairing import paired
 from vinpaint_lib.video.mask_files.values import HALF, Plane, Tally, lint_values, painted, picture_plane
 from vinpaint_lib.video.sources import PictureFiles, VideoSource, open_source, spelled
+from vinpaint_lib.video.watch import Watch, unwatched
 
 # 854x480 and 432x240 are the same shape to everyone who works with DAVIS: their ratios differ by 1.2 %.
 ASPECT_TOLERANCE = 0.02
@@ -77,12 +78,13 @@ def open_masks(
     invert: bool = False,
     dilate: int = 0,
     names: Sequence[str] = (),
+    watch: Watch = unwatched,
 ) -> MaskReader:
     """Opens and lints the masks of a clip of `length` frames and (height, width) `size`.
 
     All masks (or the first `limit`) are read once, to find the scale of their values and for the lint. invert swaps
     hole and known; then holes grow by a disc of radius `dilate` pixels. names: the files of the frames, if they are
-    pictures; masks in a folder pair with them by name or number (`pairing.py`).
+    pictures; masks in a folder pair with them by name or number (`pairing.py`). watch: see `watch.py`.
 
     Raises UserError as `open_source`, `open_arrays` and `paired` do, and for a number of masks that is neither 1 nor
     the number of frames, for masks whose shape does not fit the frames, for masks without any hole, and for a negative
@@ -108,7 +110,7 @@ def open_masks(
         raise UserError(f"{path}: {source.length} masks for {frames}; give one mask for each frame, or one for all")
     notes = [*source.notes, *pairing, *check_shape(source, size)]
     reader = MaskReader(source, wanted, size, HALF, False, invert, dilate)
-    return inspected(reader, notes)
+    return inspected(reader, notes, watch)
 
 
 def lint_masks(path: str | Path, *, length: int, size: tuple[int, int], invert: bool = False) -> list[str]:
@@ -158,13 +160,13 @@ def check_shape(source: Source, size: tuple[int, int]) -> list[str]:
     return [f"{source.path}: masks of {spelled(source.size)} are resized to {spelled(size)} by nearest neighbour"]
 
 
-def inspected(reader: MaskReader, notes: list[str]) -> MaskReader:
+def inspected(reader: MaskReader, notes: list[str], watch: Watch = unwatched) -> MaskReader:
     """Reads all masks once: finds which of their values mean hole, and writes the lint's sentences."""
     used = 1 if reader.source.length == 1 else reader.length
     # Only where nothing is lost is a value of 1 meant, and no trace of compression.
     tally, lossless = Tally(), reader.source.lossless
     with closing(planes(reader.source)) as walk:
-        for plane in islice(walk, used):
+        for plane in watch(islice(walk, used), f"reading {reader.source.path.name}", used):
             tally.add(plane, lossless)
     use_alpha = tally.alpha_decides()
     counts = np.stack(tally.alphas if use_alpha else tally.values)
