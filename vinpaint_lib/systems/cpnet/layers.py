@@ -24,6 +24,11 @@ class Conv(nn.Module):
         nn.init.zeros_(conv.bias)
         self.conv = nn.Sequential(conv) if plain else nn.Sequential(conv, nn.ReLU())
 
+    @property
+    def weight(self) -> Tensor:
+        """The convolution's weight."""
+        return next(self.parameters())
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         return self.conv(x)
 

@@ -13,9 +13,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from vinpaint_lib.alignment.robust import robust_affine
 from vinpaint_lib.inpaint import composed
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step, Window
+from vinpaint_lib.systems.cpnet.first_maps import Seen, first_maps, seen
 from vinpaint_lib.systems.cpnet.network import CONFIGS, MULTIPLE, TOGETHER, Config, CPNetwork, Pasted, enlarged
 from vinpaint_lib.systems.frames import Indices
 
@@ -48,9 +48,9 @@ CARD = ModelCard(
         "the authors' training code is not public: terms and weights are those of another's, and optimiser, rate and "
         "crops too; batch, steps and holes are ours",
         "of the five frames of a training sample the middle one is the target",
-        "`small`: narrow, references within 24 frames; its alignment corrects an affine map that is fitted to the "
-        "pixels (`fitted`), since a regressor of features did not leave the identity in our training; its decoder adds "
-        "to the aligned pixels in the shares of context matching (`copy`)",
+        "`small`: narrow, references within 24 frames; its alignment corrects the camera's motion by tracked corners "
+        "(`camera`), since a regressor of features did not leave the identity in our training; its decoder adds to the "
+        "aligned pixels in the shares of context matching (`copy`)",
     ),
 )
 
@@ -64,14 +64,16 @@ class Walk:
     """What is kept along a clip, on the model's device.
 
     done      completed frames of this pass (1 3 h w), without a hole
-    features  of frames for the alignment, where nothing is fitted
-    starts    the fitted maps from each target to its references; they depend on the input alone
+    features  of frames for the alignment, without `Config.camera`
+    starts    with it, the first maps from each target to its references; they depend on the input alone
+    seen      frames as corners are tracked in them
     """
 
     length: int
     done: dict[int, Tensor] = field(default_factory=dict)
     features: dict[int, Tensor] = field(default_factory=dict)
     starts: dict[int, Tensor] = field(default_factory=dict)
+    seen: dict[int, Seen] = field(default_factory=dict)
 
 
 class CPNet(Inpainter):
@@ -116,7 +118,7 @@ class CPNet(Inpainter):
             pasted = self.filled(window, step, walk, frame, mask)
             made = pasted.frame.clamp(0, 1)
             walk.done[target] = rearrange(composed(made[0], frame[0], mask[0]), "c h w -> 1 c h w")
-            if not self.config.fitted:
+            if not self.config.camera:
                 walk.features[target] = self.net.A_Encoder(walk.done[target], torch.zeros_like(mask))
             output, maps = made[0].to(still.frame), maps_of(pasted, step.references)
         else:
@@ -144,7 +146,7 @@ class CPNet(Inpainter):
             else torch.zeros(1, 0, (3, 1)[part], *mask.shape[-2:]).to(mask)
             for part in (0, 1)
         )
-        if self.config.fitted or not given:
+        if self.config.camera or not given:
             return self.net(frame, mask, references, masks, self.start(window, step, walk) if given else None)
         frame, references = self.net.blanked(frame, mask), self.net.blanked(references, masks)
         missing = [n for n, index in enumerate(step.references) if index not in walk.features]
@@ -156,16 +158,17 @@ class CPNet(Inpainter):
         return self.net.paste(frame, mask, self.net.align(references, masks, theta))
 
     def start(self, window: Window, step: Step, walk: Walk) -> Float[Tensor, "1 n 2 3"]:
-        """Affine maps fitted to the given pixels of target and references."""
+        """The maps from the target to the references that come first."""
         (target,) = step.targets
         if target not in walk.starts:
-            ours, *theirs = (window.at(window.indices.index(i)) for i in (target, *step.references))
-            frame, hole = (rearrange(x, "c h w -> 1 c h w").to(self.net.mean) for x in (ours.frame, ours.not_given))
-            others = (
-                rearrange(torch.stack(part), "n c h w -> 1 n c h w").to(self.net.mean)
-                for part in ([each.frame for each in theirs], [each.not_given for each in theirs])
+            for index in (target, *step.references):
+                if index not in walk.seen:
+                    still = window.at(window.indices.index(index))
+                    walk.seen[index] = seen(still.frame, still.not_given)
+            found = first_maps(
+                walk.seen[target], [walk.seen[i] for i in step.references], [i - target for i in step.references]
             )
-            walk.starts[target] = robust_affine(frame, hole, *others)
+            walk.starts[target] = rearrange(found, "n i j -> 1 n i j").to(self.net.mean)
         return walk.starts[target]
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vinpaint_lib.alignment import affine
-from vinpaint_lib.alignment.robust import robust_affine
 from vinpaint_lib.losses.features import IMAGENET_MEAN
 from vinpaint_lib.motion import warp
 from vinpaint_lib.systems.cpnet import layers
@@ -35,8 +34,7 @@ class Config:
                  copy encoder's fourth plane is the hole for the target, but what is visible for references; what lies
                  outside of a reference is black; features for the alignment are kept from one pass to the next; the
                  last frame is no reference of a frame near an end
-    fitted       ours: an affine map fitted to the pixels (`alignment/robust.py`) comes first, and the network corrects
-                 it. A regressor of features does not leave the identity in a short training
+    camera       ours: the camera's motion by tracked corners (`first_maps.py`) comes first, and the network corrects it
     copy         ours: the shares of context matching also average the aligned pixels, and the decoder adds a residual
     """
 
@@ -46,14 +44,14 @@ class Config:
     step: int = 2
     both_ways: bool = True
     as_released: bool = False
-    fitted: bool = False
+    camera: bool = False
     copy: bool = False
 
 
 CONFIGS = {
     "paper": Config(),
-    "small": Config(width=16, side=128, reach=24, step=4, fitted=True, copy=True),
-    "tiny": Config(width=4, side=32, reach=6, step=2, fitted=True, copy=True),
+    "small": Config(width=16, side=128, reach=24, step=4, camera=True, copy=True),
+    "tiny": Config(width=4, side=32, reach=6, step=2, copy=True),
 }
 
 
@@ -97,7 +95,7 @@ class CPNetwork(nn.Module):
         self.register_buffer("mean3d", rearrange(torch.tensor(IMAGENET_MEAN), "c -> 1 c 1 1 1"))
         if config.copy:
             # The residual starts as nothing: the untrained network gives what it copies.
-            self.Decoder.conv21.conv[0].weight.data.mul_(0.1)
+            nn.init.zeros_(self.Decoder.conv21.weight)
 
     def forward(
         self,
@@ -107,8 +105,8 @@ class CPNetwork(nn.Module):
         masks: Float[Tensor, "b n 1 h w"],
         start: Float[Tensor, "b n 2 3"] | None = None,
     ) -> Pasted:
-        """Frames in [0, 1] and holes in; what lies under a hole is not read. `start`: the maps that come first, where
-        `Config.fitted` wants them; None: they are fitted here. Height and width must divide by 4."""
+        """Frames in [0, 1] and holes in; what lies under a hole is not read. `start`: the maps that come first, with
+        `Config.camera`. Height and width must divide by 4."""
         target = self.blanked(target, mask)
         references = self.blanked(references, masks)
         theta = self.maps(target, mask, references, masks, start)
@@ -136,10 +134,8 @@ class CPNetwork(nn.Module):
         if not n:
             return references.new_zeros(len(target), 0, 2, 3)
         one = self.A_Encoder(target, mask)
-        if not self.config.fitted:
-            return self.regressed(one, self.encode(references, masks))
         if start is None:
-            start = robust_affine(target, mask, references, masks)
+            return self.regressed(one, self.encode(references, masks))
         first = self.align(references, masks, start)
         change = self.regressed(one, self.encode(first.frames, 1 - first.visible))
         both = (rearrange(theta, "b n i j -> (b n) i j") for theta in (change, start.to(change)))

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vinpaint_lib.alignment import affine
-from vinpaint_lib.alignment.robust import robust_affine
 from vinpaint_lib.losses import perceptual, pixels
 from vinpaint_lib.losses.features import FeatureNet, needed_features
+from vinpaint_lib.systems.cpnet.first_maps import first_maps, seen
 from vinpaint_lib.systems.cpnet.network import Pasted, enlarged
 from vinpaint_lib.systems.frames import random_frames
 from vinpaint_lib.training.clip_samples import MIXED, ClipSpec
@@ -106,7 +106,7 @@ PRESETS = {
 def compute_losses(
     model: nn.Module, batch: Batch, weights: dict[str, float], features: FeatureNet | None = None
 ) -> Losses:
-    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w, and start b t-1 2 3 where maps are fitted),
+    """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w, and start b t-1 2 3 with `Config.camera`),
     unweighted, and the completed targets b 1 3 h w. The middle frame of a sample is the target.
 
     L_align as in `pixels.alignment_loss`, between the target and the references where both are given; L_visible and
@@ -143,8 +143,8 @@ def parted(count: int) -> tuple[int, list[int]]:
 
 
 class CPNetTask(ClipTask):
-    """CPNet in training: one target of five random frames, whose maps to the others are fitted beforehand where the
-    network begins with such maps."""
+    """CPNet in training: one target of five random frames. With `Config.camera` a batch also has the maps that come
+    first, "start" (b t-1 2 3)."""
 
     rules = {"random": random_frames}  # noqa: RUF012 - a constant
     features: FeatureNet | None = None
@@ -153,6 +153,7 @@ class CPNetTask(ClipTask):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.pictured = 0
+        self.first: dict[int, Tensor] = {}  # held-back block -> its first maps
 
     def prepare(self, device: torch.device) -> None:
         if self.preset.weights.get("L_perc") or self.preset.weights.get("L_style"):
@@ -163,17 +164,20 @@ class CPNetTask(ClipTask):
 
     def sample(self, pool: Any, rng: np.random.Generator, choice: Any, blocks: int) -> Packed:
         packed = pool.packed(rng, 1, blocks)
-        return packed | self.starts_of(opened(packed)) if self.config.fitted else packed
+        return packed | self.starts_of(opened(packed)) if self.config.camera else packed
 
     def starts_of(self, batch: Batch) -> Batch:
-        """The maps that are fitted to the given pixels of a batch on the CPU."""
+        """The maps that come first, for a batch on the CPU."""
         middle, others = parted(batch["truth"].shape[1])
-        truth, mask = batch["truth"], batch["mask"]
-        return {"start": robust_affine(truth[:, middle], mask[:, middle], truth[:, others], mask[:, others])}
+        found = []
+        for frames, holes in zip(batch["truth"], batch["mask"], strict=True):
+            each = [seen(frame * (1 - hole), hole) for frame, hole in zip(frames, holes, strict=True)]
+            found.append(first_maps(each[middle], [each[n] for n in others], [n - middle for n in others]))
+        return {"start": torch.stack(found)}
 
     def example(self, device: torch.device) -> tuple[Batch, Any]:
         batch, choice = super().example(device)
-        if self.config.fitted:
+        if self.config.camera:
             count, references = self.preset.batch, self.preset.spec.count - 1
             maps = affine.identity(count * references, batch["truth"])
             batch["start"] = rearrange(maps, "(b n) i j -> b n i j", b=count)
@@ -187,6 +191,10 @@ class CPNetTask(ClipTask):
 
     def show(self, model: Any, batch: Batch, number: int) -> Shown:
         middle, _ = parted(batch["truth"].shape[1])
+        if self.config.camera:
+            if number not in self.first:
+                self.first[number] = self.starts_of({name: batch[name].cpu() for name in ("truth", "mask")})["start"]
+            batch = batch | {"start": self.first[number].to(batch["truth"])}
         completed = compute_losses(model.net, batch, {}).completed
         assert completed is not None
         output: Float[Tensor, "b 3 h w"] = completed[:, 0]

@@ -112,7 +112,7 @@ def flows_of(
         raw, unknown = raw_flow(greys[src], greys[dst], gaps[src], gaps[dst])
         true.append(raw)
         begins.append(Begun(membrane(raw, unknown), unknown))
-    start, unknown = stacked(begins)
-    wanted = torch.from_numpy(np.stack(true))
-    first, second, third = (rearrange(x, "k h w c -> k c h w") for x in (wanted, start, unknown))
-    return first, second, third
+    wanted, start, gap = (
+        rearrange(x, "k h w c -> k c h w") for x in (torch.from_numpy(np.stack(true)), *stacked(begins))
+    )
+    return wanted, start, gap

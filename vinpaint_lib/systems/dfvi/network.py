@@ -91,8 +91,6 @@ class SmallCompletion(nn.Module):
                 nn.init.kaiming_normal_(part.weight, a=SLOPE, nonlinearity="leaky_relu")
                 assert part.bias is not None
                 nn.init.zeros_(part.bias)
-        for part in self.blocks:
-            part.weight.data.mul_(0.3)
         nn.init.zeros_(self.out.weight)
 
     def forward(
