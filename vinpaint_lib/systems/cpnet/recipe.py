@@ -104,7 +104,7 @@ PRESETS = {
 
 
 def compute_losses(
-    model: nn.Module, batch: Batch, weights: dict[str, float], features: FeatureNet | None = None
+    model: nn.Module, batch: Batch, weights: dict[str, float], features: nn.Module | None = None
 ) -> Losses:
     """The terms for one batch (truth b t 3 h w in [0, 1], mask b t 1 h w, and start b t-1 2 3 with `Config.camera`),
     unweighted, and the completed targets b 1 3 h w. The middle frame of a sample is the target.
