@@ -15,6 +15,8 @@ from vinpaint_lib.systems.cpnet.model import CONFIGS, CPNet, cpnet_references
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 
 def a_model(**changes):
     torch.manual_seed(0)

@@ -9,6 +9,8 @@ from torch.nn import functional
 from vinpaint_lib.systems.cpnet import layers
 from vinpaint_lib.systems.cpnet.network import CONFIGS, Config, CPNetwork, enlarged
 
+pytestmark = pytest.mark.slow
+
 TINY = Config(width=2, side=32)
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 

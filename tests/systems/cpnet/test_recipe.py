@@ -13,6 +13,8 @@ from vinpaint_lib.systems.cpnet import recipe
 from vinpaint_lib.systems.cpnet.network import Aligned, Pasted
 from vinpaint_lib.training.schedule import of_length
 
+pytestmark = pytest.mark.slow
+
 
 class Given(nn.Module):
     """Gives what it was built with; notes how it was called."""

@@ -23,6 +23,8 @@ from vinpaint_lib.systems.dfvi.model import CARRIED, CONFIGS, DFVI, FOLLOWED, KN
 from vinpaint_lib.toy.clip import Shot, toy_clip
 from vinpaint_lib.video.clip import Clip
 
+pytestmark = pytest.mark.slow
+
 SIZE = (48, 64)
 
 

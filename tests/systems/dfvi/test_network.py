@@ -10,6 +10,8 @@ from vinpaint_lib.systems.dfvi import network
 from vinpaint_lib.systems.dfvi.network import CONFIGS, FLOWS, MIDDLE, Config, SmallCompletion
 from vinpaint_lib.systems.dfvi.resnet import FlowResNet
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(b=1, size=(16, 24)):
     rng = torch.Generator().manual_seed(0)

@@ -12,6 +12,8 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.dfvi import recipe
 from vinpaint_lib.systems.dfvi.network import FLOWS, MIDDLE
 
+pytestmark = pytest.mark.slow
+
 
 class Given(nn.Module):
     def __init__(self, made):
