@@ -140,8 +140,7 @@ WEIGHTS = (
         urls=("https://drive.google.com/drive/folders/1zIamN-DzvknZLf5QAGCfvWs7a6qUqaaC",),
         page="https://drive.google.com/drive/folders/1zIamN-DzvknZLf5QAGCfvWs7a6qUqaaC",
         licence="MIT",
-        option="--model dfvi --weights FILE",
-        module="systems/dfvi/released.py",
+        option="the later stages of DFVI; no command here reads them yet",
         wanted=("*.pth", "*.pth.tar"),
     ),
     Asset(

@@ -8,7 +8,7 @@
 The header of the file names the system. TGF-Net's file has parts that are trained apart: the network learns from
 references that chains of motion have aligned (`vinpaint train tgfnet`), its affine aligner learns from pairs with known
 motion (`data_scripts/pretrain_affine.py`), and its painter from single pictures (`vinpaint train painter`). With a
-painter, the model paints what no frame shows.
+painter, the model paints what no frame shows. DFVI's file may have a painter too.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from vinpaint_lib.files import draft_of
 from vinpaint_lib.systems.registry import SHIPPED, VARIANTS, build
 
 PART, PAINTER = "affine.", "painter."
+PAINTED = {"tgfnet": {"paint": True}, "dfvi": {"leftovers": "painter"}}  # systems with a painter: what switches it on
 LARGEST = 20_000_000  # bytes of a file that ships
 
 
@@ -70,14 +71,14 @@ def ship(
         tensors |= {PART + name.removeprefix(PART): value for name, value in aligner.items()}
         provenance["affine"] = aligner_header
     if painter is not None:
-        if model != "tgfnet":
+        if model not in PAINTED:
             raise UserError(f"{network}: holds weights of {model}; leave {painter} away")
         found, found_header = read(painter)
         part = json.loads(found_header.get("provenance", "{}"))
         if part.get("model") != "painter":
             raise UserError(f"{painter}: holds no painter; give the weights.safetensors of `vinpaint train painter`")
         tensors |= {PAINTER + name.removeprefix("net."): value for name, value in found.items()}
-        provenance["config"] |= {"painter": part["config_name"], "paint": True}
+        provenance["config"] |= {"painter": part["config_name"], **PAINTED[model]}
         part["run"]["data"] = without_places(part["run"]["data"])
         provenance["painter"] = part
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
@@ -97,7 +98,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train`")
     parser.add_argument("affine", type=Path, nargs="?", help="tgfnet alone: weights of data_scripts/pretrain_affine.py")
-    parser.add_argument("--painter", type=Path, help="tgfnet alone: weights of `vinpaint train painter`")
+    parser.add_argument("--painter", type=Path, help="tgfnet and dfvi: weights of `vinpaint train painter`")
     parser.add_argument("--history", default="", help="a sentence for the header")
     parser.add_argument("--variant", help="a variant of the system that has weights of its own")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")

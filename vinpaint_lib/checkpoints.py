@@ -98,21 +98,27 @@ def load_state(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as a training state; delete it to start anew") from error
 
 
-def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
-    """The tensors that a torch file holds under `key`, by name, as float32.
+def read_tensors(path: Path, key: str | None = None, without: str = "") -> dict[str, Tensor]:
+    """The tensors that a torch file holds under `key`, or at its top, by name, as float32.
 
-    The prefix `module.`, which training on several GPUs leaves, is removed. Raises UserError for a file without them.
+    The prefix `module.`, which training on several GPUs leaves, is removed. Names that end with `without` are left out.
+    Raises UserError for a file without them.
     """
     content = read_pickle(path)
-    found = content.get(key) if isinstance(content, Mapping) else None
+    found = content.get(key) if key is not None and isinstance(content, Mapping) else content
+    if key is None and not isinstance(found, Mapping):
+        raise UserError(f"{path}: has no weights in it, but {type(found).__name__}; it is the file of another model")
     if not isinstance(found, Mapping):
         there = ", ".join(str(k) for k in list(content)[:5]) if isinstance(content, Mapping) else type(content).__name__
         raise UserError(f"{path}: has no {key!r} with weights in it (but {there}); it is the file of another model")
     prefixed = all(str(name).startswith("module.") for name in found)
     tensors = {}
     for name, value in found.items():
+        if without and str(name).endswith(without):
+            continue
         if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise UserError(f"{path}: {key}.{name} is no tensor of weights; it is the file of another model")
+            place = name if key is None else f"{key}.{name}"
+            raise UserError(f"{path}: {place} is no tensor of weights; it is the file of another model")
         tensors[str(name).removeprefix("module.") if prefixed else str(name)] = value.float()
     return tensors
 

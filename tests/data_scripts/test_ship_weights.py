@@ -11,7 +11,7 @@ from vinpaint_lib.alignment.learned import LearnedAffine
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems.registry import KNOWN, SHIPPED, VARIANTS, build
 
-CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny", "painter": "tiny"}
+CONFIG = {"tgfnet": "small", "sttn": "tiny", "combcn": "tiny", "dfvi": "tiny", "painter": "tiny"}
 
 
 def trained(folder, model):
@@ -63,6 +63,15 @@ def test_tgfnet_takes_a_painter_and_then_paints(tmp_path, aligner):
     assert not build("tgfnet-fidelity", path).config.paint
     header = checkpoints.read_provenance(path)
     assert header["painter"]["run"]["data"] == "videos:clips*2,toy"
+
+
+def test_dfvi_takes_a_painter_for_what_no_flow_reaches(tmp_path):
+    source = trained(tmp_path, "painter")
+    path = ship_weights.ship(trained(tmp_path, "dfvi"), out=tmp_path / "w.safetensors", painter=source)
+    model, alone = build("dfvi", path), build("painter", source).net.state_dict()
+    assert (model.config.painter, model.config.leftovers) == ("tiny", "painter")
+    assert all(torch.equal(value, alone[name]) for name, value in model.painter.state_dict().items())
+    assert build("dfvi-telea", path).config.leftovers == "telea"
 
 
 def test_a_painter_that_is_not_wanted_or_is_none_is_refused(tmp_path, aligner):

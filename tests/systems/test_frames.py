@@ -5,6 +5,7 @@ import pytest
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.systems import frames
+from vinpaint_lib.systems.cpnet.model import cpnet_references
 from vinpaint_lib.systems.sttn import recipe
 from vinpaint_lib.systems.sttn.model import sttn_windows
 from vinpaint_lib.systems.vinet.model import vinet_window
@@ -90,7 +91,7 @@ def test_cpnet_references(as_released):
                     start, stop = start - 1, stop - 1
                 start = max(start, 0)
             expected = tuple(i for i in range(start, stop) if (i - start) % 2 == 0 and i != t)
-            found = frames.cpnet_references(t, length, reach, as_released=as_released)
+            found = cpnet_references(t, length, reach, as_released=as_released)
             assert found == expected
             assert t not in found
             assert all(0 <= i < length for i in found)
@@ -98,5 +99,5 @@ def test_cpnet_references(as_released):
 
 
 def test_cpnet_uses_the_printed_window():
-    assert frames.cpnet_references(200, 1000) == tuple(i for i in range(80, 320, 2) if i != 200)
-    assert len(frames.cpnet_references(0, 1000)) == 119
+    assert cpnet_references(200, 1000) == tuple(i for i in range(80, 320, 2) if i != 200)
+    assert len(cpnet_references(0, 1000)) == 119

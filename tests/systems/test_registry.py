@@ -49,6 +49,20 @@ def test_a_variant_that_was_trained_apart_has_its_own_weights(apart):
     assert registry.weights_of("sttn-as-released") == registry.weights_of("sttn") == registry.SHIPPED["sttn"]
 
 
+def test_a_form_that_needs_no_weights_is_a_baseline(tmp_path):
+    for name, system in registry.KNOWN.items():
+        for baseline, config in system.untrained.items():
+            model = registry.build(baseline)
+            assert model.config == system.configs[config]
+            assert not list(model.parameters())
+            assert registry.weights_of(baseline) is None
+            assert baseline in registry.MODELS
+            assert name not in registry.SYSTEMS or baseline not in registry.VARIANTS
+    assert "dfvi-membrane" in registry.BASELINES
+    with pytest.raises(UserError, match="the baseline dfvi-membrane has no weights"):
+        registry.build("dfvi-membrane", tmp_path / "any.pth")
+
+
 def test_until_its_weights_ship_there_is_a_sentence(apart, tmp_path):
     assert not registry.ready("sttn-apart")
     with pytest.raises(UserError, match=r"sttn-small-apart.safetensors: no such weights file; train one with"):

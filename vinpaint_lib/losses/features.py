@@ -212,6 +212,20 @@ def find_features(kind: str = "auto", folder: Path | str | None = None, first: s
     return None
 
 
+def needed_features(without: bool, device: torch.device, first: str = "vgg16") -> FeatureNet | None:
+    """The feature network that a training's losses need, on `device`; None if it is to go on without one. Raises
+    UserError if there is none."""
+    if without:
+        return None
+    found = find_features("auto", first=first)
+    if found is None:
+        raise UserError(
+            "the losses L_perc and L_style need a feature network, and no file of one is found: fetch it with "
+            "`python -m data_scripts.fetch_weights get vgg16`, or train without (--without-features)"
+        )
+    return found.to(device)
+
+
 def places(folder: Path | str | None) -> list[Path]:
     """The folders in which weights are searched, in this order. Raises UserError if `folder` is not a folder."""
     if folder is not None and not Path(folder).is_dir():

@@ -1,10 +1,11 @@
-"""The composite of output and truth, and losses that compare the two pixel by pixel.
+"""The composite of output and truth, and losses that compare pictures pixel by pixel.
 
-Composite and masked L1 follow TGF-Net sec. F. The recipes of all systems use terms of this file.
+Composite, masked L1, total variation and alignment follow TGF-Net sec. E and F. The recipes of all systems use terms of
+this file.
 """
 
 import torch
-from einops import reduce
+from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,3 +36,24 @@ def log_error(
     squared = reduce(mask * (output - truth) ** 2, "b c h w -> b", "sum")
     count = reduce(mask, "b 1 h w -> b", "sum") * output.shape[1]
     return torch.log(squared / count.clamp(min=1) + 1e-4).mean()
+
+
+def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """L_tv: mean absolute differences of neighbours along x and along y, added."""
+    along_x = (image[..., 1:] - image[..., :-1]).abs().mean()
+    along_y = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
+    return along_x + along_y
+
+
+def alignment_loss(
+    aligned: Float[Tensor, "b n 3 h w"],
+    visible: Float[Tensor, "b n 1 h w"],
+    target: Float[Tensor, "b 3 h w"],
+    mask: Float[Tensor, "b 1 h w"],
+) -> Float[Tensor, ""]:
+    """L_align: sum over references of the mean |CX_i - X_t| where both are known (1 - M_t, visible_i)."""
+    both = einsum(visible, 1 - mask, "b n one h w, b one h w -> b n one h w")
+    gap = both * (aligned - rearrange(target, "b c h w -> b 1 c h w")).abs()
+    count = 3 * reduce(both, "b n 1 h w -> b n", "sum")
+    per_reference = reduce(gap, "b n c h w -> b n", "sum") / count.clamp(min=1)
+    return reduce(per_reference, "b n -> b", "sum").mean()

@@ -35,10 +35,13 @@ class Propagated(NamedTuple):
         return self.trust > 0
 
 
-def propagate(window: Window, target: int, box: Box, links: Links, views: chains.Views, reach: int) -> Propagated:
+def propagate(
+    window: Window, target: int, box: Box, links: Links, views: chains.Views, reach: int, most: float = np.inf
+) -> Propagated:
     """Follow the missing pixels of `box` in frame `target` (an index of the clip) through at most `reach` frames.
 
-    `links` hold the motion between the window's frames (`Links.update`), made without `guided`.
+    `links` hold the motion between the window's frames (`Links.update`), made without `guided`. A pixel is followed as
+    long as the flow back misses the place that it came from by at most `most` pixels.
     """
     place = {index: n for n, index in enumerate(window.indices)}
     wanted = (window.at(place[target]).mask[0][box.slices].numpy() > 0).ravel()
@@ -47,10 +50,12 @@ def propagate(window: Window, target: int, box: Box, links: Links, views: chains
     for direction in (-1, 1):
         trail = chains.Trail(links, chains.Walk("flow", direction), target, box, reach, window.indices)
         trail.keep(np.flatnonzero(wanted))
+        before = trail.doubt
         for index in trail:
             distance = abs(index - target)
             # A pixel that has a nearer source is followed no further.
-            trail.keep(np.flatnonzero(cost[trail.pixels] >= distance))
+            trail.keep(np.flatnonzero((cost[trail.pixels] >= distance) & (trail.doubt - before <= most)))
+            before = trail.doubt
             if not len(trail.pixels):
                 break
             view = views.of(window, place[index])

@@ -24,6 +24,8 @@ class System:
     variants       further names on the command line, each with fields of the configuration that it changes; the weights
                    stay the same, except for
     own_weights    variants that were trained apart, each with the name of its weights file in the system's folder
+    untrained      baselines by their names on the command line: forms of the system that need no weights, each with the
+                   name of its configuration
     read_released  reads a file of weights that the authors released; None: there is none
     ablation       rows of a table of the paper, for `evaluate --ablation`; None: there is none
     """
@@ -35,6 +37,7 @@ class System:
     task: type[Task]
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     own_weights: dict[str, str] = field(default_factory=dict)
+    untrained: dict[str, str] = field(default_factory=dict)
     read_released: Callable[[Path], Inpainter] | None = None
     ablation: Ablation | None = None
 

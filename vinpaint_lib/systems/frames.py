@@ -1,7 +1,7 @@
 """Rules from the papers: which frames a network sees in training and at inference. All functions give frame indices.
 
 Training    `random_frames` (CPNet, STTN) and `consecutive_frames` (3DCN, STTN, VINet, Align-and-Attend).
-Inference   `every_tenth` (STTN, Align-and-Attend), `reflected` (VINet, 3DCN + CombCN), `cpnet_references` (CPNet).
+Inference   `every_tenth` (STTN, Align-and-Attend), `reflected` (VINet, 3DCN + CombCN).
 A rule that belongs to one system stands in the `model.py` or `recipe.py` of that system.
 """
 
@@ -45,21 +45,6 @@ def reflected(i: int, length: int) -> int:
         return 0
     phase = i % (2 * length - 2)
     return min(phase, 2 * length - 2 - phase)
-
-
-def cpnet_references(t: int, length: int, reach: int = 120, step: int = 2, *, as_released: bool = False) -> Indices:
-    """CPNet's references of frame t [code]: every second frame of [t-120, t+120), without t.
-
-    At an end of the clip the window moves inwards to keep its length. With `as_released` a window that was moved never
-    holds the last frame: the released code uses the clamped end as an exclusive bound.
-    """
-    start, stop = t - reach, t + reach
-    end = length - 1 if as_released else length
-    if start < 0:
-        start, stop = 0, min(stop - start, end)
-    elif stop > length - 1:
-        start, stop = max(0, start - (stop - end)), end
-    return tuple(i for i in range(start, stop, step) if i != t)
 
 
 def check_count(length: int, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from vinpaint_lib.systems.baselines import AlignedMedian, FlowPropagation, Telea
 from vinpaint_lib.systems.entry import System
 from vinpaint_lib.training.task import Task
 
-NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend", "painter")
-
-COMING = ("painter",)  # can be trained, and built from weights that are given; no weights of it ship yet
+NAMES = ("tgfnet", "sttn", "combcn", "vinet", "align_attend", "cpnet", "dfvi", "painter")
+# Can be trained, and built from weights that are given; no weights of them ship yet.
+COMING = ("cpnet", "dfvi", "painter")
 
 KNOWN: dict[str, System] = {name: import_module(f"vinpaint_lib.systems.{name}").SYSTEM for name in NAMES}
 SYSTEMS = {name: system for name, system in KNOWN.items() if name not in COMING}
@@ -26,6 +27,11 @@ BASELINES: dict[str, Callable[[], Inpainter]] = {
     "median": TemporalMedian,
     "aligned-median": AlignedMedian,
     "flow": FlowPropagation,
+    **{
+        name: partial(system.model, system.configs[config])
+        for system in KNOWN.values()
+        for name, config in system.untrained.items()
+    },
 }
 # Name on the command line -> the system that it is a form of, and the fields of the configuration that it changes.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

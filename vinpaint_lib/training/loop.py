@@ -130,7 +130,7 @@ class Trainer:
         processes."""
         rate = learning_rate(self.preset, self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
         choice, weights = choice_of(self.task, self.run.seed, self.step), self.task.weights_at(self.step)
         judged: dict[str, float] = {}
         with self.autocast():

@@ -67,7 +67,10 @@ class Task:
         """Called before the first step, with all weights loaded: raise UserError if training cannot go on from them."""
 
     def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Adam, as the preset says; in one pass over the weights (fused) where torch has that for their device."""
+        """Adam, as the preset says; in one pass over the weights (fused) where torch has that for their device.
+
+        A group of parameters may have a "factor", which multiplies the rate of every step.
+        """
         fused = parameters[0].device.type in FUSED
         return torch.optim.Adam(parameters, lr=self.preset.peak, betas=self.preset.betas, fused=fused)
 

@@ -21,11 +21,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vinpaint_lib.datasets.clip_set import ClipSet
-from vinpaint_lib.errors import UserError
 from vinpaint_lib.holes.smooth import each, smooth_colours
 from vinpaint_lib.losses import perceptual, pixels
 from vinpaint_lib.losses.critics import ImagePatchDiscriminator, critic_hinge, generator_hinge
-from vinpaint_lib.losses.features import FeatureNet, find_features
+from vinpaint_lib.losses.features import FeatureNet, needed_features
 from vinpaint_lib.systems.painter.samples import PicturePool, PictureSpec
 from vinpaint_lib.training.pools import BlockPool, Packed
 from vinpaint_lib.training.schedule import Schedule
@@ -99,16 +98,9 @@ class PainterTask(Task):
 
     def prepare(self, device: torch.device) -> None:
         weighed = self.preset.weights.get("L_perc") or self.preset.weights.get("L_style")
-        if self.preset.without_features or not weighed:
-            return
-        self.features = find_features("auto", first=FEATURES)
-        if self.features is None:
-            raise UserError(
-                "the losses L_perc and L_style need a feature network, and no file of one is found: fetch it with "
-                "`python -m data_scripts.fetch_weights get vgg16`, or train without (--without-features)"
-            )
-        self.features.to(device)
-        self.feature_name = self.features.name
+        self.features = needed_features(not weighed or self.preset.without_features, device, FEATURES)
+        if self.features is not None:
+            self.feature_name = self.features.name
 
     def pool(self, source: ClipSet, folder: Path, seed: int) -> BlockPool:
         return PicturePool(source, folder, self.preset.blocks, seed, self.preset.spec)

@@ -9,13 +9,13 @@ differences (our choice).
 
 from collections.abc import Sequence
 
-from einops import einsum, rearrange, reduce
+from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.holes.masks import shrink_mask
 from vinpaint_lib.losses.perceptual import gram, perceptual_loss, style_loss
-from vinpaint_lib.losses.pixels import masked_l1
+from vinpaint_lib.losses.pixels import alignment_loss, masked_l1, total_variation
 
 __all__ = ["alignment_loss", "gram", "perceptual_loss", "pixel_loss", "style_loss", "total_variation"]
 
@@ -42,24 +42,3 @@ def pixel_loss(
         hole = shrink_mask(mask, factor)
         total = total + masked_l1(output, small, 1 - hole) + lambda_hole * masked_l1(output, small, hole)
     return total
-
-
-def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """L_tv: mean absolute differences of neighbours along x and along y, added."""
-    along_x = (image[..., 1:] - image[..., :-1]).abs().mean()
-    along_y = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
-    return along_x + along_y
-
-
-def alignment_loss(
-    aligned: Float[Tensor, "b n 3 h w"],
-    visible: Float[Tensor, "b n 1 h w"],
-    target: Float[Tensor, "b 3 h w"],
-    mask: Float[Tensor, "b 1 h w"],
-) -> Float[Tensor, ""]:
-    """L_align: sum over references of the mean |CX_i - X_t| where both are known (1 - M_t, visible_i)."""
-    both = einsum(visible, 1 - mask, "b n one h w, b one h w -> b n one h w")
-    gap = both * (aligned - rearrange(target, "b c h w -> b 1 c h w")).abs()
-    count = 3 * reduce(both, "b n 1 h w -> b n", "sum")
-    per_reference = reduce(gap, "b n c h w -> b n", "sum") / count.clamp(min=1)
-    return reduce(per_reference, "b n -> b", "sum").mean()
