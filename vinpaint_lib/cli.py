@@ -15,6 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from vinpaint_lib import errors
+from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 
 
@@ -220,6 +221,14 @@ def evaluate(
     )
 
 
+def compare(words: Annotated[Words, tyro.conf.arg(name="")]) -> None:
+    """Score systems on clips, holes, sizes and draws into one file of results, which resumes; or show such a file."""
+    from vinpaint_lib.comparison import verb
+
+    if not verb.work(words, tell, say, fault):
+        sys.exit(2)
+
+
 def models() -> None:
     """List the systems that are built: name, kind, parameters, paper."""
     from vinpaint_lib.systems.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
@@ -258,7 +267,7 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor)}
+COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, compare, models, doctor)}
 
 
 def tell(note: object) -> None:

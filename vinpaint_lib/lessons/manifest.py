@@ -4,7 +4,6 @@ Parameters, seed, versions, device, the hash of the weights that ship, and the c
 """
 
 import platform
-import subprocess
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,10 +14,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import vinpaint_lib
+from vinpaint_lib.comparison.provenance import commit
 from vinpaint_lib.lessons.declared import parameters_of
 
 TAG = "manifest"
-ROOT = Path(__file__).parents[2]
 
 
 def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,22 +48,6 @@ def defaults(notebook: Path) -> dict[str, Any]:
     """The parameters of a notebook with the values that its parameters cell gives them; what that cell computes is
     there as it is written."""
     return {name: parameter.default for name, parameter in parameters_of(notebook).items()}
-
-
-def commit(root: Path = ROOT) -> str | None:
-    """The project's git commit, with a note if files differ from it; None outside of a git checkout of the project."""
-    if not (root / ".git").exists():  # a parent folder may be a checkout of something else
-        return None
-    try:
-        head = git(root, "rev-parse", "HEAD")
-        return f"{head} with changes" if git(root, "status", "--porcelain", "--untracked-files=no") else head
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def git(root: Path, *words: str) -> str:
-    """What a git command prints."""
-    return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def put(executed: Path, manifest: Mapping[str, Any], out: Path | None = None) -> None:
