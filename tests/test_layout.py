@@ -20,6 +20,7 @@ LIBRARY = "vinpaint_lib"
 ROWS = (
     ("rerun", "cli"),
     ("lessons", "data_scripts", "bench"),
+    ("comparison",),
     ("train", "evaluate", "doctor", "filling"),
     ("systems",),
     ("training", "scoring"),

@@ -231,24 +231,9 @@ def compare(words: Annotated[Words, tyro.conf.arg(name="")]) -> None:
 
 def models() -> None:
     """List the systems that are built: name, kind, parameters, paper."""
-    from vinpaint_lib.systems.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
+    from vinpaint_lib.systems.listing import lines
 
-    rows = [("name", "kind", "parameters", "weights", "paper")]
-    for name in MODELS:
-        path = weights_of(name)
-        if path is not None and not path.exists():
-            paper = SYSTEMS[VARIANTS[name][0]].model.card.paper
-            rows.append((name, "network", "-", f"none yet: vinpaint train {VARIANTS[name][0]}", paper))
-            continue
-        system = build(name)
-        if path is None:
-            about = ("baseline", "-", "-")
-        else:
-            about = ("network", f"{sum(parameter.numel() for parameter in system.parameters()):,}", path.name)
-        rows.append((name, *about, system.card.paper))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(lines()))
 
 
 def doctor(model: str = "") -> None:

@@ -186,8 +186,8 @@ def report(lines: Sequence[Line], say: Tell) -> bool:
     say(f"{len(lines) - len(broken)} of {len(lines)} cells are finished")
     for line in broken:
         cell = line["cell"]
-        where = f"{cell['system']}, {cell['clip']}, {cell['masks']}, {cell['protocol']}, {cell['size']}, seed {cell['seed']}"
-        say(f"broken, and run again with --retry: {where}: {line['error']}")
+        where = ", ".join(str(cell[name]) for name in ("system", "clip", "masks", "protocol", "size"))
+        say(f"broken, and run again with --retry: {where}, seed {cell['seed']}: {line['error']}")
     return not broken
 
 
