@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks assignments clean
+.PHONY: help setup demo test quick lab check bench gpu notebooks tables assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -80,6 +80,9 @@ gpu: $(STAMP) ## ten minutes on a machine with a GPU: compared with the CPU, mea
 
 notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
+
+tables: $(STAMP) ## write the tables of README again from results/
+	$(PY) -m vinpaint_lib.comparison.pages README.md
 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
 	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build

@@ -21,7 +21,7 @@ RESAMPLES = 9999
 LEVEL = 0.95
 STILL = 1e-12  # of the mean; what rounding leaves where nothing varies
 
-Statistic = Callable[..., np.ndarray]
+Statistic = Callable[..., np.ndarray | float]
 
 
 class Estimate(NamedTuple):
@@ -57,12 +57,12 @@ def difference(
     return estimate(apart, *parts)
 
 
-def weighted(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray:
+def weighted(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The weighted mean along an axis."""
     return (values * weights).sum(axis) / weights.sum(axis)
 
 
-def apart(a: np.ndarray, share: np.ndarray, b: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:
+def apart(a: np.ndarray, share: np.ndarray, b: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The difference of two weighted means along an axis."""
     return weighted(a, share, axis) - weighted(b, other, axis)
 
