@@ -81,7 +81,7 @@ gpu: $(STAMP) ## ten minutes on a machine with a GPU: compared with the CPU, mea
 notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
 
-tables: $(STAMP) ## write the tables of README again from results/
+tables: $(STAMP) ## write the tables of README, and results/systems.json, again from results/
 	$(PY) -m vinpaint_lib.comparison.pages README.md
 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build

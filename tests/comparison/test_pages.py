@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.comparison.made_up import grid
-from vinpaint_lib.comparison import pages, results
+from vinpaint_lib.comparison import index, pages, results
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.systems import registry
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -63,6 +64,24 @@ def test_marks_that_lead_nowhere_are_refused(page, change, words):
 def test_readme_prints_what_the_results_say():
     assert pages.MARK in README.read_text(encoding="utf-8")
     assert pages.rewrite([README], check=True) == [], "run `make tables`"
+
+
+def test_the_index_says_what_the_results_say():
+    folder = ROOT / "results"
+    assert not index.write(folder / pages.INDEX, pages.every_line(folder), check=True), "run `make tables`"
+
+
+def test_an_index_names_what_there_is(page):
+    found = index.index(pages.every_line(page.parent))
+    assert list(found) == list(registry.MODELS)
+    flow, network = found["flow"], found["tgfnet"]
+    assert (flow["kind"], flow["weights"], flow["training"]) == ("baseline", None, None)
+    (score,) = flow["scores"]
+    assert (score["masks"], score["mean"]["hole_psnr"][0], score["rank"]) == ("stationary", 16.667, 2.0)
+    assert network["scores"] == []
+    assert network["paper"].startswith("Liu")
+    assert len(network["weights"]["sha256"]) == 64
+    assert network["training"]["run"]["preset_name"] == "laptop"
 
 
 def test_results_that_are_committed_name_no_folder_of_a_machine():

@@ -104,9 +104,9 @@ def test_a_file_is_shown_and_drawn(filled, tmp_path, capsys):
 
 def test_a_file_without_a_finished_cell_is_refused(tmp_path, capsys):
     (tmp_path / "a.jsonl").touch()
+    words = ["compare", "--table", str(tmp_path / "a.jsonl")]
     with pytest.raises(SystemExit):
-        verb_ = ["compare", "--table", str(tmp_path / "a.jsonl")]
-        cli.main(verb_)
+        cli.main(words)
     assert "holds no finished cell" in capsys.readouterr().err
 
 

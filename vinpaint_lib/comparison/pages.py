@@ -6,6 +6,8 @@ A table stands between two marks, and everything between them is replaced:
     <!-- end of results -->
 
     python -m vinpaint_lib.comparison.pages README.md [--check]
+
+The index of systems (`index.py`) is written beside the results.
 """
 
 import re
@@ -13,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from vinpaint_lib.comparison import results, show
+from vinpaint_lib.comparison import index, results, show
 from vinpaint_lib.comparison.results import Line
 from vinpaint_lib.comparison.tables import tables
 from vinpaint_lib.errors import UserError, run_program
@@ -21,6 +23,7 @@ from vinpaint_lib.files import draft_of
 
 BLOCK = re.compile(r"(<!-- results of ([^\s:]+): ([^\n]*?) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
 MARK = "<!-- results of "
+INDEX = "systems.json"
 
 
 def rebuilt(text: str, root: Path) -> str:
@@ -71,6 +74,11 @@ def rewrite(pages: Sequence[Path], *, check: bool) -> list[Path]:
     return changed
 
 
+def every_line(folder: Path) -> list[Line]:
+    """The lines of all files of results in a folder."""
+    return [line for path in sorted(folder.glob("*.jsonl")) for line in results.read(path).lines]
+
+
 def work(arguments: Sequence[str]) -> int:
     """The command line: exit code 1 if `--check` finds a table that differs."""
     check = "--check" in arguments
@@ -78,6 +86,12 @@ def work(arguments: Sequence[str]) -> int:
     if not pages or any(word.startswith("-") for word in map(str, pages)):
         raise UserError("pages: give the pages to write, as in README.md, and --check to change nothing")
     changed = rewrite(pages, check=check)
+    for folder in sorted({page.resolve().parent / "results" for page in pages}):
+        if not folder.is_dir():
+            continue
+        pages.append(folder / INDEX)
+        if index.write(folder / INDEX, every_line(folder), check=check):
+            changed.append(folder / INDEX)
     for page in pages:
         differs = "differs from the results: run `make tables`" if check else "written"
         print(f"{page}: {differs if page in changed else 'as the results have it'}")

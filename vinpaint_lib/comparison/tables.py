@@ -58,6 +58,11 @@ class Row:
     def clips(self) -> int:
         return len({number for number, _ in self.units})
 
+    @property
+    def weights(self) -> str | None:
+        """The sha256 of its weights; None for a baseline."""
+        return next(iter(self.units.values()))["cell"]["weights"] if self.units else None
+
     def seconds(self) -> float:
         """Seconds a frame, the mean over cells."""
         return float(np.mean([line["seconds_per_frame"] for line in self.units.values()])) if self.units else math.nan
