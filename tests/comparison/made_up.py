@@ -16,6 +16,7 @@ def line(system, number, scores, *, seed=0, masks="stationary", protocol="clean"
         "model": {"title": system, "parameters": 0, "weights": about},
         "scores": scores,
         "seconds_per_frame": 0.5,
+        "cpu_seconds_per_frame": 0.25,
         "memory": {"before_mib": 100.0, "peak_mib": 120.0, "gpu_peak_mib": None},
         "clip": {
             "frames": 4, "mask_share": 0.07, "mask_donor": None, "camera_motion": 0.004, "holes": "a blob",

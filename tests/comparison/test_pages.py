@@ -7,7 +7,6 @@ import pytest
 from tests.comparison.made_up import grid
 from vinpaint_lib.comparison import index, pages, results
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems import registry
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -73,7 +72,7 @@ def test_the_index_says_what_the_results_say():
 
 def test_an_index_names_what_there_is(page):
     found = index.index(pages.every_line(page.parent))
-    assert list(found) == list(registry.MODELS)
+    assert {"tgfnet", "tgfnet-learned", "vinet", "telea", "flow"} <= set(found)
     flow, network = found["flow"], found["tgfnet"]
     assert (flow["kind"], flow["weights"], flow["training"]) == ("baseline", None, None)
     (score,) = flow["scores"]

@@ -17,7 +17,7 @@ GROUP = Group("d", "a/b clip", 3, "fvi:x/y", "clean", (24, 40), None, 0)
 def test_kept_frames_are_read_again_with_their_numbers(tmp_path):
     frames, masks = torch.rand(9, 3, 24, 40), torch.zeros(9, 1, 24, 40)
     masks[:, :, 8:16, 12:28] = 1
-    clip = Clip(frames, masks, 24, "a")
+    clip = Clip(frames, masks, name="a")
     filled = torch.rand(9, 3, 24, 40)
     pictures.keep(tmp_path, GROUP, clip, "flat", filled)
     (folder,) = tmp_path.iterdir()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -196,7 +197,7 @@ def test_trials_draw_holes_anew_and_samples_draw_clips(asked, go):
         ({"seeds": []}, "--trials 0: measures nothing"),
         ({"limit": 0}, "--limit 0: is no number of frames"),
         ({"data": "davis:nowhere"}, "nowhere"),
-        ({"weights": {"light": "a.safetensors"}}, "a.safetensors: the baseline light has no weights"),
+        ({"weights": {"light": Path("a.safetensors")}}, "a.safetensors: the baseline light has no weights"),
     ],
 )
 def test_refused_before_the_work(asked, go, fakes, change, words):

@@ -88,10 +88,22 @@ def test_a_system_that_is_not_measured_everywhere_is_compared_where_it_is():
     assert "[" not in cells["good"][1], "two clips have no interval"
 
 
+def test_a_system_without_a_number_stands_last_and_takes_no_rank():
+    lines = [*grid(VALUES), *(broken("lost", n) for n in range(4)), line("blind", 0, {"hole_psnr": [None]})]
+    rows, _ = rows_of(lines)
+    assert list(rows)[-2:] == ["blind", "lost"]
+    assert rows["good"].rank == rows_of(grid(VALUES))[0]["good"].rank
+    assert (rows["lost"].rank, rows["lost"].means, rows["lost"].broken) == (None, {}, 4)
+    assert [row[1] for row in show.cells(rows_of(lines)[1])[-2:]] == ["-", "-"]
+
+
 def test_other_weights_are_another_row():
     lines = [line("a", n, {"hole_psnr": [10.0 + n]}, weights=sha) for n in range(3) for sha in ("11" * 32, "22" * 32)]
     rows, _ = rows_of(lines)
     assert sorted(rows) == ["a (a.safetensors, 11111111)", "a (a.safetensors, 22222222)"]
+    lines[0]["clip"] = lines[0]["clip"] | {"camera_motion": 0.5}
+    (fast,) = split(rows_of(lines)[1])["fast"].rows
+    assert fast.label == "a (a.safetensors, 11111111)", "a part has the names of the whole"
 
 
 def test_where_nothing_is_true_the_warping_error_leads():
@@ -114,10 +126,10 @@ def test_parts_hold_the_clips_that_belong_there():
             "camera_motion": [0.002, 0.03, None, 0.0][number],
             "mask_share": 0.03 + 0.03 * number,
         }
-    found = split(lines)
-    held = {name: sorted({unit[0] for row in part[0].rows for unit in row.units}) for name, part in found.items()}
+    found = split(rows_of(lines)[1])
+    held = {name: sorted({unit[0] for row in part.rows for unit in row.units}) for name, part in found.items()}
     assert held == {"slow": [0, 3], "fast": [1], "unknown": [2], "small": [0], "middle": [1, 2], "large": [3]}
-    by_name = {row.label: row for row in found["slow"][0].rows}
+    by_name = {row.label: row for row in found["slow"].rows}
     assert by_name["good"].more.value == pytest.approx(0.75)
 
 

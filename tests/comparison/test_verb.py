@@ -59,6 +59,13 @@ def test_options_become_a_comparison_and_its_command_gives_them_again(seen, clip
     assert told == {name: value for name, value in vars(asked).items() if name not in ("retry", "pictures")}
 
 
+def test_all_are_the_systems_and_baselines_without_variants(seen):
+    cli.main(["compare", "--data", "toy", "--out", "a.jsonl"])
+    assert {"tgfnet", "vinet", "flow", "telea"} <= set(seen[0].models)
+    assert "tgfnet-learned" not in seen[0].models
+    assert (seen[0].masks, seen[0].protocols, seen[0].sizes) == (["stationary", "moving"], ["clean"], [(240, 432)])
+
+
 def test_a_broken_cell_gives_exit_code_2(monkeypatch, capsys):
     monkeypatch.setattr(run, "compare", lambda *_: False)
     with pytest.raises(SystemExit) as ended:

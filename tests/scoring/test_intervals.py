@@ -10,7 +10,7 @@ import pytest
 from vinpaint_lib.scoring import intervals
 
 VALUES = [14.13, 17.94, 16.21, 24.57, 15.02, 14.41]
-OTHERS = [13.02, 16.14, 15.53, 18.31, 15.12, 13.91]
+OTHERS = [12.91, 16.22, 15.13, 22.94, 14.21, 13.12]
 
 
 def slow_bca(values, weights):
@@ -52,10 +52,10 @@ def test_a_difference_is_the_interval_of_the_differences():
     """With equal weights the paired bootstrap of two means is that of the mean of what the pairs differ by."""
     found = intervals.difference(VALUES, OTHERS)
     alone = intervals.mean([a - b for a, b in zip(VALUES, OTHERS, strict=True)])
-    assert found == pytest.approx(alone)
+    assert found == pytest.approx(tuple(alone))
     both = intervals.mean(VALUES), intervals.mean(OTHERS)
     assert found.value == pytest.approx(both[0].value - both[1].value)
-    assert found.high - found.low < min(one.high - one.low for one in both), "pairs take out what is hard in a clip"
+    assert found.high - found.low < min(one.high - one.low for one in both) / 3, "pairs take out what is hard in a clip"
 
 
 def test_shift_and_scale_go_through():

@@ -30,7 +30,7 @@ NUMBERS = "frames"
 
 def folder_of(folder: Path, group: Group) -> Path:
     """Where the pictures of a group lie."""
-    return folder / re.sub(r"[^\w.,=-]+", "_", f"{group}, clip {group.number}")
+    return folder / re.sub(r"[^\w.-]+", "-", f"{group}, clip {group.number}")
 
 
 def keep(folder: Path, group: Group, clip: Clip, system: str, filled: Float[Tensor, "t 3 h w"]) -> None:

@@ -54,26 +54,24 @@ def cells(table: Table) -> list[list[str]]:
     shown.sort(key=lambda score: score != table.main)
     name, factor, digits = COLUMNS[table.main]
     rows = [["system", name, f"{name} less `{REFERENCE}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
-    rows[0] += ["s/frame", "peak MiB", "clips"]
+    rows[0] += ["s/frame", "CPU s/frame", "peak MiB", "clips"]
     for row in table.rows:
         line = [row.label, spelled(row.means.get(table.main), factor, digits)]
         line += [spelled(row.more, factor, digits, signed=True), "-" if row.rank is None else f"{row.rank:.1f}"]
         line += [spelled(row.means.get(score), *COLUMNS[score][1:]) for score in shown[1:]]
+        seconds = [row.seconds(), row.seconds("cpu_seconds_per_frame")]
+        line += ["-" if math.isnan(each) else f"{each:.3f}" for each in seconds]
         memory = row.memory()
-        line += [
-            "-" if math.isnan(row.seconds()) else f"{row.seconds():.3f}",
-            "-" if memory is None else f"{memory:.0f}",
-        ]
+        line.append("-" if memory is None else f"{memory:.0f}")
         rows.append([*line, f"{row.clips}" + (f", {row.broken} failed" if row.broken else "")])
     return rows
 
 
 def split_cells(table: Table) -> list[list[str]]:
     """The main score of each system in each part of the clips, and its difference to the reference in brackets."""
-    parts = {name: found[0] for name, found in split(table.lines()).items()}
     _, factor, digits = COLUMNS[table.main]
     rows = [["part", "clips", *(row.label for row in table.rows)]]
-    for name, part in parts.items():
+    for name, part in split(table).items():
         by_label = {row.label: row for row in part.rows}
         line = [strata.WORDS[name], str(max(row.clips for row in part.rows))]
         for row in table.rows:
@@ -124,12 +122,15 @@ def notes(table: Table) -> list[str]:
 
 def machines(lines: Sequence[Line]) -> str:
     """What the seconds were measured on, and how busy it was."""
-    kinds = sorted(
-        {f"{run['device']}, {run['processor']}, {run['threads']} threads" for run in (x["run"] for x in lines)}
-    )
-    loads = [line["run"]["load"] for line in lines if line["run"]["load"] is not None]
-    busy = f"; load {min(loads):.1f} to {max(loads):.1f} on {lines[0]['run']['cores']} cores" if loads else ""
-    return f"Seconds on {' and '.join(kinds)}{busy}."
+    runs = [line["run"] for line in lines]
+    kinds = sorted({f"{run['device']}, {run['processor']}, threads: {run['threads']}" for run in runs})
+    loads = [run["load"] for run in runs if run["load"] is not None]
+    said = f"Seconds on {' and '.join(kinds)}"
+    if not loads:
+        return f"{said}."
+    said += f"; the machine's load was {min(loads):.1f} to {max(loads):.1f} on {runs[0]['cores']} cores"
+    alone = max(loads) <= runs[0]["cores"] + 0.5
+    return f"{said}." if alone else f"{said}, so other programs made them longer: compare CPU seconds."
 
 
 def short_commit(line: Line) -> str:

@@ -6,7 +6,7 @@ that both, or all, of the systems have. The order of the lines changes nothing.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +63,10 @@ class Row:
         """The sha256 of its weights; None for a baseline."""
         return next(iter(self.units.values()))["cell"]["weights"] if self.units else None
 
-    def seconds(self) -> float:
-        """Seconds a frame, the mean over cells."""
-        return float(np.mean([line["seconds_per_frame"] for line in self.units.values()])) if self.units else math.nan
+    def seconds(self, of: str = "seconds_per_frame") -> float:
+        """Seconds a frame, the mean over cells; `of` cpu_seconds_per_frame: of processor time, which other programs
+        do not make longer."""
+        return float(np.mean([line[of] for line in self.units.values()])) if self.units else math.nan
 
     def memory(self) -> float | None:
         """The most memory that a cell took at its peak, in MiB: of the GPU, if it ran there; None if unknown."""
@@ -87,9 +88,9 @@ class Table:
         return [line for row in self.rows for line in row.units.values()]
 
 
-def tables(lines: Iterable[Line], only: Callable[[Line], bool] = lambda line: True) -> list[Table]:
-    """A table for each setting, of the lines that `only` takes. Of several lines of one cell one counts."""
-    found = [line for line in one_each(lines).values() if only(line)]
+def tables(lines: Iterable[Line]) -> list[Table]:
+    """A table for each setting. Of several lines of one cell one counts."""
+    found = list(one_each(lines).values())
     settings: dict[tuple[str, ...], list[Line]] = defaultdict(list)
     for line in found:
         settings[tuple(str(line["cell"][name]) for name in SETTING)].append(line)
@@ -138,11 +139,14 @@ def table(lines: Sequence[Line], labels: Mapping[tuple[str, str | None], str]) -
         )
         for label, system in systems.items()
     ]
-    sign = -1 if main in HIGHER else 1
-    rows.sort(
-        key=lambda row: (not has(row.units, main), sign * row.means[main].value if main in row.means else 0, row.label)
-    )
+    rows.sort(key=lambda row: (*place(row, main), row.label))
     return Table({name: first[name] for name in SETTING}, main, tuple(rows), shared)
+
+
+def place(row: Row, main: str) -> tuple[bool, float]:
+    """Where a row stands: those with a mean by their main score, then the others."""
+    value = row.means[main].value if main in row.means else math.nan
+    return math.isnan(value), 0.0 if math.isnan(value) else (-value if main in HIGHER else value)
 
 
 def has(units: Mapping[Unit, Line], score: str) -> bool:
@@ -161,7 +165,7 @@ def by_clip(units: Mapping[Unit, Line], score: str, protocol: str) -> dict[int, 
             values[number].append(finite)
     if protocol == "paper" and score in BY_FRAME:
         pooled = {number: [value for draw in draws for value in draw] for number, draws in values.items()}
-        return {number: Score(float(np.mean(each)), len(each)) for number, each in pooled.items()}
+        return {number: Score(float(np.mean(each)), float(len(each))) for number, each in pooled.items()}
     return {number: Score(float(np.mean([np.mean(draw) for draw in draws])), 1.0) for number, draws in values.items()}
 
 
@@ -183,9 +187,14 @@ def more(units: Mapping[Unit, Line], others: Mapping[Unit, Line], score: str, pr
 
 
 def ranked(rows: Mapping[str, Mapping[Unit, Line]], score: str, protocol: str) -> tuple[dict[str, float], int]:
-    """Mean rank of each row over the clips that all rows have, and how many these are. Equals share their ranks."""
-    all_have = set.intersection(*(set(units) for units in rows.values()))
-    parts = {label: by_clip({unit: units[unit] for unit in all_have}, score, protocol) for label, units in rows.items()}
+    """Mean rank of each row over the clips that all measured rows have, and how many these are. Equals share ranks."""
+    measured = {label: units for label, units in rows.items() if by_clip(units, score, protocol)}
+    if not measured:
+        return {}, 0
+    all_have = set.intersection(*(set(units) for units in measured.values()))
+    parts = {
+        label: by_clip({unit: units[unit] for unit in all_have}, score, protocol) for label, units in measured.items()
+    }
     clips = sorted(set.intersection(*(set(part) for part in parts.values())))
     if not clips:
         return {}, 0
@@ -194,22 +203,21 @@ def ranked(rows: Mapping[str, Mapping[Unit, Line]], score: str, protocol: str) -
     return dict(zip(parts, places.mean(0).tolist(), strict=True)), len(clips)
 
 
-def split(lines: Sequence[Line]) -> dict[str, list[Table]]:
-    """The tables of the clips with slow and with fast cameras, and with small, middle and large holes."""
-    found = one_each(lines).values()
-    parts = {
-        **{name: lambda line, name=name: of_motion(line) == name for name in (*strata.MOTION, "unknown")},
-        **{name: lambda line, name=name: of_hole(line) == name for name in strata.HOLE},
-    }
-    split_ = {name: tables(found, takes) for name, takes in parts.items()}
-    return {name: made for name, made in split_.items() if made}
+def split(whole: Table) -> dict[str, Table]:
+    """The same table for the clips with slow and with fast cameras, and with small, middle and large holes."""
+    labels = {(row.system, row.weights): row.label for row in whole.rows}
+    parts: dict[str, list[Line]] = {name: [] for name in (*strata.MOTION, "unknown", *strata.HOLE)}
+    for line in whole.lines():
+        parts[of_motion(line)].append(line)
+        parts[of_hole(line)].append(line)
+    return {name: table(lines, labels) for name, lines in parts.items() if lines}
 
 
 def of_motion(line: Line) -> str:
-    """The part by the camera's motion that a line belongs to; "" for a broken one."""
-    return strata.of_motion(line["clip"]["camera_motion"]) if "clip" in line else ""
+    """The part by the camera's motion that a line belongs to."""
+    return strata.of_motion(line["clip"]["camera_motion"])
 
 
 def of_hole(line: Line) -> str:
     """The part by the hole's size, likewise. With several draws, those of one clip may lie in different parts."""
-    return strata.of_hole(line["clip"]["mask_share"]) if "clip" in line else ""
+    return strata.of_hole(line["clip"]["mask_share"])

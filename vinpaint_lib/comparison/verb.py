@@ -8,6 +8,7 @@ from vinpaint_lib.comparison.cells import Comparison
 from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.options import choose_device, parse_names, parse_size
+from vinpaint_lib.systems.registry import BASELINES, SYSTEMS
 
 Tell = Callable[[object], None]
 
@@ -34,7 +35,7 @@ def work(words: Words, tell: Tell, say: Tell, on_fault: Callable[[Exception], st
 def asked_by(words: Words, out: Path) -> Comparison:
     """The options in the library's types. Raises UserError for values that mean nothing."""
     return Comparison(
-        models=unique(words.model),
+        models=[*BASELINES, *SYSTEMS] if words.model == "all" else unique(words.model),
         data=words.data,
         out=out,
         masks=unique(words.masks),

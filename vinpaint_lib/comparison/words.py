@@ -16,8 +16,8 @@ Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 class Words:
     """What to compare, or which file of results to show."""
 
-    model: Names = "telea,median,aligned-median,flow,sttn,combcn,align_attend,vinet,tgfnet"
-    """names from `vinpaint models`, joined by commas"""
+    model: Names = "all"
+    """names from `vinpaint models`, joined by commas; all: every system and baseline, without variants"""
     data: Annotated[str, tyro.conf.arg(metavar="SPEC")] = ""
     """davis:PATH and others, as `vinpaint evaluate` has them"""
     masks: Names = "stationary,moving"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from vinpaint_lib.figures import page
 
@@ -42,7 +43,9 @@ def figure_of(points: Mapping[str, Point], label: str) -> Figure:
     axis.set_xscale("log")
     axis.set_xlabel("seconds a frame", fontsize=9)
     axis.set_ylabel(label, fontsize=9)
-    axis.tick_params(labelsize=8)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(LogFormatter())  # names ticks between powers of ten where these are few
+    axis.tick_params(labelsize=8, which="both")
     axis.grid(axis="both", color="0.88", linewidth=0.6)
     axis.set_axisbelow(True)
     figure.legend(loc="outside right upper", fontsize=9, frameon=False)

@@ -19,6 +19,7 @@ from scipy.stats import bootstrap
 FEWEST = 3
 RESAMPLES = 9999
 LEVEL = 0.95
+PLACES = 12  # BCa counts resamples that equal the mean: rounding of floats must not decide about that
 STILL = 1e-12  # of the mean; what rounding leaves where nothing varies
 
 Statistic = Callable[..., np.ndarray | float]
@@ -59,12 +60,12 @@ def difference(
 
 def weighted(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The weighted mean along an axis."""
-    return (values * weights).sum(axis) / weights.sum(axis)
+    return np.round((values * weights).sum(axis) / weights.sum(axis), PLACES)
 
 
 def apart(a: np.ndarray, share: np.ndarray, b: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The difference of two weighted means along an axis."""
-    return weighted(a, share, axis) - weighted(b, other, axis)
+    return np.round(weighted(a, share, axis) - weighted(b, other, axis), PLACES)
 
 
 def estimate(statistic: Statistic, *parts: Float64[np.ndarray, " n"]) -> Estimate:
