@@ -153,6 +153,15 @@ def test_numbers_that_are_none_are_a_failure(asked, go, fakes, monkeypatch):
     assert "no finite numbers" in line["error"]
 
 
+def test_pictures_are_kept_and_their_want_is_told(asked, go, told, tmp_path):
+    few = replace(asked, models=["light"], clips=["ant"], pictures=tmp_path / "p")
+    assert go(replace(few, masks=["stationary"]))
+    assert {path.name for path in (tmp_path / "p").rglob("*.png")} == {"input.png", "truth.png", "light.png"}
+    assert not any("no pictures" in str(line) for line in told)
+    assert go(few)
+    assert any("1 cells were finished before and give no pictures" in str(line) for line in told)
+
+
 def test_two_at_once(asked, go):
     with claimed(asked.out), pytest.raises(UserError, match="another run of this program is writing there"):
         go(asked)
@@ -194,7 +203,8 @@ def test_trials_draw_holes_anew_and_samples_draw_clips(asked, go):
         ({"models": []}, "names no model"),
         ({"clips": ["owl"]}, "no clip is called owl"),
         ({"sample": 4}, "--sample 4: there are 3 clips"),
-        ({"seeds": []}, "--trials 0: measures nothing"),
+        ({"seeds": []}, "--trials: draws no holes"),
+        ({"seeds": range(-1, 2)}, "--seed -1: is below 0"),
         ({"limit": 0}, "--limit 0: is no number of frames"),
         ({"data": "davis:nowhere"}, "nowhere"),
         ({"weights": {"light": Path("a.safetensors")}}, "a.safetensors: the baseline light has no weights"),

@@ -54,6 +54,9 @@ def compare(asked: Comparison, tell: Tell, say: Tell, on_fault: Callable[[Except
         lines = opened(place, asked.out, tell)
         there = results.one_each(lines)
         tasks = missing(wanted, systems, there, asked.retry)
+        finished = len(wanted) * len(systems) - sum(len(left) for _, left in tasks)
+        if asked.pictures is not None and finished:
+            tell(f"{finished} cells were finished before and give no pictures; measure them into another file for that")
         work = Work(asked, place, source, Clock(lines), say, on_fault)
         try:
             work.through(tasks)
@@ -73,7 +76,9 @@ def check(asked: Comparison) -> None:
     if not asked.masks or not asked.protocols or not asked.sizes:
         raise UserError("--masks, --protocol and --size: each needs one value or more; leave one away for its default")
     if not asked.seeds:
-        raise UserError("--trials 0: measures nothing; give 1 or more")
+        raise UserError("--trials: draws no holes, so nothing is measured; give 1 or more")
+    if min(asked.seeds) < 0:
+        raise UserError(f"--seed {min(asked.seeds)}: is below 0; give 0 or more")
     if asked.limit is not None and asked.limit < 1:
         raise UserError(f"--limit {asked.limit}: is no number of frames; give 1 or more, or None for all")
     if asked.pictures is not None:

@@ -60,12 +60,16 @@ def difference(
 
 def weighted(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The weighted mean along an axis."""
-    return np.round((values * weights).sum(axis) / weights.sum(axis), PLACES)
+    return np.round(ratio(values, weights, axis), PLACES)
 
 
 def apart(a: np.ndarray, share: np.ndarray, b: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray | float:
     """The difference of two weighted means along an axis."""
-    return np.round(weighted(a, share, axis) - weighted(b, other, axis), PLACES)
+    return np.round(ratio(a, share, axis) - ratio(b, other, axis), PLACES)
+
+
+def ratio(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray | float:
+    return (values * weights).sum(axis) / weights.sum(axis)
 
 
 def estimate(statistic: Statistic, *parts: Float64[np.ndarray, " n"]) -> Estimate:
