@@ -25,7 +25,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 # News and update dialogs are off, and a first start has the table of contents open; a reader's own settings come first.
 LAB := JUPYTER_CONFIG_PATH=notebooks/lab JUPYTERLAB_WORKSPACES_DIR=work/.lab $(PY) -m jupyter lab
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks assignments clean
+.PHONY: help setup demo test quick lab check bench gpu notebooks tables assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -86,6 +86,9 @@ gpu: $(STAMP) ## ten minutes on a machine with a GPU: compared with the CPU, mea
 
 notebooks: $(STAMP) ## run every notebook again and store it (do this after changing one)
 	$(PY) -m vinpaint_lib.rerun store $(NOTEBOOKS)
+
+tables: $(STAMP) ## write the tables of README, and results/systems.json, again from results/
+	$(PY) -m vinpaint_lib.comparison.pages README.md
 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
 	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build $(OPTIONS)

@@ -21,6 +21,7 @@ ROWS = (
     ("rerun", "cli", "bench"),
     ("reruns",),
     ("lessons", "data_scripts"),
+    ("comparison",),
     ("train", "evaluate", "doctor", "filling"),
     ("systems",),
     ("training", "scoring"),

@@ -15,6 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from vinpaint_lib import errors
+from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.reruns.command import rerun
 
@@ -221,26 +222,19 @@ def evaluate(
     )
 
 
+def compare(words: Annotated[Words, tyro.conf.arg(name="")]) -> None:
+    """Score systems on clips, holes, sizes and draws into one file of results, which resumes; or show such a file."""
+    from vinpaint_lib.comparison import verb
+
+    if not verb.work(words, tell, say, fault):
+        sys.exit(2)
+
+
 def models() -> None:
     """List the systems that are built: name, kind, parameters, paper."""
-    from vinpaint_lib.systems.registry import MODELS, SYSTEMS, VARIANTS, build, weights_of
+    from vinpaint_lib.systems.listing import lines
 
-    rows = [("name", "kind", "parameters", "weights", "paper")]
-    for name in MODELS:
-        path = weights_of(name)
-        if path is not None and not path.exists():
-            paper = SYSTEMS[VARIANTS[name][0]].model.card.paper
-            rows.append((name, "network", "-", f"none yet: vinpaint train {VARIANTS[name][0]}", paper))
-            continue
-        system = build(name)
-        if path is None:
-            about = ("baseline", "-", "-")
-        else:
-            about = ("network", f"{sum(parameter.numel() for parameter in system.parameters()):,}", path.name)
-        rows.append((name, *about, system.card.paper))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(lines()))
 
 
 def doctor(model: str = "") -> None:
@@ -259,7 +253,7 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, rerun, models, doctor)}
+COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, compare, rerun, models, doctor)}
 
 
 def tell(note: object) -> None:

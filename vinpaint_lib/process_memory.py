@@ -30,6 +30,15 @@ def peak() -> float:
     return largest / 1024**2 if sys.platform == "darwin" else largest / 1024  # macOS counts bytes
 
 
+def forget_peak() -> bool:
+    """Let `peak` begin anew from what is in use now; False where the system cannot (all but Linux)."""
+    try:
+        (STATUS.parent / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 def resident() -> float:
     """Memory in use now, in MiB; the peak where the system does not say."""
     found = status("VmRSS")

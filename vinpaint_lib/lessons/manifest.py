@@ -5,7 +5,6 @@ banner, where parameters differ from the notebook's own.
 """
 
 import platform
-import subprocess
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +15,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import vinpaint_lib
+from vinpaint_lib.comparison.provenance import commit
 from vinpaint_lib.lessons.declared import parameters_of
 
 TAG, BANNER = "manifest", "banner"
 FOLDER = "out_dir"  # the parameter that says where a notebook writes to
-ROOT = Path(__file__).parents[2]
 
 
 def gather(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,22 +57,6 @@ def defaults(notebook: Path) -> dict[str, Any]:
     """The parameters of a notebook with the values that its parameters cell gives them; what that cell computes is
     there as it is written."""
     return {name: parameter.default for name, parameter in parameters_of(notebook).items()}
-
-
-def commit(root: Path = ROOT) -> str | None:
-    """The project's git commit, with a note if files differ from it; None outside of a git checkout of the project."""
-    if not (root / ".git").exists():  # a parent folder may be a checkout of something else
-        return None
-    try:
-        head = git(root, "rev-parse", "HEAD")
-        return f"{head} with changes" if git(root, "status", "--porcelain", "--untracked-files=no") else head
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def git(root: Path, *words: str) -> str:
-    """What a git command prints."""
-    return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def changed(own: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
