@@ -36,6 +36,7 @@ IN_EVERY_SYSTEM = {"__init__.py", "model.py", "network.py", "recipe.py", "figure
 NAMELESS = ("training", "scoring", "figures")  # rooms that know no system
 LATE = {
     f"{LIBRARY}/cli.py",
+    f"{LIBRARY}/lessons/verdicts/verb.py",
     f"{LIBRARY}/lessons/manifest.py",
 }  # they import in functions, so that --help answers at once
 DEFINING = ("systems", "lessons/checks")  # packages whose __init__ may hold more than names that it hands on
@@ -171,11 +172,11 @@ def circles(sources: Sources) -> list[str]:
 
 
 def uses_of_lessons(sources: Sources) -> list[str]:
-    """Imports of `lessons` by anything but `rerun`."""
+    """Imports of `lessons` by anything but `rerun` and `cli`."""
     return [
-        f"{path} imports {name}: only notebooks and rerun.py use the lessons"
+        f"{path} imports {name}: only notebooks, rerun.py and cli.py use the lessons"
         for path, name, _ in imports(sources)
-        if room(name) == "lessons" and room(module(path)) not in ("lessons", "rerun")
+        if room(name) == "lessons" and room(module(path)) not in ("lessons", "rerun", "cli")
     ]
 
 

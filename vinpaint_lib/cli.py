@@ -1,4 +1,4 @@
-"""The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine.
+"""The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine, check a lesson.
 
 The library does the work and raises UserError for a user's mistake; `errors.py` makes one sentence of it, and of a
 fault of ours. Each command imports what it needs, so that `--help` and a wrong option answer at once.
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vinpaint_lib import errors
 from vinpaint_lib.errors import DEBUG_HELP, run_program
+from vinpaint_lib.lessons.verdicts.verb import check
 
 
 def shown(name: str) -> Any:
@@ -258,7 +259,7 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor)}
+COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, models, doctor, check)}
 
 
 def tell(note: object) -> None:
