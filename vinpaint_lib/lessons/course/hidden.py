@@ -9,11 +9,13 @@ import ast
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import torch
+from nbformat import NotebookNode
 from torch import Tensor
 
 import vinpaint_lib
@@ -73,7 +75,7 @@ def again(lesson: str, name: str, function: Any, seed: int, folder: Path = catal
 
 def solution_of(lesson: str, name: str, folder: Path) -> Callable[..., Any]:
     """The function that the lesson's notebook has between the markers."""
-    notebook = declared.read(folder / f"{lesson}.ipynb")
+    notebook = lesson_at(folder / f"{lesson}.ipynb")
     exercise = next((each for each in assignments.exercises(notebook) if each.name == name), None)
     if exercise is None:
         raise UserError(f"{lesson}: has no exercise {name}; build the course again from the lessons as they are now")
@@ -86,6 +88,12 @@ def solution_of(lesson: str, name: str, folder: Path) -> Callable[..., Any]:
                     exec(compile(ast.unparse(each), "imports", "exec"), space)
     exec(compile(ast.unparse(function), "solution", "exec"), space)
     return space[function_of(exercise)]
+
+
+@cache
+def lesson_at(path: Path) -> NotebookNode:
+    """A lesson's notebook; each is read once, since a submission asks for several of its exercises."""
+    return declared.read(path)
 
 
 def called(function: Callable[..., Any], given: Inputs) -> tuple[Any, set[str]]:

@@ -1,0 +1,37 @@
+"""A submission without some of its cells is mended before it is graded; nbgrader loads this by `nbgrader_config.py`."""
+
+from typing import Any
+
+from nbformat import NotebookNode
+from nbgrader.preprocessors import OverwriteCells
+
+from vinpaint_lib.lessons.course.assignment import IMPORTS
+
+
+class RestoreCells(OverwriteCells):
+    """nbgrader's own preprocessor, and after it the cells that were deleted: the imports, and what gives points.
+
+    nbgrader adds such cells too, if it is told so, but stops with a KeyError where the cell before is missing as well.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        nb, resources = super().preprocess(nb, resources)
+        with self.gradebook:
+            notebook = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
+            points = {cell.name: cell.max_score for cell in notebook.grade_cells}
+            written = {cell.name for cell in notebook.solution_cells}
+            names = [cell.name for cell in notebook.source_cells]
+            for place, cell in enumerate(notebook.source_cells):
+                there = {named(each): number for number, each in enumerate(nb.cells)}
+                if cell.name in there or not (cell.name == IMPORTS or cell.name in points):
+                    continue
+                before = [there[name] for name in names[:place] if name in there]
+                added = self.missing_cell_transform(cell, points.get(cell.name, 0), is_solution=cell.name in written)
+                added.metadata.nbgrader["grade"] = cell.name in points
+                nb.cells.insert(max(before, default=-1) + 1, added)
+        return nb, resources
+
+
+def named(cell: NotebookNode) -> str:
+    """The name that nbgrader gives a cell; "" for others."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
