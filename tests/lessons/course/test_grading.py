@@ -1,0 +1,146 @@
+"""The real nbgrader on a small lesson: releases, seven submissions, their scores, and the pages that students get."""
+
+import html
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+
+from vinpaint_lib.lessons import assignments, catalogue
+from vinpaint_lib.lessons.course import build
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("nbgrader") is None,
+        reason="no nbgrader: pip install -c constraints.txt -e '.[course]'",
+    ),
+]
+NAME = "04_temporal_attention"
+SECONDS = 20  # an endless loop is given up after so many
+IMPORTS = "import time\n\nimport torch\nfrom einops import einsum\n\nfrom vinpaint_lib.lessons import checks"
+FUSE = "return (scores.softmax(dim=1) * groups).sum(dim=1)"
+INJECT = "return torch.where(mask > 0, fused, feature)"
+POINTS = {"reference": 3, "other": 3, "empty": 0, "mistake": 1, "endless": 1, "library": 1, "deleted": 2, "doubled": 3}
+
+
+def small_lesson():
+    """Notebook 04 without its figures: title, parameters, imports, two exercises, the end with its questions."""
+    given = nbformat.read(catalogue.FOLDER / f"{NAME}.ipynb", as_version=4)
+    exercises = [cell for each in assignments.exercises(given)[:2] for cell in each[1:]]
+    given.cells = [*given.cells[:3], given.cells[5], *exercises, given.cells[-1]]
+    given.cells[2].source = IMPORTS
+    return given
+
+
+def by_name(notebook):
+    """The cells that nbgrader names."""
+    return {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+
+
+def submissions(release, source):
+    """What seven students hand in."""
+    handed = {name: nbformat.from_dict(release) for name in POINTS}
+    handed["reference"] = nbformat.from_dict(source)
+    fuse = dict.fromkeys(POINTS, FUSE) | {
+        "mistake": "return (scores.softmax(dim=2) * groups).sum(dim=1)",
+        "endless": "while True:\n        time.sleep(0.1)",
+        "library": "return __import__('vinpaint_lib.systems.tgfnet.fusion', fromlist=['x']).fuse(groups, scores)",
+    }
+    for name in set(POINTS) - {"reference", "empty"}:
+        cells = by_name(handed[name])
+        cells["fuse_groups"].source = cells["fuse_groups"].source.replace(assignments.STUB, fuse[name])
+        cells["inject"].source = cells["inject"].source.replace(assignments.STUB, INJECT)
+    gone = ("imports", "fuse_groups_check", "inject", "inject_check")
+    handed["deleted"].cells = [
+        cell for cell in handed["deleted"].cells if cell.metadata.get("nbgrader", {}).get("grade_id") not in gone
+    ]
+    copies = [cell for name, cell in by_name(handed["doubled"]).items() if name.startswith("fuse_groups")]
+    place = handed["doubled"].cells.index(copies[-1]) + 1
+    handed["doubled"].cells[place:place] = [
+        new_code_cell(cell.source, metadata=nbformat.from_dict(cell.metadata)) for cell in copies
+    ]
+    return handed
+
+
+def nbgrader(course: Path, *words: str) -> str:
+    """What `nbgrader` prints in the course's folder."""
+    scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words],
+        cwd=course,
+        env={**os.environ, "PATH": scripts},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A course whose submissions are graded."""
+    folder = tmp_path_factory.mktemp("course")
+    nbformat.write(small_lesson(), folder / f"{NAME}.ipynb")
+    course = folder / "my course"
+    assert build.build([folder / f"{NAME}.ipynb"], course, seed=7) == [NAME]
+    config = course / "nbgrader_config.py"
+    config.write_text(config.read_text().replace("else 60", f"else {SECONDS}"))
+    release, source = (nbformat.read(course / p / NAME / f"{NAME}.ipynb", as_version=4) for p in ("release", "source"))
+    for student, notebook in submissions(release, source).items():
+        place = course / "submitted" / student / NAME
+        place.mkdir(parents=True)
+        nbformat.write(notebook, place / f"{NAME}.ipynb")
+    nbgrader(course, "autograde", NAME)
+    nbgrader(course, "generate_feedback", NAME)
+    return course
+
+
+def test_each_submission_has_its_points_and_nothing_crashed(course):
+    gradebook = pytest.importorskip("nbgrader.api").Gradebook(f"sqlite:///{course / 'gradebook.db'}")
+    with gradebook:
+        scores = {each.student.id: each.score for each in gradebook.assignment_submissions(NAME)}
+        wait = {each.student.id: each.needs_manual_grade for each in gradebook.assignment_submissions(NAME)}
+        highest = gradebook.find_assignment(NAME).max_score
+    assert scores == POINTS
+    assert highest == 3 + 3 * 2, "two exercises by tests, three reading questions by hand"
+    assert wait["reference"], "what was written in answer to a reading question waits for a person"
+    assert not wait["empty"], "an answer that was not touched has 0 points at once"
+
+
+def test_the_release_has_neither_answers_nor_outputs(course):
+    text = (course / "release" / NAME / f"{NAME}.ipynb").read_text()
+    for secret in ("BEGIN", "einsum(weights", "hidden.again", "Model answer", "seed=7"):
+        assert secret not in text
+    assert text.count("raise NotImplementedError") == 3, "two stubs, and the word in the first cell's text"
+
+
+def test_feedback_tells_the_mistake_and_no_answer(course):
+    pages = {each: course / "feedback" / each / NAME / f"{NAME}.html" for each in POINTS}
+    said = {
+        name: html.unescape(re.sub(r"<[^>]+>", "", path.read_text(encoding="utf-8"))) for name, path in pages.items()
+    }
+    assert "axis of length 1 is 1 everywhere" in said["mistake"]
+    assert "is not written yet" in said["empty"]
+    assert "calls fuse of the library: the exercise asks for lines of your own" in said["library"]
+    assert "KeyboardInterrupt" in said["endless"] or "CellTimeoutError" in said["endless"]
+    assert "was missing from the submission" in said["deleted"]
+    for name, text in said.items():
+        assert "Model answer" not in text or name == "reference"
+        assert "einsum(weights" not in text or name == "reference"
+        assert "same_shape(found" not in text, "a line of a check"
+
+
+def test_a_second_build_keeps_what_nbgrader_has(course):
+    before = (course / "gradebook.db").stat().st_size
+    assert build.build([course.parent / f"{NAME}.ipynb"], course) == [NAME]
+    assert "seed=7" in (course / "source" / NAME / f"{NAME}.ipynb").read_text()
+    assert (course / "gradebook.db").stat().st_size >= before
+    assert f"else {SECONDS}" in (course / "nbgrader_config.py").read_text()
+    assert (course / "submitted" / "empty" / NAME / f"{NAME}.ipynb").is_file()
