@@ -41,8 +41,7 @@ from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, DeduplicateId
 from vinpaint_lib.lessons.course.restore import RestoreCells
 
 
-def seconds(cell):
-    """How long a cell may take: imports are slow on a busy machine, and a function that takes a minute has a loop."""
+def seconds(cell):  # for one cell: imports are slow on a busy machine; what else takes so long is an endless loop
     return 300 if cell.metadata.get("nbgrader", {}).get("grade_id") == "imports" else 60
 
 
