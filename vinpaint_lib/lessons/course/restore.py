@@ -1,4 +1,4 @@
-"""A submission without some of its cells is mended before it is graded; nbgrader loads this by `nbgrader_config.py`."""
+"""A submission without some of its cells is mended before it is graded; nbgrader loads this by nbgrader_config.py."""
 
 from typing import Any
 
