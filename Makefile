@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks assignments course clean
+.PHONY: help setup demo test quick lab check bench gpu notebooks assignments course trial clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -93,6 +93,9 @@ assignments: $(STAMP) ## the notebooks without the solutions of their exercises,
 
 course: $(COURSE) ## an nbgrader course from the lessons, in course; its GUIDE.md says how to go on
 	@$(PY) -m vinpaint_lib.lessons.course.build $(NOTEBOOKS) --out course $(OPTIONS)
+
+trial: $(COURSE) ## build the whole course, and grade the solution and the empty stub of every lesson: ten minutes
+	VINPAINT_WHOLE_COURSE=1 $(ONE_THREAD) $(PY) -m pytest -q -rs tests/lessons/course/test_whole.py
 
 clean: ## remove .venv and caches; runs/, course/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,16 +2,13 @@
 
 import html
 import importlib.util
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from tests.lessons.course.by_hand import handed_in, nbgrader, scores
 from vinpaint_lib.lessons import assignments, catalogue
 from vinpaint_lib.lessons.course import build
 
@@ -69,20 +66,6 @@ def submissions(release, source):
     return handed
 
 
-def nbgrader(course: Path, *words: str) -> str:
-    """What `nbgrader` prints in the course's folder."""
-    scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *words],
-        cwd=course,
-        env={**os.environ, "PATH": scripts},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """A course whose submissions are graded."""
@@ -94,9 +77,7 @@ def course(tmp_path_factory):
     config.write_text(config.read_text().replace("else 60", f"else {SECONDS}"))
     release, source = (nbformat.read(course / p / NAME / f"{NAME}.ipynb", as_version=4) for p in ("release", "source"))
     for student, notebook in submissions(release, source).items():
-        place = course / "submitted" / student / NAME
-        place.mkdir(parents=True)
-        nbformat.write(notebook, place / f"{NAME}.ipynb")
+        handed_in(course, student, NAME, notebook)
     nbgrader(course, "autograde", NAME)
     nbgrader(course, "generate_feedback", NAME)
     return course
@@ -105,10 +86,9 @@ def course(tmp_path_factory):
 def test_each_submission_has_its_points_and_nothing_crashed(course):
     gradebook = pytest.importorskip("nbgrader.api").Gradebook(f"sqlite:///{course / 'gradebook.db'}")
     with gradebook:
-        scores = {each.student.id: each.score for each in gradebook.assignment_submissions(NAME)}
         wait = {each.student.id: each.needs_manual_grade for each in gradebook.assignment_submissions(NAME)}
         highest = gradebook.find_assignment(NAME).max_score
-    assert scores == POINTS
+    assert scores(course, NAME) == POINTS
     assert highest == 3 + 3 * 2, "two exercises by tests, three reading questions by hand"
     assert wait["reference"], "what was written in answer to a reading question waits for a person"
     assert not wait["empty"], "an answer that was not touched has 0 points at once"

@@ -50,7 +50,7 @@ def source_version(notebook: NotebookNode, lesson: str, seed: int) -> NotebookNo
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), PASSED_OVER]
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = cell.source.replace('"../../../runs/assignments/', '"runs/')
-        asked = []
+        asked: list[tuple[int, str]] = []
         if cell.cell_type == "markdown":
             cell.source, asked = reading.taken_out(LINKED.sub(r"\1", cell.source))
         cells += [cell] if cell is not copy.cells[0] else []
