@@ -9,7 +9,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments, catalogue
-from vinpaint_lib.lessons.course import assignment, build, pages, reading, release
+from vinpaint_lib.lessons.course import assignment, build, marks, pages, reading, release
 
 NAME = "04_temporal_attention"
 LESSONS = catalogue.listed()
@@ -33,7 +33,7 @@ def released(source):
         if release.is_answer(cell):
             is_code = cell.cell_type == "code"
             cell.source = assignments.without_solution(cell.source) if is_code else "*Your answer.*"
-        cell.source = cell.source.partition(f"\n{assignment.BEGIN}")[0]
+        cell.source = cell.source.partition(f"\n{marks.BEGIN}")[0]
     return copy
 
 

@@ -13,12 +13,10 @@ from nbformat.v4 import new_markdown_cell
 
 from vinpaint_lib.lessons import assignments
 from vinpaint_lib.lessons.course import hidden, reading
+from vinpaint_lib.lessons.course.marks import BEGIN, END, IMPORTS, PASSED_OVER
 from vinpaint_lib.lessons.verdicts.answers import function_of
 
-PASSED_OVER = "skip-execution"  # nbclient's word
 LINKED = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|#)[^)\s]*\)")  # to a file that the students do not have
-IMPORTS = "imports"
-BEGIN, END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 ABOUT = """**This lesson is an assignment.** Write your lines in the place of `raise NotImplementedError`, in the cells
 of the exercises, and your answers to the reading questions in their cells at the end.
 
@@ -45,7 +43,7 @@ def source_version(notebook: NotebookNode, lesson: str, seed: int) -> NotebookNo
         elif about.get("grade"):
             cell.source = with_hidden_test(cell.source, lesson, about["grade_id"].removesuffix("_check"), copy, seed)
         elif len(code) > 1 and cell is code[1]:  # the imports
-            cell.metadata["nbgrader"] = marks(IMPORTS, locked=True)
+            cell.metadata["nbgrader"] = metadata_of(IMPORTS, locked=True)
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), PASSED_OVER]
         if "parameters" in cell.metadata.get("tags", []):
@@ -77,14 +75,14 @@ def asking(question: reading.Question) -> list[NotebookNode]:
     text = f"### Reading question {question.number}\n\n{reading.POINTS} points, read by a person\n\n{question.text}"
     rubric = f"**Model answer.** {question.answer}\n\n**Rubric.** {reading.RULE}"
     return [
-        new_markdown_cell(text, id=f"{name}_text", metadata={"nbgrader": marks(f"{name}_text", locked=True)}),
+        new_markdown_cell(text, id=f"{name}_text", metadata={"nbgrader": metadata_of(f"{name}_text", locked=True)}),
         new_markdown_cell(
-            rubric, id=name, metadata={"nbgrader": marks(name, grade=True, solution=True, points=reading.POINTS)}
+            rubric, id=name, metadata={"nbgrader": metadata_of(name, grade=True, solution=True, points=reading.POINTS)}
         ),
     ]
 
 
-def marks(name: str, **more: Any) -> dict[str, Any]:
+def metadata_of(name: str, **more: Any) -> dict[str, Any]:
     """nbgrader's metadata of a cell."""
     return {
         "grade_id": name,

@@ -4,7 +4,7 @@ from nbformat import NotebookNode
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments
-from vinpaint_lib.lessons.course import assignment
+from vinpaint_lib.lessons.course import marks
 
 
 def check(release: NotebookNode, source: NotebookNode) -> None:
@@ -14,7 +14,7 @@ def check(release: NotebookNode, source: NotebookNode) -> None:
         found = lines & {line.strip() for line in cell.source.splitlines()}
         if found:
             raise UserError(f"cell {cell.id} of the release gives away a line of the answers: {min(found)!r}")
-        for marker in (assignments.BEGIN, assignments.END, assignment.BEGIN, assignment.END):
+        for marker in (assignments.BEGIN, assignments.END, marks.BEGIN, marks.END):
             if marker in cell.source:
                 raise UserError(f"cell {cell.id} of the release still holds {marker!r}")
         if cell.get("outputs"):
@@ -32,8 +32,8 @@ def secrets_of(source: NotebookNode) -> set[str]:
         lines = cell.source.splitlines()
         if cell.cell_type == "code" and is_answer(cell):
             found |= assignments.telling(assignments.split(cell.source)[1])
-        elif assignment.BEGIN in lines:
-            found |= assignments.telling(lines[lines.index(assignment.BEGIN) :])
+        elif marks.BEGIN in lines:
+            found |= assignments.telling(lines[lines.index(marks.BEGIN) :])
         elif cell.cell_type == "markdown" and is_answer(cell):
             found |= assignments.telling(lines)
     return found

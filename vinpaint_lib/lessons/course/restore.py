@@ -5,7 +5,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbgrader.preprocessors import OverwriteCells
 
-from vinpaint_lib.lessons.course.assignment import IMPORTS
+from vinpaint_lib.lessons.course.marks import IMPORTS
 
 
 class RestoreCells(OverwriteCells):
