@@ -1,6 +1,7 @@
 """The process that runs a reader's answers: `python -P -m vinpaint_lib.lessons.verdicts.child JOB LINES`.
 
-It writes a line of JSON when the imports are done, and one for each answer. `process.py` starts and ends it.
+It writes a line of JSON when it begins, one when the imports are done, and one for each answer. `process.py` starts it
+and ends it.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ def main(job: Path, lines: Path) -> None:
     sys.path.append(os.getcwd())  # modules of the reader beside the notebook; behind all others
     task = json.loads(job.read_text(encoding="utf-8"))
     common: dict[str, Any] = {"__name__": "__main__"}
+    tell(lines, {"begun": True})
     for statement in task["imports"]:
         with contextlib.suppress(Exception):  # what is missing is said where it is used
             run(statement, common)

@@ -63,7 +63,10 @@ def one_process(answers: Sequence[Answer], imports: Sequence[str], folder: Path,
 
 
 def watched(process: subprocess.Popen[bytes], lines: Path, names: Sequence[str], limit: float | int) -> Verdicts:
-    """Read the lines of a process until all names have a verdict, or it ends, or one takes too long."""
+    """Read the lines of a process until all names have a verdict, or it ends, or one takes too long.
+
+    Raises RuntimeError if the process cannot even begin, which is no fault of the reader's.
+    """
     count, since = 0, time.monotonic()
     while True:
         ended = process.poll() is not None  # before the lines are read: then none is missed
@@ -74,7 +77,9 @@ def watched(process: subprocess.Popen[bytes], lines: Path, names: Sequence[str],
         if len(said) > count:
             count, since = len(said), time.monotonic()
         current = names[len(verdicts)]
-        started = bool(said)
+        started = any("ready" in line for line in said)
+        if ended and not said:
+            raise RuntimeError(f"the process that runs the answers does not begin (exit code {process.returncode})")
         if ended:
             how = f"the process ended (exit code {process.returncode})"
             why = f"{how} while this ran: does it call exit, or take all memory?"
