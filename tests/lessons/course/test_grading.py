@@ -1,4 +1,4 @@
-"""The real nbgrader on a small lesson: releases, seven submissions, their scores, and the pages that students get."""
+"""The real nbgrader on a small lesson: releases, five submissions, their scores, and the pages that students get."""
 
 import html
 import importlib.util
@@ -24,7 +24,14 @@ SECONDS = 20  # an endless loop is given up after so many
 IMPORTS = "import time\n\nimport torch\nfrom einops import einsum\n\nfrom vinpaint_lib.lessons import checks"
 FUSE = "return (scores.softmax(dim=1) * groups).sum(dim=1)"
 INJECT = "return torch.where(mask > 0, fused, feature)"
-POINTS = {"reference": 3, "other": 3, "empty": 0, "mistake": 1, "endless": 1, "library": 1, "deleted": 2, "doubled": 3}
+LIBRARY = "return __import__('vinpaint_lib.systems.tgfnet.fusion', fromlist=['x']).inject(feature, fused, mask)"
+WRITTEN = {  # student -> what stands in fuse_groups, which is worth 2 points, and in inject, which is worth 1
+    "empty": (assignments.STUB, assignments.STUB),  # and its second function and check are deleted
+    "endless": ("while True:\n        time.sleep(0.1)", INJECT),
+    "mistake": (FUSE.replace("dim=1)", "dim=2)", 1), INJECT),  # and all cells of its second exercise stand there twice
+    "library": (FUSE, LIBRARY),  # and its imports and its first check are deleted
+}
+POINTS = {"reference": 3, "empty": 0, "endless": 1, "mistake": 1, "library": 2}
 
 
 def small_lesson():
@@ -42,28 +49,25 @@ def by_name(notebook):
 
 
 def submissions(release, source):
-    """What seven students hand in."""
-    handed = {name: nbformat.from_dict(release) for name in POINTS}
-    handed["reference"] = nbformat.from_dict(source)
-    fuse = dict.fromkeys(POINTS, FUSE) | {
-        "mistake": "return (scores.softmax(dim=2) * groups).sum(dim=1)",
-        "endless": "while True:\n        time.sleep(0.1)",
-        "library": "return __import__('vinpaint_lib.systems.tgfnet.fusion', fromlist=['x']).fuse(groups, scores)",
-    }
-    for name in set(POINTS) - {"reference", "empty"}:
-        cells = by_name(handed[name])
-        cells["fuse_groups"].source = cells["fuse_groups"].source.replace(assignments.STUB, fuse[name])
-        cells["inject"].source = cells["inject"].source.replace(assignments.STUB, INJECT)
-    gone = ("imports", "fuse_groups_check", "inject", "inject_check")
-    handed["deleted"].cells = [
-        cell for cell in handed["deleted"].cells if cell.metadata.get("nbgrader", {}).get("grade_id") not in gone
-    ]
-    copies = [cell for name, cell in by_name(handed["doubled"]).items() if name.startswith("fuse_groups")]
-    place = handed["doubled"].cells.index(copies[-1]) + 1
-    handed["doubled"].cells[place:place] = [
-        new_code_cell(cell.source, metadata=nbformat.from_dict(cell.metadata)) for cell in copies
-    ]
+    """What five students hand in."""
+    handed = {"reference": nbformat.from_dict(source)}
+    for student, written in WRITTEN.items():
+        handed[student] = nbformat.from_dict(release)
+        for name, lines in zip(("fuse_groups", "inject"), written):
+            cell = by_name(handed[student])[name]
+            cell.source = cell.source.replace(assignments.STUB, lines)
+    delete(handed["empty"], "inject", "inject_check")
+    delete(handed["library"], "imports", "fuse_groups_check")
+    cells = handed["mistake"].cells
+    doubled = [cell for name, cell in by_name(handed["mistake"]).items() if name.startswith("inject")]
+    place = cells.index(doubled[-1]) + 1
+    cells[place:place] = [new_code_cell(cell.source, metadata=nbformat.from_dict(cell.metadata)) for cell in doubled]
     return handed
+
+
+def delete(notebook, *names):
+    """Take cells out by their names."""
+    notebook.cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") not in names]
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +112,9 @@ def test_feedback_tells_the_mistake_and_no_answer(course):
     }
     assert "axis of length 1 is 1 everywhere" in said["mistake"]
     assert "is not written yet" in said["empty"]
-    assert "calls fuse of the library: the exercise asks for lines of your own" in said["library"]
+    assert "calls inject of the library: the exercise asks for lines of your own" in said["library"]
     assert "KeyboardInterrupt" in said["endless"] or "CellTimeoutError" in said["endless"]
-    assert "was missing from the submission" in said["deleted"]
+    assert "was missing from the submission" in said["library"]
     for name, text in said.items():
         assert "Model answer" not in text or name == "reference"
         assert "einsum(weights" not in text or name == "reference"

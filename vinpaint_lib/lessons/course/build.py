@@ -50,6 +50,7 @@ c.CourseDirectory.course_id = "vinpaint"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "*Your answer.*"
 c.Execute.timeout_func = seconds
+c.Execute.iopub_timeout = 60  # seconds in which a cell that has ended must hand over its output
 c.Autograde.sanitize_preprocessors = [ClearOutput, DeduplicateIds, OverwriteKernelspec, RestoreCells, CheckCellMetadata]
 """
 

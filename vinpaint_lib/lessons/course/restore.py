@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import OverwriteCells
 
@@ -26,8 +27,9 @@ class RestoreCells(OverwriteCells):
                 if cell.name in there or not (cell.name == IMPORTS or cell.name in points):
                     continue
                 before = [there[name] for name in names[:place] if name in there]
-                added = self.missing_cell_transform(cell, points.get(cell.name, 0), is_solution=cell.name in written)
-                added.metadata.nbgrader["grade"] = cell.name in points
+                plain = self.missing_cell_transform(cell, points.get(cell.name, 0), is_solution=cell.name in written)
+                added = nbformat.from_dict({**plain, "id": f"restored-{cell.name}"})
+                added.metadata.nbgrader.grade = cell.name in points
                 nb.cells.insert(max(before, default=-1) + 1, added)
         return nb, resources
 
