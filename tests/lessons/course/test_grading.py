@@ -112,7 +112,8 @@ def test_feedback_tells_the_mistake_and_no_answer(course):
     }
     assert "axis of length 1 is 1 everywhere" in said["mistake"]
     assert "is not written yet" in said["empty"]
-    assert "calls inject of the library: the exercise asks for lines of your own" in said["library"]
+    assert "right: fuse_groups" in said["library"]
+    assert "right: inject" in said["mistake"]
     assert "KeyboardInterrupt" in said["endless"] or "CellTimeoutError" in said["endless"]
     assert "was missing from the submission" in said["library"]
     for name, text in said.items():

@@ -2,26 +2,11 @@
 
 import ast
 import inspect
+from importlib import import_module
 
 import pytest
 import torch
 
-from tests.lessons.checks import (
-    test_align_and_attend,
-    test_attention_maps,
-    test_coarse_alignment,
-    test_combcn,
-    test_inference_and_consistency,
-    test_intra_group_fusion,
-    test_losses,
-    test_metrics,
-    test_problem_statement,
-    test_pyramid_encoder,
-    test_sttn,
-    test_temporal_attention,
-    test_training,
-    test_vinet,
-)
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import catalogue, checks
 from vinpaint_lib.lessons.checks.verdict import Wrong
@@ -33,11 +18,9 @@ pytestmark = pytest.mark.slow
 
 FOUR = "04_temporal_attention"
 LESSON_OF = {name: each.path.stem for each in catalogue.listed() for name in each.exercises}
-TESTS = (
-    test_align_and_attend, test_attention_maps, test_coarse_alignment, test_combcn, test_inference_and_consistency,
-    test_intra_group_fusion, test_losses, test_metrics, test_problem_statement, test_pyramid_encoder, test_sttn,
-    test_temporal_attention, test_training, test_vinet,
-)  # fmt: skip
+TESTS = [
+    import_module(f"tests.lessons.checks.test_{name}") for name in sorted({path[3:] for path in LESSON_OF.values()})
+]
 
 
 def flat(values):
