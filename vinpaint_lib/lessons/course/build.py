@@ -50,6 +50,8 @@ c.CourseDirectory.course_id = "vinpaint"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "*Your answer.*"
 c.Execute.timeout_func = seconds
+# A traceback would show lines of the checks in the students' pages; a sentence of a check is shown whole.
+c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--InteractiveShell.xmode=Minimal"]
 c.Execute.iopub_timeout = 60  # seconds in which a cell that has ended must hand over its output
 c.Autograde.sanitize_preprocessors = [ClearOutput, DeduplicateIds, OverwriteKernelspec, RestoreCells, CheckCellMetadata]
 """

@@ -13,9 +13,15 @@ class RestoreCells(OverwriteCells):
     """nbgrader's own preprocessor, and after it the cells that were deleted: the imports, and what gives points.
 
     nbgrader adds such cells too, if it is told so, but stops with a KeyError where the cell before is missing as well.
+    It also stops at a submission in which a cell stands twice; here the first of the two becomes a cell of no name.
     """
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        for cell in nb.cells:
+            if (
+                cell.metadata.get("nbgrader") == {}
+            ):  # what nbgrader leaves of a doubled cell, and then takes for too old
+                del cell.metadata["nbgrader"]
         nb, resources = super().preprocess(nb, resources)
         with self.gradebook:
             notebook = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
