@@ -120,7 +120,9 @@ def called(function: Callable[..., Any], given: Inputs) -> tuple[Any, set[str]]:
         found = function(*given)
     except Wrong:
         raise
-    except (Exception, SystemExit) as error:
+    except SystemExit:
+        raise Wrong(f"{title(function)} ends the program: take out the call of exit.") from None
+    except Exception as error:
         if isinstance(error, NotImplementedError) and not str(error):  # those of torch have a text
             raise Wrong(f"{title(function)} is not written yet.") from None
         raise Wrong(f"{title(function)} stops with {verdict.error_in_words(error, function)}") from None
