@@ -14,6 +14,7 @@ OPTIONS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+COURSE := $(VENV)/.course
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 # Notebooks and scripts find `vinpaint`, `jupyter` and `python` without activating anything.
@@ -25,7 +26,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 # News and update dialogs are off, and a first start has the table of contents open; a reader's own settings come first.
 LAB := JUPYTER_CONFIG_PATH=notebooks/lab JUPYTERLAB_WORKSPACES_DIR=work/.lab $(PY) -m jupyter lab
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks tables assignments clean
+.PHONY: help setup demo test quick lab check bench gpu notebooks tables assignments course trial clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,10 +53,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
+# nbgrader and what it brings: six packages, 80 MB, and none that a lesson uses.
+$(COURSE): $(STAMP)
+	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[course]'
+	@touch $(COURSE)
+
 demo: $(STAMP) ## fill the holes of a clip with the shipped TGF-Net; leaves runs/demo/
 	@$(PY) -m vinpaint_lib.rerun demo
 
-test: $(STAMP) ## all tests, every notebook against its stored outputs, then two minutes of `make gpu` on the CPU
+test: $(STAMP) $(COURSE) ## all tests, every notebook against its stored outputs, then two minutes of `make gpu` on the CPU
 	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope tests
 	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadfile -o addopts= --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
@@ -93,6 +99,12 @@ tables: $(STAMP) ## write the tables of README, and results/systems.json, again 
 assignments: $(STAMP) ## the notebooks without the solutions of their exercises, in notebooks/assignments/build
 	@$(PY) -m vinpaint_lib.lessons.assignments $(NOTEBOOKS) --out notebooks/assignments/build $(OPTIONS)
 
-clean: ## remove .venv and caches; runs/ and data stay
+course: $(COURSE) ## an nbgrader course from the lessons, in course; its GUIDE.md says how to go on
+	@$(PY) -m vinpaint_lib.lessons.course.build $(NOTEBOOKS) --out course $(OPTIONS)
+
+trial: $(COURSE) ## build the whole course, and grade the solution and the empty stub of every lesson: ten minutes
+	VINPAINT_WHOLE_COURSE=1 $(ONE_THREAD) $(PY) -m pytest -q -rs tests/lessons/course/test_whole.py
+
+clean: ## remove .venv and caches; runs/, course/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find vinpaint_lib tests data_scripts notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} + 2>/dev/null || true

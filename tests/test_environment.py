@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ IMPORT_NAMES = {  # import's name -> ours, where they differ
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return {*project["dependencies"], *project["optional-dependencies"]["dev"]}
+    return {*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)}
 
 
 def pinned() -> dict[str, str]:
@@ -69,6 +70,8 @@ def test_the_gpu_is_one_commented_line():
 
 @pytest.mark.parametrize("name, number", pinned().items())
 def test_these_tests_run_on_the_pinned_versions(name, number):
+    if name == "nbgrader" and find_spec(name) is None:
+        pytest.skip("no nbgrader: pip install -c constraints.txt -e '.[course]'")
     assert version(name).split("+")[0] == number
 
 

@@ -1,4 +1,4 @@
-"""The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine.
+"""The `vinpaint` command: fill a clip, train, evaluate, list the systems, look at the machine, check a lesson.
 
 The library does the work and raises UserError for a user's mistake; `errors.py` makes one sentence of it, and of a
 fault of ours. Each command imports what it needs, so that `--help` and a wrong option answer at once.
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from vinpaint_lib import errors
 from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
+from vinpaint_lib.lessons.verdicts.verb import check
 from vinpaint_lib.reruns.command import rerun
 
 
@@ -253,7 +254,7 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
-COMMANDS = {command.__name__: command for command in (inpaint, train, evaluate, compare, rerun, models, doctor)}
+COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, models, doctor)}
 
 
 def tell(note: object) -> None:

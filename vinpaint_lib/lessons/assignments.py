@@ -38,14 +38,14 @@ class Exercise(NamedTuple):
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
-    """The exercises in their order; one begins at each cell that nbgrader calls a solution.
+    """The exercises in their order; one begins at each cell of code that nbgrader calls a solution.
 
     Raises UserError if such a cell is not between a text and its check.
     """
     found = []
     for place, cell in enumerate(notebook.cells):
         about = cell.metadata.get("nbgrader", {})
-        if about.get("solution"):
+        if about.get("solution") and cell.cell_type == "code":  # a course has answers in words too
             around = (*notebook.cells[max(0, place - 1) : place], cell, *notebook.cells[place + 1 : place + 2])
             name, check = about.get("grade_id"), around[-1].metadata.get("nbgrader", {}).get("grade_id")
             if len(around) != 3 or around[0].cell_type != "markdown" or check != f"{name}_check":

@@ -34,9 +34,9 @@ class Written(NamedTuple):
 
 
 def write(copies: Mapping[str, NotebookNode], folder: Path, *, force: bool = False) -> list[Written]:
-    """Write the notebooks by name into an existing folder. One that its reader changed stays, and the new one is written
-    beside it as `NAME-new.ipynb`; with `force` it is replaced. A copy that has the new text already stays as it is, with
-    its outputs."""
+    """Write the notebooks by name into an existing folder. One that its reader changed stays, and the new one is
+    written beside it as `NAME-new.ipynb`; with `force` it is replaced. A copy that has the new text already stays as it
+    is, with its outputs."""
     record = read_record(folder)
     done = []
     for name, copy in copies.items():
