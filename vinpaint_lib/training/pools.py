@@ -55,7 +55,6 @@ class BlockPool:
         self.content = digest(described)  # the clips, wherever they lie
         identity = [described, seed, asdict(spec)]
         self.folder = folder / f"{self.kind}-{digest(identity)}"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.open: dict[int, dict[str, np.ndarray]] = {}
         self.coming: dict[int, Future[None]] = {}
         self.ready = 0  # the first so many blocks are known to be on disk
@@ -119,7 +118,7 @@ class BlockPool:
         arrays = self.make(number)
         # Two processes may make the same block. Each writes another folder; the first rename wins; both are equal.
         beside = self.folder / f"{number:05d}.{os.getpid()}.tmp"
-        beside.mkdir(exist_ok=True)
+        beside.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
             np.save(beside / f"{name}.npy", array)
         try:
