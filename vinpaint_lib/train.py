@@ -10,7 +10,7 @@ from tqdm import tqdm
 from vinpaint_lib.datasets.broken import check_files
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.options import choose_device
+from vinpaint_lib.options import check_seed, choose_device
 from vinpaint_lib.places import check_folder, check_ground, claimed
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.devices import accelerator_on
@@ -21,6 +21,8 @@ from vinpaint_lib.training.resume import Run
 from vinpaint_lib.training.run_log import LOG
 from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
+
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ def trained(asked: Training) -> Path:
     presets = registry.presets(asked.model)
     if asked.preset not in presets:
         raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
-    if asked.workers < 0:
-        raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 or more")
+    check_values(asked)
     chosen = replace(
         presets[asked.preset], **{name: value for name, value in asked.overrides.items() if value is not None}
     )
@@ -142,6 +143,18 @@ def trained(asked: Training) -> Path:
         for executor in executors:
             executor.shutdown(cancel_futures=True)
     return asked.out / WEIGHTS
+
+
+def check_values(asked: Training) -> None:
+    """Raises UserError for numbers with which nothing can be trained."""
+    check_seed(asked.seed)
+    if not 0 <= asked.workers <= MOST_WORKERS:
+        raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 to {MOST_WORKERS}")
+    if asked.steps is not None and asked.steps < 1:
+        raise UserError(f"--steps {asked.steps}: leaves nothing to train; give 1 or more")
+    peak = asked.overrides.get("peak")
+    if peak is not None and not 0 < peak <= 1:
+        raise UserError(f"--peak {peak}: is no learning rate; give a number above 0 and up to 1, as in 0.0005")
 
 
 def usual_workers(device: str) -> int:

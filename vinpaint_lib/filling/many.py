@@ -4,6 +4,7 @@ A folder is a clip if pictures lie in it, and a folder of clips if videos or fol
 masks decide: where one of them has the name of a clip, nothing tells which is meant, and the folder is refused.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,8 +50,8 @@ def clips_in(job: Job) -> list[Path] | None:
     """
     if not job.input.is_dir():
         return None
-    apart = {job.mask.resolve(), job.out.resolve()}
-    entries = [entry for entry in in_order(job.input) if not apart & {entry.resolve(), *entry.resolve().parents}]
+    apart = {real(job.mask), real(job.out)}
+    entries = [entry for entry in in_order(job.input) if not apart & {real(entry), *real(entry).parents}]
     clips = [entry for entry in entries if is_clip(entry)]
     pictures = [entry for entry in entries if is_picture(entry)]
     if not clips or not pictures:
@@ -167,8 +168,8 @@ def masks_of(clip: Path, folder: Path) -> list[Path]:
 def stray_notes(job: Job, clips: list[Path]) -> list[str]:
     """Sentences on what is neither a clip nor the mask of one."""
     notes = []
-    apart = {job.mask.resolve(), job.out.resolve()}
-    others = [entry.name for entry in in_order(job.input) if entry not in clips and entry.resolve() not in apart]
+    apart = {real(job.mask), real(job.out)}
+    others = [entry.name for entry in in_order(job.input) if entry not in clips and real(entry) not in apart]
     if others:
         notes.append(f"{job.input}: no clips by their names and left out: {few(others)}")
     if job.mask.is_dir():
@@ -189,6 +190,11 @@ def output_name(clip: Path) -> str:
 def in_order(folder: Path) -> list[Path]:
     """What lies in the folder, in natural order, without hidden files."""
     return sorted(visible(folder), key=lambda entry: natural_key(entry.name))
+
+
+def real(path: Path) -> Path:
+    """The path without links; that of a loop of links as it is."""
+    return Path(os.path.realpath(path))
 
 
 def is_picture(entry: Path) -> bool:
