@@ -4,6 +4,7 @@ Every file is written beside its final name and renamed, so that a killed run le
 is read as tensors and plain values only, so that no code in it can run.
 """
 
+import io
 import json
 import pickle
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from vinpaint_lib.errors import UserError
@@ -24,8 +25,13 @@ from vinpaint_lib.files import draft_of
 def save_weights(model: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
     """Write all tensors of `model` as float32; `provenance` goes into the file's header as JSON."""
     tensors = {name: value.detach().float().cpu().contiguous() for name, value in model.state_dict().items()}
+    write(path, save(tensors, metadata={"provenance": json.dumps(provenance)}))
+
+
+def write(path: Path, content: bytes | memoryview) -> None:
+    """Write a whole file. The libraries of these formats hide what the disk says behind errors of their own."""
     with draft_of(path) as draft:
-        save_file(tensors, draft, metadata={"provenance": json.dumps(provenance)})
+        draft.write_bytes(content)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -146,16 +152,20 @@ def check_same(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mappi
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a training state atomically."""
-    with draft_of(path) as draft:
-        torch.save(state, draft)
+    content = io.BytesIO()
+    torch.save(state, content)
+    write(path, content.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read a training state; tensors and plain values only, so that no code in the file can run."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for damaged files
         raise UserError(f"{path}: cannot be read as a training state; delete it to start anew") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds {type(found).__name__} and no training state; delete it to start anew")
+    return found
 
 
 def read_tensors(path: Path, key: str) -> dict[str, Tensor]:

@@ -123,15 +123,17 @@ def keep_rights(old: Path, new: Path) -> None:
         new.chmod(stat.S_IMODE(before.st_mode))
 
 
-def clear_drafts(folder: Path, names: Sequence[str]) -> None:
-    """Remove the drafts of `names` in `folder`, which only a run that was killed leaves behind.
+def clear_drafts(folder: Path, names: Sequence[str]) -> int:
+    """Remove the drafts of `names` in `folder`, which only a run that was killed leaves behind; returns how many.
 
     Drafts of a living run look the same: call this only where no other run can write these names.
     """
-    wanted = {short(name) for name in names}
+    wanted, cleared = {short(name) for name in names}, 0
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             found = PART.fullmatch(entry.name)
             if found and found[1] in wanted:
                 with suppress(OSError):
                     shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                    cleared += 1
+    return cleared

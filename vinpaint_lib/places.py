@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -113,8 +114,8 @@ def claimed(path: Path, *, folder: bool = False, names: Sequence[str] = ()) -> I
     except Taken as taken:
         raise UserError(said(path, taken)) from None
     try:
-        if handle is not None:
-            clear_drafts(home, (STAGE, *names) if folder else (place.name,))
+        if handle is not None and clear_drafts(home, (STAGE, *names) if folder else (place.name,)):
+            warnings.warn(f"{path}: what a run that was killed left half made there is removed", stacklevel=3)
         yield place
     finally:
         release(file, handle)

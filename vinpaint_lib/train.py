@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from vinpaint_lib.datasets.broken import check_files
 from vinpaint_lib.datasets.parse import parse_source
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import FULL, UserError
 from vinpaint_lib.options import check_seed, choose_device
 from vinpaint_lib.places import check_folder, check_ground, claimed
 from vinpaint_lib.systems import registry
@@ -128,17 +128,27 @@ def trained(asked: Training) -> Path:
     trainer.begin(asked.resume)
     # On each machine, one process makes the missing blocks or starts the workers that do.
     makers = accelerator.is_local_main_process
-    if makers and not asked.workers:
-        last = chosen.steps if asked.stop_after is None else min(chosen.steps, trainer.step + asked.stop_after)
-        make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
-    executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
+    for pool in pools.values() if makers else ():
+        pool.clear()
+    executors = []
     try:
+        if makers and not asked.workers:
+            last = chosen.steps if asked.stop_after is None else min(chosen.steps, trainer.step + asked.stop_after)
+            make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
+        executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
         trainer.loop(asked.stop_after, asked.deadline)
     except KeyboardInterrupt:
         if trainer.kept is None:
             raise KeyboardInterrupt("stopped; no step is stored yet, and the same command begins anew") from None
         kept = f"step {trainer.kept} is stored in {asked.out}"
         raise KeyboardInterrupt(f"stopped; {kept}, and the same command goes on from there") from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        kept = "no step is stored" if trainer.kept is None else f"step {trainer.kept} is stored"
+        raise UserError(
+            f"{asked.out}: there is no room left on the disk, and {kept}; free some space, and the same command goes on"
+        ) from error
     finally:
         for executor in executors:
             executor.shutdown(cancel_futures=True)
