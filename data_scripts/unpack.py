@@ -62,6 +62,10 @@ def members(archive: Path) -> Iterator[list[Member]]:
                 found = [_from_zip(archive, packed, info) for info in packed.infolist()]
         except (FileNotFoundError, IsADirectoryError):
             raise UserError(f"{archive}: is no file: give the path of the downloaded archive") from None
+        except OSError as error:
+            if isinstance(error, DAMAGED):
+                raise UserError(f"{archive}: is no whole zip or tar archive ({error}): download it again") from error
+            raise UserError(f"{archive}: cannot be read ({error.strerror}): check the path and its rights") from error
         except DAMAGED as error:
             raise UserError(f"{archive}: is no whole zip or tar archive ({error}): download it again") from error
         files = [member for member in found if member is not None]

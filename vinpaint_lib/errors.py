@@ -27,7 +27,7 @@ PACKAGES = (
     "tyro", "nbformat", "papermill",
 )  # fmt: skip
 NO_MEMORY = ("can't allocate memory", "Insufficient memory")  # torch, OpenCV
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MANY_FILES = (errno.EMFILE, errno.ENFILE)
 PLACES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)  # what is wrong with a path
 LONGEST = 300  # characters of an exception that the sentence shows

@@ -41,6 +41,7 @@ def check_file(path: Path) -> None:
     place = Path(os.path.realpath(path))
     if place.is_dir():
         raise UserError(f"{path}: is a folder, a file cannot be written over it; give another name")
+    check_links(path, place)
     check_ground(path, place.parent)
     if place.exists():
         about = place.stat()
@@ -62,8 +63,15 @@ def check_folder(path: Path) -> None:
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_dir():
         raise UserError(f"{path}: is a file, a folder cannot be written over it; give another name")
+    check_links(path, place)
     check_ground(path, place)
     check_free(path, lock_inside(place))
+
+
+def check_links(path: Path, place: Path) -> None:
+    """Raises UserError if the links of `path` lead nowhere but in a circle."""
+    if place.is_symlink():
+        raise UserError(f"{path}: is a link that leads back to itself; remove it, or give another name")
 
 
 def check_ground(path: Path, folder: Path) -> None:

@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 import pytest
 
-from data_scripts import fetch_davis, fetch_youtube_vos
+from data_scripts import download, fetch_davis, fetch_youtube_vos
+from data_scripts.assets import Asset
+from data_scripts.report import finish
 from tests.faults.made import Spoil
 from vinpaint_lib import cli, rerun
 
 
 class Bad(NamedTuple):
-    """A bad input: its name, what is done to the place, the command line there, and the message."""
+    """A bad input: its name, what is done to the place, the command line there, and the message, in which PLACE stands
+    for the folder."""
 
     name: str
     make: Spoil
@@ -28,7 +31,19 @@ class Bad(NamedTuple):
     said: str
 
 
+def fetch(words: Sequence[str]) -> int:
+    """The download of one file: its address, and the folder that it goes to."""
+    address, folder = words
+    asset = Asset("w", Path(address).name, (address,), "https://example.org", "MIT")
+    return finish(lambda: print(download.fetch(asset, Path(folder), say=say)[0]))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 SCRIPTS: dict[str, Callable[[Sequence[str]], int]] = {
+    "fetch": fetch,
     "fetch_davis": fetch_davis.main,
     "fetch_youtube_vos": fetch_youtube_vos.main,
 }
@@ -59,9 +74,9 @@ def ended(words: Sequence[str]) -> int:
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What was said on stderr without notes; stdout must be empty."""
+    """What was said on stderr without notes; on stdout there may be a licence, which scripts tell first."""
     shown = capsys.readouterr()
-    assert shown.out == "", shown.out
+    assert [line for line in shown.out.splitlines() if not line.startswith("licence: ")] == []
     lines = shown.err.strip("\n").split("\n")
     return [line for line in lines if not line.startswith("vinpaint: note: ")]
 
@@ -78,7 +93,7 @@ def hold(bad: Bad, whole: Path, folder: Path, capsys: pytest.CaptureFixture[str]
     code = ended(shlex.split(bad.words))
     lines = told(capsys)
     prefix = "error: " if bad.words.split()[0] in SCRIPTS else "vinpaint: "
-    assert lines == [prefix + bad.said]
+    assert lines == [prefix + bad.said.replace("PLACE", str(folder))]
     assert code == 2
     assert listing(folder) == before
     assert logging.getLogger().level == logging.WARNING

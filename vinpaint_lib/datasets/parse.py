@@ -61,7 +61,7 @@ def split_sources(text: str) -> list[Source]:
         item = SOURCE.match(text, place)
         weight = item["weight"] or "" if item else ""
         if not item or (weight and not 0 < float(weight) < inf):
-            wrong = text[place:].split(",")[0].strip()
+            wrong = text[place:].split(",")[0].strip()[:60]
             raise UserError(f"{wrong!r} is no source of clips; use {FORMS}, with *WEIGHT where one counts more")
         found.append(Source(item["kind"] or "toy", item["double"] or item["single"] or item["bare"] or "", weight))
         place = item.end()
