@@ -2,12 +2,14 @@
 #   PYTHON=python3.12     the Python that makes .venv
 #   TORCH_INDEX=URL       where the first set-up takes torch from (a CPU build is a tenth of the size of a CUDA build)
 #   WORKERS=4             processes that `make test` uses
+#   KILLS=20              random moments for each command of `make faults`
 #   MINUTES=10            what `make gpu` may take; OPTIONS="--resume" and others go to it as they are
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 WORKERS ?= 2
 MINUTES ?= 10
+KILLS ?= 20
 OPTIONS ?=
 
 VENV := .venv
@@ -21,7 +23,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each test process has one thread: processes that all use every core are slower than one alone.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks assignments clean
+.PHONY: help setup demo test quick faults lab check bench gpu notebooks assignments clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +59,9 @@ test: $(STAMP) ## all tests, every notebook against its stored outputs, then two
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
 	@rm -rf build/gpu
 	$(ONE_THREAD) $(PY) -m vinpaint_lib.bench.gpu --device cpu --minutes 2 --out build/gpu/lines.jsonl
+
+faults: $(STAMP) ## faults on purpose, with 20 kills for each command where `make test` has 2
+	$(ONE_THREAD) VINPAINT_KILLS=$(KILLS) $(PY) -m pytest -v --tb=short -o addopts= tests/faults
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(PY) -m jupyter lab notebooks

@@ -86,8 +86,8 @@ def unpack(archive: Path, folder: Path) -> int:
         needed = sum(member.size for member in files)
         if needed > max(SMALL, MOST * archive.stat().st_size):
             raise UserError(
-                f"{archive}: would unpack to {in_words(needed)}, more than {MOST} times its size: nothing was unpacked; "
-                "get the archive from its own page"
+                f"{archive}: would unpack to {in_words(needed)}, more than {MOST} times its size: nothing was "
+                "unpacked; get the archive from its own page"
             )
         if needed > shutil.disk_usage(folder).free:
             raise full_disk(folder, needed)

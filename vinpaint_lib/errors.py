@@ -29,7 +29,14 @@ PACKAGES = (
 NO_MEMORY = ("can't allocate memory", "Insufficient memory")  # torch, OpenCV
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MANY_FILES = (errno.EMFILE, errno.ENFILE)
-PLACES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)  # what is wrong with a path
+PLACES = (
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+)  # what is wrong with a path
 LONGEST = 300  # characters of an exception that the sentence shows
 
 
@@ -115,7 +122,11 @@ def show_if_asked(error: BaseException, command: Sequence[str]) -> None:
 def want_of_room(error: BaseException) -> str:
     """The sentence for a machine that has no memory, disk or files left; "" for other errors."""
     about = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or any(w in about for w in NO_MEMORY):
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(w in about for w in NO_MEMORY)
+    ):
         return "there is not enough memory; give a smaller --size, fewer frames or fewer --workers"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.filename or 'the disk'}: there is no room left on the disk; free some space and run again"

@@ -23,6 +23,11 @@ PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 LONGEST = 200  # bytes; file systems take 255, and a draft's name is 15 bytes longer than the file's
 
 
+def real(path: Path) -> Path:
+    """The path without links. A link that leads back to itself stays what it is, where `Path.resolve` raises."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """A hidden name in the folder of `path`: write the file under this name.
@@ -31,7 +36,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     was. If `path` is a link, the file that it leads to is replaced. Mode and group of a file that is replaced stay.
     Raises UserError, which says where the finished draft lies, if it cannot take its name.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     draft = place.with_name(hidden(place.name))
     try:
         yield draft

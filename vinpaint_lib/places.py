@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.files import STAGE, clear_drafts, short
+from vinpaint_lib.files import STAGE, clear_drafts, real, short
 
 if sys.platform == "win32":
     import msvcrt
@@ -38,7 +38,7 @@ def check_file(path: Path) -> None:
 
     Missing folders on the way are no fault, since `claimed` makes them.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     if place.is_dir():
         raise UserError(f"{path}: is a folder, a file cannot be written over it; give another name")
     check_links(path, place)
@@ -60,7 +60,7 @@ def check_file(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """Raises UserError if files cannot be written into the folder `path`. That it is missing is no fault."""
-    place = Path(os.path.realpath(path))
+    place = real(path)
     if place.exists() and not place.is_dir():
         raise UserError(f"{path}: is a file, a folder cannot be written over it; give another name")
     check_links(path, place)
@@ -109,7 +109,7 @@ def claimed(path: Path, *, folder: bool = False, names: Sequence[str] = ()) -> I
     those of the file, or, in a folder, of a filled folder and of the files `names`. Raises UserError if another run
     holds the place, or if the folders cannot be made.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     home = place if folder else place.parent
     made: list[Path] = []
     try:

@@ -30,7 +30,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
-from vinpaint_lib.files import draft_of
+from vinpaint_lib.files import draft_of, real
 from vinpaint_lib.lessons import declared, manifest, words
 from vinpaint_lib.lessons.words import parse_parameter
 from vinpaint_lib.places import check_file, claimed
@@ -69,11 +69,6 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return real(out)
-
-
-def real(path: Path) -> Path:
-    """The path without links."""
-    return Path(os.path.realpath(path))
 
 
 def fill_copy(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,13 +36,18 @@ class Forge:
         self.folder = folder
         own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "no_proxy": "127.0.0.1", **ONE}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | own, text=True
+            [sys.executable, "-c", SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | own,
+            text=True,
         )
 
     def run(self, words: Sequence[str], cwd: Path, *, kill: float | None = None, **limits: int) -> Ended:
         """Run a command line in `cwd`: words as for `battery.ended`. `kill`: seconds until SIGKILL. `limits`: bytes of
         a file (`fsize`), or open files above those that are open already (`nofile`)."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         err = self.folder / "stderr"
         job = {"words": list(words), "cwd": str(cwd), "err": str(err), "kill": kill, "limits": limits}
         self.process.stdin.write(json.dumps(job) + "\n")
@@ -103,8 +109,6 @@ def waited(child: int, kill: float | None) -> int | None:
             os.kill(child, signal.SIGKILL)
             end = None
         time.sleep(0.002)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # whatever it started
-    except ProcessLookupError:
-        pass
     return None if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

@@ -173,7 +173,7 @@ def tensors(change: Callable[[dict[str, torch.Tensor]], Any], name: str = "sttn.
     """The weights with other tensors, written as a whole file."""
 
     def spoil(folder: Path) -> None:
-        size, header, data = parts(folder / name)
+        _, header, data = parts(folder / name)
         found = {
             key: torch.frombuffer(bytearray(data[slice(*about["data_offsets"])]), dtype=torch.float32).reshape(
                 about["shape"]

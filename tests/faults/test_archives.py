@@ -5,7 +5,6 @@ import zipfile
 import pytest
 
 from data_scripts.unpack import unpack
-
 from tests.faults.battery import Bad, hold
 from tests.faults.made import Spoil, cut, linked, made_folder, moved, nothing, several, tarred, wrote, zipped
 from vinpaint_lib.errors import UserError

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,7 +135,7 @@ def ground(tmp_path_factory) -> Path:
         Image.fromarray(picture).save(place / "clip" / f"{index}.png")
     Image.fromarray(hole(SIZE)).save(place / "mask.png")
     ramp = torch.linspace(0, 0.9, SIZE[1])
-    write_video(place / "films" / "a.mp4", iter(repeat(ramp, "w -> t 3 h w", t=LENGTH, h=SIZE[0])), 24)
+    write_video(place / "films" / "a.mp4", iter(repeat(ramp, "w -> t 3 h w", t=LENGTH, h=SIZE[0])), Fraction(24))
     notebook(place / "nb.ipynb", "steps: int = 3", "print('x' * 100000)")
     return place
 
@@ -148,7 +149,9 @@ def address():
 
 def left(place: Path) -> list[Path]:
     """Drafts that lie about."""
-    return [path for path in place.rglob("*") if path.name.endswith((".part", ".tmp")) and path.parent.name != "weights"]
+    return [
+        path for path in place.rglob("*") if path.name.endswith((".part", ".tmp")) and path.parent.name != "weights"
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -173,5 +176,7 @@ def test_kills(command, ground, forge, address, tmp_path, record_property):
         elif any(path.suffix == ".part" for path in drafts):
             assert CLEARED in again.said
         record_property("fault", "kill moment")
-        record_property("moment", f"{command.name}: " + ("done" if there else "kept" if kept else "drafts" if drafts else "nothing"))
+        record_property(
+            "moment", f"{command.name}: " + ("done" if there else "kept" if kept else "drafts" if drafts else "nothing")
+        )
         shutil.rmtree(place)

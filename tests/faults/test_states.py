@@ -19,7 +19,14 @@ def whole_state() -> dict:
     """A state as a run of another seed leaves it."""
     system = KNOWN["sttn"]
     tensors = {key: value.float() for key, value in system.model(system.configs["tiny"]).state_dict().items()}
-    run = {"model": "sttn", "seed": 5, "held_back": [], "data": "toy", "processes": 1, "preset": asdict(system.presets["tiny"])}
+    run = {
+        "model": "sttn",
+        "seed": 5,
+        "held_back": [],
+        "data": "toy",
+        "processes": 1,
+        "preset": asdict(system.presets["tiny"]),
+    }
     return {"run": json.dumps(run), "step": 3, "bad": 0, "model": tensors, "average": dict(tensors), "optimiser": {}}
 
 

@@ -4,7 +4,6 @@ A folder is a clip if pictures lie in it, and a folder of clips if videos or fol
 masks decide: where one of them has the name of a clip, nothing tells which is meant, and the folder is refused.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import real
 from vinpaint_lib.filling.job import Job, Tell, counted, work
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.video.clip import check_limit
@@ -190,11 +190,6 @@ def output_name(clip: Path) -> str:
 def in_order(folder: Path) -> list[Path]:
     """What lies in the folder, in natural order, without hidden files."""
     return sorted(visible(folder), key=lambda entry: natural_key(entry.name))
-
-
-def real(path: Path) -> Path:
-    """The path without links; that of a loop of links as it is."""
-    return Path(os.path.realpath(path))
 
 
 def is_picture(entry: Path) -> bool:

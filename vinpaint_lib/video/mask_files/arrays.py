@@ -1,5 +1,7 @@
 """Masks as NumPy saves them: a .npy or .npz of all masks or of one, or a folder of .npy files, one for each frame."""
 
+import struct
+import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from math import prod
@@ -17,6 +19,10 @@ from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
 SUFFIXES = (".npy", ".npz")
 NAMES = ("mask", "masks")  # the array that counts, where a .npz holds several
 DEEPEST = 65535
+# what NumPy, zip and zlib raise for damaged files
+UNREADABLE = (
+    OSError, ValueError, TypeError, EOFError, KeyError, SyntaxError, RuntimeError, BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 LARGEST = 4 << 30  # bytes of an array that is unpacked into memory
 
 
@@ -104,7 +110,7 @@ def load(file: Path) -> np.ndarray:
                 name = chosen(file, array.files)
                 check_packed(array.zip)
                 array = array[name]
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise UserError(f"{file}: cannot be read as a NumPy array ({error}); save it again with numpy.save") from error
     shape = array.shape
     if array.dtype.kind not in "buif":

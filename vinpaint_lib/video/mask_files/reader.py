@@ -198,8 +198,8 @@ def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
     if shares.min() == 1:
         remedy = "leave out --invert-mask" if reader.invert else "use --invert-mask"
         raise UserError(
-            f"{path}: every pixel of every frame is missing, there is nothing to fill it from; if the mask is inverted, "
-            f"{remedy}"
+            f"{path}: every pixel of every frame is missing, there is nothing to fill it from; if the mask is "
+            f"inverted, {remedy}"
         )
     if shares.mean() > 0.5:
         remedy = "leave out --invert-mask" if reader.invert else "use --invert-mask"
