@@ -37,6 +37,10 @@ def nan(found):
     next(iter(found.values())).view(-1)[3] = float("nan")
 
 
+def shift(about):
+    about["data_offsets"] = [place - 4 for place in about["data_offsets"]]
+
+
 def infinite(found):
     next(iter(found.values())).view(-1)[0] = float("-inf")
 
@@ -243,9 +247,9 @@ BAD = [
     ),
     Bad(
         "offsets that overlap",
-        header(lambda found: list(found.values())[2].update(data_offsets=first_tensor(found)["data_offsets"])),
+        header(lambda found: shift(list(found.values())[3])),
         STTN,
-        "sttn.safetensors: not a weights file of this project (Error while deserializing header: invalid shape, data type, or offset for tensor); give one that `vinpaint train` wrote, or copy it again",
+        "sttn.safetensors: not a weights file of this project (Error while deserializing header: invalid offset for tensor `net.decoder.2.bias`); give one that `vinpaint train` wrote, or copy it again",
     ),
     Bad(
         "an unknown kind of number",
