@@ -108,7 +108,8 @@ def load(file: Path) -> np.ndarray:
         if isinstance(array, np.lib.npyio.NpzFile):
             with array:
                 name = chosen(file, array.files)
-                check_packed(array.zip)
+                if array.zip is not None:
+                    check_packed(array.zip)
                 array = array[name]
     except UNREADABLE as error:
         raise UserError(f"{file}: cannot be read as a NumPy array ({error}); save it again with numpy.save") from error
