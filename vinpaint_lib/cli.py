@@ -160,6 +160,7 @@ def train(
                 workers=training.usual_workers(device) if workers is None else workers,
                 compiled=compile,
                 device=device,
+                tell=tell,
             )
         )
     )

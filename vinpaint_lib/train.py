@@ -1,6 +1,7 @@
 """Train a system: look up its preset and its data, then run the loop of `training/`."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Training:
     deadline    a time of `time.monotonic()` after which no step begins; state and weights are stored then, and a later
                 call goes on. For one process: several would not stop at the same step
     overrides   fields of the preset, replaced; what is None stays
+    tell        takes a sentence on what an earlier run left, and what of it this one takes over
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
 
@@ -67,6 +69,7 @@ class Training:
     deadline: float | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     without_features: bool = False
+    tell: Callable[[object], None] | None = None
 
 
 def train(asked: Training) -> Path:
@@ -126,6 +129,8 @@ def trained(asked: Training) -> Path:
         run, task, pools, accelerator, out=asked.out, start=asked.start, workers=asked.workers, compiled=asked.compiled
     )
     trainer.begin(asked.resume)
+    if asked.tell is not None and trainer.begun:
+        asked.tell(trainer.begun)
     # On each machine, one process makes the missing blocks or starts the workers that do.
     makers = accelerator.is_local_main_process
     for pool in pools.values() if makers else ():

@@ -89,6 +89,7 @@ class Trainer:
         self.bf16 = use_bf16(self.preset.precision, accelerator.device)
         self.step, self.bad = 0, 0
         self.kept: int | None = None  # the step of the state on disk
+        self.begun = ""  # what `begin` took over, in words
 
     def loop(self, stop_after: int | None, deadline: float | None = None) -> None:
         """Train until the schedule ends, until `stop_after` steps are done, or until `deadline` (`time.monotonic()`).
@@ -227,9 +228,9 @@ class Trainer:
         if resume and path.exists():
             self.load(path)
             if main and self.step < self.preset.steps:
-                print(f"{self.out}: goes on after step {self.step}", file=sys.stderr)
+                self.begun = f"{self.out}: goes on after step {self.step}"
         elif main and (self.out / LOG).exists():
-            print(f"{self.out}: begins anew, no step of an earlier run is taken over", file=sys.stderr)
+            self.begun = f"{self.out}: begins anew, no step of an earlier run is taken over"
         self.task.check_start(self.plain)
         self.accelerator.wait_for_everyone()
         if main and not resume:
