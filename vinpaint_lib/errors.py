@@ -56,7 +56,13 @@ def run_program(work: Callable[[list[str]], object], arguments: Sequence[str] | 
     `name` is the program's, for the report. Raises SystemExit if it does not end well.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
+    hook = sys.unraisablehook
+    if not asked_for([name, *words]):  # what Python says of objects that a want of files or room left half made
+        sys.unraisablehook = lambda about: None
+    try:
+        code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
+    finally:
+        sys.unraisablehook = hook
     if code:
         sys.exit(code)
 
@@ -115,8 +121,13 @@ def check_words(words: Sequence[str], wordless: Sequence[str]) -> None:
 
 def show_if_asked(error: BaseException, command: Sequence[str]) -> None:
     """Print the traceback, if the command line or the environment asks for it."""
-    if DEBUG in command or os.environ.get(VARIABLE, "0") not in ("", "0"):
+    if asked_for(command):
         traceback.print_exception(error)
+
+
+def asked_for(command: Sequence[str]) -> bool:
+    """Whether tracebacks are asked for."""
+    return DEBUG in command or os.environ.get(VARIABLE, "0") not in ("", "0")
 
 
 def want_of_room(error: BaseException) -> str:
