@@ -2,6 +2,7 @@
 #   PYTHON=python3.12     the Python that makes .venv
 #   TORCH_INDEX=URL       where the first set-up takes torch from (a CPU build is a tenth of the size of a CUDA build)
 #   WORKERS=4             processes that `make test` uses
+#   KILLS=20              random moments for each command of `make faults`
 #   MINUTES=10            what `make gpu` may take
 #   OPTIONS="--resume"    further options, which go to `make gpu` as they are; --force is one of assignments and course
 
@@ -9,6 +10,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 WORKERS ?= 2
 MINUTES ?= 10
+KILLS ?= 20
 OPTIONS ?=
 
 VENV := .venv
@@ -26,7 +28,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 # News and update dialogs are off, and a first start has the table of contents open; a reader's own settings come first.
 LAB := JUPYTER_CONFIG_PATH=notebooks/lab JUPYTERLAB_WORKSPACES_DIR=work/.lab $(PY) -m jupyter lab
 
-.PHONY: help setup demo test quick lab check bench gpu notebooks tables assignments course trial clean
+.PHONY: help setup demo test quick faults lab check bench gpu notebooks tables assignments course trial clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -67,6 +69,9 @@ test: $(STAMP) $(COURSE) ## all tests, every notebook against its stored outputs
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
 	@rm -rf build/gpu
 	$(ONE_THREAD) $(PY) -m vinpaint_lib.bench.gpu --device cpu --minutes 2 --out build/gpu/lines.jsonl
+
+faults: $(STAMP) ## faults on purpose, with 20 kills for each command where `make test` has 2
+	$(ONE_THREAD) VINPAINT_KILLS=$(KILLS) $(PY) -m pytest -v --tb=short -o addopts= tests/faults
 
 lab: $(STAMP) ## open copies of the notebooks in JupyterLab, in work/: those in notebooks/ stay as they are
 	@$(PY) -m vinpaint_lib.lessons.working_copy work

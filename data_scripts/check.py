@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_scripts.assets import Asset
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 
 
 def sha256_of(path: Path) -> str:
@@ -71,7 +72,8 @@ def recorded(path: Path) -> str | None:
 
 def record(path: Path, digest: str) -> None:
     """Write the record of a download."""
-    record_of(path).write_text(f"{digest}  {path.name}\n")
+    with draft_of(record_of(path)) as draft:
+        draft.write_text(f"{digest}  {path.name}\n")
 
 
 def accepted(path: Path, asset: Asset) -> str:

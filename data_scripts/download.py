@@ -84,11 +84,12 @@ def fetch(
     if final.exists():
         say(f"{final}: already there, {accepted(final, asset)}: nothing to do")
         return final, False
-    folder.mkdir(parents=True, exist_ok=True)
-    refusals = []
-    for address in [url] if url else asset.urls:
+    addresses, refusals = [url] if url else asset.urls, []
+    for address in addresses:
         if urlsplit(address).scheme not in ("http", "https"):
             raise UserError(f"{address}: is no http or https address: copy it whole from the browser")
+    folder.mkdir(parents=True, exist_ok=True)
+    for address in addresses:
         say(f"{asset.file} ({in_words(asset.size)}) from {address}")
         try:
             part, digest = _get(address, final, asset, say, attempts, pause)

@@ -27,6 +27,7 @@ from data_scripts.download import fetch
 from data_scripts.report import Refused, finish, in_words
 from data_scripts.unpack import publish, staging, unpack
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import draft_of
 
 NOTE = "FETCHED.json"
 SUMS = "SHA256SUMS"
@@ -132,7 +133,8 @@ def _folder(asset: Asset, target: Path, url: str | None, say: Callable[[str], No
         file, _ = fetch(dataclasses.replace(asset, file=name, urls=(link,), page=link), place, say=say)
         lines.append(f"{sha256_of(file)}  {name}\n")
         record_of(file).unlink(missing_ok=True)
-    sums.write_text("".join(lines))
+    with draft_of(sums) as draft:
+        draft.write_text("".join(lines))
     return place
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from data_scripts.report import full_disk, is_full, progress
+from data_scripts.report import full_disk, in_words, is_full, progress
 from vinpaint_lib.errors import UserError
 
 DAMAGED = (
@@ -34,6 +34,7 @@ DAMAGED = (
     EOFError,
     NotImplementedError,
 )
+MOST, SMALL = 100, 10**8  # an archive of pictures grows by a few percent; below so many bytes nothing is a bomb
 
 
 @dataclass(frozen=True, slots=True)  # there may be half a million
@@ -61,6 +62,10 @@ def members(archive: Path) -> Iterator[list[Member]]:
                 found = [_from_zip(archive, packed, info) for info in packed.infolist()]
         except (FileNotFoundError, IsADirectoryError):
             raise UserError(f"{archive}: is no file: give the path of the downloaded archive") from None
+        except OSError as error:
+            if isinstance(error, DAMAGED):
+                raise UserError(f"{archive}: is no whole zip or tar archive ({error}): download it again") from error
+            raise UserError(f"{archive}: cannot be read ({error.strerror}): check the path and its rights") from error
         except DAMAGED as error:
             raise UserError(f"{archive}: is no whole zip or tar archive ({error}): download it again") from error
         files = [member for member in found if member is not None]
@@ -79,6 +84,11 @@ def unpack(archive: Path, folder: Path) -> int:
     """
     with members(archive) as files:
         needed = sum(member.size for member in files)
+        if needed > max(SMALL, MOST * archive.stat().st_size):
+            raise UserError(
+                f"{archive}: would unpack to {in_words(needed)}, more than {MOST} times its size: nothing was "
+                "unpacked; get the archive from its own page"
+            )
         if needed > shutil.disk_usage(folder).free:
             raise full_disk(folder, needed)
         done = 0

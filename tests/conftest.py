@@ -1,7 +1,9 @@
-"""What every test file shares: threads, the random seed, and where real video is."""
+"""What every test file shares: threads, the random seed, where real video is; and the count of faults on purpose."""
 
 import os
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,3 +37,16 @@ def davis(real_data: Path) -> Path:
     if not (path / "JPEGImages" / "480p").is_dir():
         pytest.skip(f"VINPAINT_DATA is {real_data}, which has no davis/JPEGImages/480p")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line of what `tests/faults` tried and found right; its tests leave a property for each."""
+    reports = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    counts = Counter(value for report in reports for name, value in report.user_properties if name == "fault")
+    if counts:
+        said = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in sorted(counts.items()))
+        terminalreporter.write_line(f"faults: {said}")
+    moments = [value for report in reports for name, value in report.user_properties if name == "moment"]
+    if moments and terminalreporter.config.option.verbose > 0:
+        for moment, count in sorted(Counter(moments).items()):
+            terminalreporter.write_line(f"killed {count} times: {moment}")

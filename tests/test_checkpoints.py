@@ -66,11 +66,12 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "state.pt"
     checkpoints.save_state(path, {"step": 1})
 
-    def half(state, target):
-        target.write_bytes(b"half")
+    def half(target, content):
+        with target.open("wb") as file:
+            file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints.torch, "save", half)
+    monkeypatch.setattr(checkpoints.Path, "write_bytes", half)
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save_state(path, {"step": 2})
     monkeypatch.undo()

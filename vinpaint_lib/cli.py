@@ -72,7 +72,7 @@ def inpaint(
     """
     from vinpaint_lib.filling.job import Job, fill_one
     from vinpaint_lib.filling.many import clips_in, fill_all
-    from vinpaint_lib.options import choose_device, parse_rate, parse_size
+    from vinpaint_lib.options import check_seed, choose_device, parse_rate, parse_size
 
     job = Job(
         input=input,
@@ -89,7 +89,7 @@ def inpaint(
         fps=parse_rate(fps) if fps else None,
         overwrite=overwrite,
         device=choose_device(device),
-        seed=seed,
+        seed=check_seed(seed),
     )
     clips = clips_in(job)
     if clips is None:
@@ -163,6 +163,7 @@ def train(
                 workers=training.usual_workers(device) if workers is None else workers,
                 compiled=compile,
                 device=device,
+                tell=tell,
             )
         )
     )
@@ -254,17 +255,18 @@ def doctor(model: str = "") -> None:
         sys.exit(1)
 
 
+WORDLESS = ("--clips", "--held-back", "--held_back", "--holes", "--model", "--data", "doctor")  # may be empty
 COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, models, doctor)}
 
 
 def tell(note: object) -> None:
     """One sentence about the input, which does not stop the work."""
-    print(f"vinpaint: note: {note}", file=sys.stderr)
+    print(f"vinpaint: note: {errors.one_line(note)}", file=sys.stderr)
 
 
 def say(line: object) -> None:
     """One line about the work, which may stand above a progress bar."""
-    tqdm.write(f"vinpaint: {line}", file=sys.stderr)
+    tqdm.write(f"vinpaint: {errors.one_line(line)}", file=sys.stderr)
 
 
 def fault(error: Exception) -> str:
@@ -279,6 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def work(arguments: Sequence[str]) -> None:
     """What `main` does with its words."""
+    errors.check_words(arguments, WORDLESS)
     about = f"Deep video inpainting: fill what is missing in a clip. ({DEBUG_HELP}.)"
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # a path that the terminal cannot spell must not make a fault of a finished work

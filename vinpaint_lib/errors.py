@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 
 import vinpaint_lib
@@ -25,8 +26,17 @@ PACKAGES = (
     "torch", "accelerate", "av", "einops", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-image",
     "tyro", "nbformat", "papermill",
 )  # fmt: skip
-FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_MEMORY = ("can't allocate memory", "Insufficient memory")  # torch, OpenCV
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MANY_FILES = (errno.EMFILE, errno.ENFILE)
+PLACES = (
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+)  # what is wrong with a path
 LONGEST = 300  # characters of an exception that the sentence shows
 
 
@@ -46,7 +56,13 @@ def run_program(work: Callable[[list[str]], object], arguments: Sequence[str] | 
     `name` is the program's, for the report. Raises SystemExit if it does not end well.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
+    hook = sys.unraisablehook
+    if not asked_for([name, *words]):  # what Python says of objects that a want of files or room left half made
+        sys.unraisablehook = lambda about: None
+    try:
+        code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
+    finally:
+        sys.unraisablehook = hook
     if code:
         sys.exit(code)
 
@@ -69,39 +85,74 @@ def code_of(work: Callable[[], object], command: Sequence[str], prefix: str) -> 
         return found if type(found) is int else 0
     except UserError as error:
         show_if_asked(error, command)
-        print(f"{prefix}: {error}", file=sys.stderr)
+        print(f"{prefix}: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        print(f"{prefix}: {sentence(error, command)}", file=sys.stderr)
-        return 1
+        print(f"{prefix}: {one_line(sentence(error, command))}", file=sys.stderr)
+        return UserError.exit_code if wrong_place(error) else 1
+
+
+def one_line(text: object) -> str:
+    """A message as one line: line breaks and control characters of a file's name are spelled, as in `a\\nb.mp4`."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 def sentence(error: BaseException, command: Sequence[str]) -> str:
     """The sentence for an error that is no UserError. The traceback is printed before it, if it was asked for."""
     show_if_asked(error, command)
-    return want_of_room(error) or fault(error, command)
+    return want_of_room(error) or wrong_place(error) or fault(error, command)
+
+
+def check_words(words: Sequence[str], wordless: Sequence[str]) -> None:
+    """Raise UserError for an empty word of a command line, as a shell makes it of a variable that is not set: as a path
+    it would mean the folder where one stands. Behind the words `wordless` it is no path."""
+    for before, word in pairwise(["", *words]):
+        option, equals, value = word.partition("=")
+        if not word and before not in wordless:
+            what = before if before.startswith("--") else f"the word behind {before}"
+            raise UserError(f"{what}: is empty, as a variable that is not set would be; give a path")
+        if equals and not value and option.startswith("--") and option not in wordless:
+            raise UserError(f"{option}: is empty, as a variable that is not set would be; give a value")
 
 
 def show_if_asked(error: BaseException, command: Sequence[str]) -> None:
     """Print the traceback, if the command line or the environment asks for it."""
-    if DEBUG in command or os.environ.get(VARIABLE, "0") not in ("", "0"):
+    if asked_for(command):
         traceback.print_exception(error)
+
+
+def asked_for(command: Sequence[str]) -> bool:
+    """Whether tracebacks are asked for."""
+    return DEBUG in command or os.environ.get(VARIABLE, "0") not in ("", "0")
 
 
 def want_of_room(error: BaseException) -> str:
     """The sentence for a machine that has no memory, disk or files left; "" for other errors."""
     about = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in about:
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(w in about for w in NO_MEMORY)
+    ):
         return "there is not enough memory; give a smaller --size, fewer frames or fewer --workers"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.filename or 'the disk'}: there is no room left on the disk; free some space and run again"
     if isinstance(error, OSError) and error.errno in MANY_FILES:
         return "too many files are open; raise the limit (ulimit -n), or give fewer --workers"
     return ""
+
+
+def wrong_place(error: BaseException) -> str:
+    """The sentence for a path that the system refuses: too long, a loop of links, closed; "" for other errors."""
+    if not isinstance(error, OSError) or error.errno not in PLACES or error.filename is None:
+        return ""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    return f"{name}: cannot be used ({error.strerror}); check the path and its rights"
 
 
 def fault(error: BaseException, command: Sequence[str]) -> str:

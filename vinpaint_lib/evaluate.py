@@ -24,7 +24,7 @@ from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
-from vinpaint_lib.options import spell_names
+from vinpaint_lib.options import check_seed, spell_names
 from vinpaint_lib.places import check_file, claimed
 from vinpaint_lib.scoring import metrics, protocols
 from vinpaint_lib.scoring.ablation import Ablation, describe
@@ -32,6 +32,7 @@ from vinpaint_lib.scoring.table import plain, score_table, summary, write_json
 from vinpaint_lib.systems import registry
 
 Size = tuple[int, int]
+SMALLEST = 8  # pixels
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
 
 
@@ -99,7 +100,12 @@ def measured(asked: Evaluation) -> dict[str, Any]:
 
     Raises UserError for an unknown model, protocol, mask rule or clip, and for a missing folder.
     """
-    protocol, seed = asked.protocol, asked.seed
+    protocol, seed = asked.protocol, check_seed(asked.seed)
+    if asked.limit is not None and asked.limit < 1:
+        raise UserError(f"--limit {asked.limit}: leaves no frames to score; give 1 or more, or None for all")
+    if min(asked.size) < SMALLEST:
+        height, width = asked.size
+        raise UserError(f"--size {width}x{height}: is too small to score; give sides of {SMALLEST} pixels or more")
     if protocol not in protocols.PROTOCOLS:
         raise UserError(f"--protocol {protocol}: is not known; use one of {', '.join(protocols.PROTOCOLS)}")
     rule = protocols.parse_masks(asked.masks, protocol)

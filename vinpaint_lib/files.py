@@ -23,6 +23,11 @@ PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 LONGEST = 200  # bytes; file systems take 255, and a draft's name is 15 bytes longer than the file's
 
 
+def real(path: Path) -> Path:
+    """The path without links. A link that leads back to itself stays what it is, where `Path.resolve` raises."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """A hidden name in the folder of `path`: write the file under this name.
@@ -31,7 +36,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     was. If `path` is a link, the file that it leads to is replaced. Mode and group of a file that is replaced stay.
     Raises UserError, which says where the finished draft lies, if it cannot take its name.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     draft = place.with_name(hidden(place.name))
     try:
         yield draft
@@ -123,15 +128,17 @@ def keep_rights(old: Path, new: Path) -> None:
         new.chmod(stat.S_IMODE(before.st_mode))
 
 
-def clear_drafts(folder: Path, names: Sequence[str]) -> None:
-    """Remove the drafts of `names` in `folder`, which only a run that was killed leaves behind.
+def clear_drafts(folder: Path, names: Sequence[str]) -> int:
+    """Remove the drafts of `names` in `folder`, which only a run that was killed leaves behind; returns how many.
 
     Drafts of a living run look the same: call this only where no other run can write these names.
     """
-    wanted = {short(name) for name in names}
+    wanted, cleared = {short(name) for name in names}, 0
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             found = PART.fullmatch(entry.name)
             if found and found[1] in wanted:
                 with suppress(OSError):
                     shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                    cleared += 1
+    return cleared

@@ -13,24 +13,39 @@ import torch
 
 from vinpaint_lib.errors import UserError
 
+LONGEST_SIDE = 32767  # pixels; OpenCV counts no further
+SLOWEST, FASTEST = Fraction(1, 1000), Fraction(1000)  # frames a second
+
 
 def parse_size(text: str) -> tuple[int, int]:
     """'432x240' (width x height, as videos are named) -> (240, 432): (height, width), as in the library."""
     found = re.fullmatch(r"(\d+)[xX×](\d+)", text)
-    if not found or not int(found[1]) or not int(found[2]):
+    if not found or not found[1].strip("0") or not found[2].strip("0"):
         raise UserError(f"--size {text}: is no size; write WIDTHxHEIGHT in pixels, as in 432x240")
+    if max(len(found[1]), len(found[2])) > 9 or max(int(found[1]), int(found[2])) > LONGEST_SIDE:
+        raise UserError(f"--size {text[:40]}: is too large; give sides of at most {LONGEST_SIDE} pixels")
     return int(found[2]), int(found[1])
 
 
 def parse_rate(text: str) -> Fraction:
     """'30', '23.976' or '30000/1001' -> frames a second, exactly."""
+    plain = re.fullmatch(r"\d{0,12}\.?\d{0,12}(/\d{1,12})?", text)  # 1e999999999 has too many digits to count
     try:
-        rate = Fraction(text)
+        rate = Fraction(text) if plain else Fraction(0)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
+    if rate and not SLOWEST <= rate <= FASTEST:
+        raise UserError(f"--fps {text}: no player shows that; give {SLOWEST} to {FASTEST} frames a second")
     if rate <= 0:
         raise UserError(f"--fps {text}: is no frame rate; write frames a second, as in 30 or 30000/1001")
     return rate
+
+
+def check_seed(seed: int) -> int:
+    """Raises UserError for a seed that some generator does not take."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed}: is no seed; give a whole number from 0 to 2^63 - 1")
+    return seed
 
 
 def choose_device(name: str) -> str:

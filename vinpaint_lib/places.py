@@ -10,13 +10,14 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.files import STAGE, clear_drafts, short
+from vinpaint_lib.files import STAGE, clear_drafts, real, short
 
 if sys.platform == "win32":
     import msvcrt
@@ -37,9 +38,10 @@ def check_file(path: Path) -> None:
 
     Missing folders on the way are no fault, since `claimed` makes them.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     if place.is_dir():
         raise UserError(f"{path}: is a folder, a file cannot be written over it; give another name")
+    check_links(path, place)
     check_ground(path, place.parent)
     if place.exists():
         about = place.stat()
@@ -58,11 +60,18 @@ def check_file(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """Raises UserError if files cannot be written into the folder `path`. That it is missing is no fault."""
-    place = Path(os.path.realpath(path))
+    place = real(path)
     if place.exists() and not place.is_dir():
         raise UserError(f"{path}: is a file, a folder cannot be written over it; give another name")
+    check_links(path, place)
     check_ground(path, place)
     check_free(path, lock_inside(place))
+
+
+def check_links(path: Path, place: Path) -> None:
+    """Raises UserError if the links of `path` lead nowhere but in a circle."""
+    if place.is_symlink():
+        raise UserError(f"{path}: is a link that leads back to itself; remove it, or give another name")
 
 
 def check_ground(path: Path, folder: Path) -> None:
@@ -100,7 +109,7 @@ def claimed(path: Path, *, folder: bool = False, names: Sequence[str] = ()) -> I
     those of the file, or, in a folder, of a filled folder and of the files `names`. Raises UserError if another run
     holds the place, or if the folders cannot be made.
     """
-    place = Path(os.path.realpath(path))
+    place = real(path)
     home = place if folder else place.parent
     made: list[Path] = []
     try:
@@ -113,8 +122,8 @@ def claimed(path: Path, *, folder: bool = False, names: Sequence[str] = ()) -> I
     except Taken as taken:
         raise UserError(said(path, taken)) from None
     try:
-        if handle is not None:
-            clear_drafts(home, (STAGE, *names) if folder else (place.name,))
+        if handle is not None and clear_drafts(home, (STAGE, *names) if folder else (place.name,)):
+            warnings.warn(f"{path}: what a run that was killed left half made there is removed", stacklevel=3)
         yield place
     finally:
         release(file, handle)

@@ -1,6 +1,7 @@
 """Train a system: look up its preset and its data, then run the loop of `training/`."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from tqdm import tqdm
 
 from vinpaint_lib.datasets.broken import check_files
 from vinpaint_lib.datasets.parse import parse_source
-from vinpaint_lib.errors import UserError
-from vinpaint_lib.options import choose_device
+from vinpaint_lib.errors import FULL, UserError
+from vinpaint_lib.options import check_seed, choose_device
 from vinpaint_lib.places import check_folder, check_ground, claimed
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.devices import accelerator_on
@@ -21,6 +22,8 @@ from vinpaint_lib.training.resume import Run
 from vinpaint_lib.training.run_log import LOG
 from vinpaint_lib.training.schedule import of_length, with_holes
 from vinpaint_lib.training.task import Task
+
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Training:
     deadline    a time of `time.monotonic()` after which no step begins; state and weights are stored then, and a later
                 call goes on. For one process: several would not stop at the same step
     overrides   fields of the preset, replaced; what is None stays
+    tell        takes a sentence on what an earlier run left, and what of it this one takes over
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
 
@@ -65,6 +69,7 @@ class Training:
     deadline: float | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     without_features: bool = False
+    tell: Callable[[object], None] | None = None
 
 
 def train(asked: Training) -> Path:
@@ -91,8 +96,7 @@ def trained(asked: Training) -> Path:
     presets = registry.presets(asked.model)
     if asked.preset not in presets:
         raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
-    if asked.workers < 0:
-        raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 or more")
+    check_values(asked)
     chosen = replace(
         presets[asked.preset], **{name: value for name, value in asked.overrides.items() if value is not None}
     )
@@ -125,23 +129,47 @@ def trained(asked: Training) -> Path:
         run, task, pools, accelerator, out=asked.out, start=asked.start, workers=asked.workers, compiled=asked.compiled
     )
     trainer.begin(asked.resume)
+    if asked.tell is not None and trainer.begun:
+        asked.tell(trainer.begun)
     # On each machine, one process makes the missing blocks or starts the workers that do.
     makers = accelerator.is_local_main_process
-    if makers and not asked.workers:
-        last = chosen.steps if asked.stop_after is None else min(chosen.steps, trainer.step + asked.stop_after)
-        make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
-    executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
+    for pool in pools.values() if makers else ():
+        pool.clear()
+    executors = []
     try:
+        if makers and not asked.workers:
+            last = chosen.steps if asked.stop_after is None else min(chosen.steps, trainer.step + asked.stop_after)
+            make_blocks(pools, blocks_at(chosen.growth, last - 1) if last > trainer.step else 0)
+        executors = [pool.prepare(asked.workers) for pool in pools.values()] if makers and asked.workers else []
         trainer.loop(asked.stop_after, asked.deadline)
     except KeyboardInterrupt:
         if trainer.kept is None:
             raise KeyboardInterrupt("stopped; no step is stored yet, and the same command begins anew") from None
         kept = f"step {trainer.kept} is stored in {asked.out}"
         raise KeyboardInterrupt(f"stopped; {kept}, and the same command goes on from there") from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        kept = "no step is stored" if trainer.kept is None else f"step {trainer.kept} is stored"
+        raise UserError(
+            f"{asked.out}: there is no room left on the disk, and {kept}; free some space, and the same command goes on"
+        ) from error
     finally:
         for executor in executors:
             executor.shutdown(cancel_futures=True)
     return asked.out / WEIGHTS
+
+
+def check_values(asked: Training) -> None:
+    """Raises UserError for numbers with which nothing can be trained."""
+    check_seed(asked.seed)
+    if not 0 <= asked.workers <= MOST_WORKERS:
+        raise UserError(f"--workers {asked.workers}: is no number of processes; give 0 to {MOST_WORKERS}")
+    if asked.steps is not None and asked.steps < 1:
+        raise UserError(f"--steps {asked.steps}: leaves nothing to train; give 1 or more")
+    peak = asked.overrides.get("peak")
+    if peak is not None and not 0 < peak <= 1:
+        raise UserError(f"--peak {peak}: is no learning rate; give a number above 0 and up to 1, as in 0.0005")
 
 
 def usual_workers(device: str) -> int:

@@ -157,7 +157,11 @@ def is_clip(path: Path) -> bool:
 
 def opened(path: Path) -> PictureFiles | VideoSource:
     """The source of a clip. Its headers are read once, and again only when the file changes."""
-    return _opened(path, path.stat().st_mtime_ns)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); replace or remove it") from error
+    return _opened(path, changed)
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ Data sets that are opened for training leave out the published test clips of DAV
 import re
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +60,8 @@ def split_sources(text: str) -> list[Source]:
     while place < len(text) or not found:
         item = SOURCE.match(text, place)
         weight = item["weight"] or "" if item else ""
-        if not item or (weight and float(weight) <= 0):
-            wrong = text[place:].split(",")[0].strip()
+        if not item or (weight and not 0 < float(weight) < inf):
+            wrong = text[place:].split(",")[0].strip()[:60]
             raise UserError(f"{wrong!r} is no source of clips; use {FORMS}, with *WEIGHT where one counts more")
         found.append(Source(item["kind"] or "toy", item["double"] or item["single"] or item["bare"] or "", weight))
         place = item.end()

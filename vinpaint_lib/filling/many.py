@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import real
 from vinpaint_lib.filling.job import Job, Tell, counted, work
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.video.clip import check_limit
@@ -49,8 +50,8 @@ def clips_in(job: Job) -> list[Path] | None:
     """
     if not job.input.is_dir():
         return None
-    apart = {job.mask.resolve(), job.out.resolve()}
-    entries = [entry for entry in in_order(job.input) if not apart & {entry.resolve(), *entry.resolve().parents}]
+    apart = {real(job.mask), real(job.out)}
+    entries = [entry for entry in in_order(job.input) if not apart & {real(entry), *real(entry).parents}]
     clips = [entry for entry in entries if is_clip(entry)]
     pictures = [entry for entry in entries if is_picture(entry)]
     if not clips or not pictures:
@@ -167,8 +168,8 @@ def masks_of(clip: Path, folder: Path) -> list[Path]:
 def stray_notes(job: Job, clips: list[Path]) -> list[str]:
     """Sentences on what is neither a clip nor the mask of one."""
     notes = []
-    apart = {job.mask.resolve(), job.out.resolve()}
-    others = [entry.name for entry in in_order(job.input) if entry not in clips and entry.resolve() not in apart]
+    apart = {real(job.mask), real(job.out)}
+    others = [entry.name for entry in in_order(job.input) if entry not in clips and real(entry) not in apart]
     if others:
         notes.append(f"{job.input}: no clips by their names and left out: {few(others)}")
     if job.mask.is_dir():

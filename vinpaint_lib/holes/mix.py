@@ -64,6 +64,8 @@ def parse(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for item in text.split(","):
         kind, star, share = (part.strip() for part in item.partition("*"))
+        if kind not in KINDS:
+            raise UserError(f"holes: {kind!r} is no kind of hole; use {', '.join(KINDS)}")
         if kind in found:
             raise UserError(f"holes: {kind} is named twice; give it one share")
         try:

@@ -83,7 +83,8 @@ def parameters_of(notebook: Path) -> dict[str, Parameter]:
     try:
         statements = [each for source in tagged[:1] for each in parsed(source).body]
     except SyntaxError as error:
-        raise UserError(f"{notebook}: line {error.lineno} of its parameters cell is no Python: correct it.") from error
+        line = "a line" if error.lineno is None else f"line {error.lineno}"
+        raise UserError(f"{notebook}: {line} of its parameters cell is no Python: correct it.") from error
     rules = {name: kind for cell in cells for name, kind in rules_in(cell.source)}
     found = {}
     for name, annotation, value in assigned(statements):

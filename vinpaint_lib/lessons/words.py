@@ -26,7 +26,7 @@ NO_NUMBER = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)  # a float 
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'", re.DOTALL)
 FLAGS = {"true": True, "false": False, "True": True, "False": False}
 NOTHING = ("null", "None")
-LONGEST = 300  # digits of a whole number
+LONGEST, SHOWN = 300, 60  # digits of a whole number; letters of a wrong one in a message
 
 
 def parse_parameter(text: str, kind: Kind = UNKNOWN) -> tuple[str, Any]:
@@ -105,13 +105,13 @@ def number(name: str, value: str, word: str, *, whole: bool) -> int | float:
     except InvalidOperation:
         exact = Decimal("nan")
     if NO_NUMBER.fullmatch(word) or (exact.is_finite() and not is_plain(float(exact))):
-        raise UserError(f"-p {name}={value}: is no finite number; give one, as in {name}=0.5")
+        raise UserError(f"-p {name}={value[:SHOWN]}: is no finite number; give one, as in {name}=0.5")
     if not whole and exact.is_finite():
         return float(word)
     if exact.is_finite() and exact.adjusted() < LONGEST and exact == exact.to_integral_value():
         return int(exact)
     said = "whole number; write one, as in" if whole else "number; write one with a point, as in"
-    raise UserError(f"-p {name}={value}: is no {said} {name}={3 if whole else 0.5}")
+    raise UserError(f"-p {name}={value[:SHOWN]}: is no {said} {name}={3 if whole else 0.5}")
 
 
 def items(value: str, item: type | None) -> list[str]:

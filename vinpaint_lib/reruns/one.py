@@ -18,7 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.files import draft_of
+from vinpaint_lib.files import draft_of, real
 from vinpaint_lib.lessons import declared, manifest
 from vinpaint_lib.places import check_file, claimed
 
@@ -48,7 +48,7 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, Any] | None = None, 
             fill_copy(notebook, executed, given, made_with, out, progress=progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return out.resolve()
+    return real(out)
 
 
 def fill_copy(
@@ -84,9 +84,9 @@ def fill_copy(
 def keep(executed: Path, made_with: Mapping[str, Any], out: Path) -> None:
     """Give the executed notebook its manifest and its name. Raises UserError, which says where it lies, if that place
     cannot be written."""
-    manifest.put(executed, made_with, out.resolve())
+    manifest.put(executed, made_with, real(out))
     try:
-        with draft_of(out.resolve()) as draft:
+        with draft_of(real(out)) as draft:
             shutil.copyfile(executed, draft)
     except OSError as error:
         saved = Path(shutil.move(executed, f"{executed.parent}.ipynb"))
@@ -112,7 +112,7 @@ def check_values(parameters: Mapping[str, Any]) -> None:
 
 def check_out(out: Path, notebook: Path) -> None:
     """Raise UserError unless `out` can be written, and is not the notebook itself."""
-    if out.resolve() == notebook.resolve():
+    if real(out) == real(notebook):
         raise UserError(f"{out} is the notebook itself: give the executed copy another name.")
     if out.is_dir():
         raise UserError(f"{out} is a folder: give the name of the executed copy, as in {out / notebook.name}.")

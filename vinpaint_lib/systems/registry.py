@@ -1,11 +1,15 @@
 """The systems and baselines by their names on the command line. A new system needs its folder and a name in `NAMES`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import torch
 
 from vinpaint_lib import checkpoints
 from vinpaint_lib.errors import UserError
@@ -40,6 +44,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     for variant, options in {name: {}, **system.variants}.items()
 }
 MODELS = (*(name for name, (of, _) in VARIANTS.items() if of in SYSTEMS), *BASELINES)
+LARGEST = 1024  # whole number in a configuration; the widest network that a paper names has 256 channels
 PICKLES = (".pth", ".pt")  # files that authors released; ours are safetensors
 
 
@@ -100,12 +105,56 @@ def ready(name: str) -> bool:
 
 
 def stored_config(path: Path, provenance: dict[str, Any], system: System) -> Any:
-    """The configuration that the weights were trained with, from their header."""
-    stored = provenance.get("config")
+    """The configuration that the weights were trained with, from their header.
+
+    A configuration that is none of the system's own is built without memory first: a header may ask for a network that
+    no machine holds. Raises UserError unless it has the shapes of the file.
+    """
     kind = type(next(iter(system.configs.values())))
-    if not isinstance(stored, dict) or not set(stored) <= set(kind.__dataclass_fields__):
-        raise UserError(f"{path}: its header names no configuration of {system.model.card.title} of this version")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    stored = provenance.get("config")
+    try:
+        config = as_config(kind, stored)
+        if config not in system.configs.values():
+            with torch.device("meta"):
+                shapes = checkpoints.shapes_of(system.model(config).state_dict())
+            checkpoints.check_same(path, checkpoints.stored_shapes(path), shapes)
+    except (UserError, ValueError, TypeError, RuntimeError, ArithmeticError, IndexError, KeyError) as error:
+        if str(error).startswith(f"{path}: "):
+            raise
+        reason = f"{error}" if isinstance(error, UserError | ValueError) else f"{stored}"
+        raise UserError(
+            f"{path}: its header names no configuration of {system.model.card.title} of this version ({reason}); "
+            "give other weights"
+        ) from error
+    return config
+
+
+def as_config(kind: Any, stored: Any) -> Any:
+    """A configuration from a header, whose tuples JSON keeps as lists. Raises ValueError for what is none."""
+    if not isinstance(stored, dict):
+        raise ValueError("it has none")
+    types = get_type_hints(kind)
+    values = {}
+    for name, value in stored.items():
+        values[name] = tuple(value) if isinstance(value, list) else value
+        if name not in types:
+            raise ValueError(f"{name} is not known")
+        if not is_a(values[name], types[name]):
+            raise ValueError(f"{name} is {value!r}")
+    return kind(**values)
+
+
+def is_a(value: Any, kind: Any) -> bool:
+    """Whether a value of a configuration has this type. Whole numbers beyond LARGEST are none."""
+    if get_origin(kind) in (Union, UnionType):
+        return any(is_a(value, each) for each in get_args(kind))
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        kinds = inner[:1] * len(value) if inner[-1] is ... and isinstance(value, tuple) else inner
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(is_a, value, kinds))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind and not (kind is int and abs(value) > LARGEST)
 
 
 def presets(model: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.training.pools import BlockPool, Packed, begin_loader, opened, processes
 from vinpaint_lib.training.task import Task
 
@@ -82,8 +83,12 @@ class Feed:
                 **options,
             )
             batches = iter(loader)
-        for packed in batches:
-            yield opened(packed, self.device)
+        try:
+            for packed in batches:
+                yield opened(packed, self.device)
+        except UserError as error:
+            # Out of a worker it comes with that worker's traceback, whose last line says what is wrong.
+            raise UserError(str(error).strip().splitlines()[-1].rpartition(f"{UserError.__name__}: ")[2]) from error
 
     def steps(self, first: int, last: int) -> Iterator[int]:
         """The numbers of the steps, each as soon as its blocks are on disk. Runs in the process that trains."""

@@ -34,7 +34,7 @@ from vinpaint_lib.training import run_log
 from vinpaint_lib.training.adversary import Adversary
 from vinpaint_lib.training.feed import Feed, StepSamples, choice_of
 from vinpaint_lib.training.pools import BlockPool
-from vinpaint_lib.training.resume import Run, check_same
+from vinpaint_lib.training.resume import Run, check_same, check_tensors, check_whole
 from vinpaint_lib.training.schedule import learning_rate
 from vinpaint_lib.training.task import Task
 
@@ -89,6 +89,7 @@ class Trainer:
         self.bf16 = use_bf16(self.preset.precision, accelerator.device)
         self.step, self.bad = 0, 0
         self.kept: int | None = None  # the step of the state on disk
+        self.begun = ""  # what `begin` took over, in words
 
     def loop(self, stop_after: int | None, deadline: float | None = None) -> None:
         """Train until the schedule ends, until `stop_after` steps are done, or until `deadline` (`time.monotonic()`).
@@ -97,7 +98,7 @@ class Trainer:
         """
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.preset.steps, initial=self.step, disable=not main, desc="train", unit="step")
-        board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step) if main else None
+        board = SummaryWriter(str(self.out / run_log.BOARD), purge_step=self.step) if main else None
         ended = self.preset.steps if stop_after is None else min(self.preset.steps, self.step + stop_after)
         over = passed(deadline)
         with bar, closing(self.feed.batches(self.step, ended)) as batches:
@@ -222,8 +223,14 @@ class Trainer:
         weights.
         """
         path, main = self.out / STATE, self.accelerator.is_main_process
+        if main:
+            run_log.check_names(self.out, (STATE, WEIGHTS))
         if resume and path.exists():
             self.load(path)
+            if main and self.step < self.preset.steps:
+                self.begun = f"{self.out}: goes on after step {self.step}"
+        elif main and (self.out / LOG).exists():
+            self.begun = f"{self.out}: begins anew, no step of an earlier run is taken over"
         self.task.check_start(self.plain)
         self.accelerator.wait_for_everyone()
         if main and not resume:
@@ -234,15 +241,20 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Take over a stored state, with a warning of what differs. Raises UserError if it belongs to another run."""
         state = checkpoints.load_state(path)
+        check_whole(path, state)
         normed = any(isinstance(part, BATCH_NORMS) for part in self.plain.modules())
         notes = check_same(path, state, self.run, self.content, batch_norm=normed)
         for note in notes if self.accelerator.is_main_process else ():
             warnings.warn(note, stacklevel=2)
+        check_tensors(path, state, checkpoints.shapes_of(self.plain.state_dict()))
         self.plain.load_state_dict(state["model"])
         self.average = {name: value.to(self.accelerator.device) for name, value in state["average"].items()}
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.adversary is not None:
-            self.adversary.load_state_dict(state["adversary"])
+        try:
+            self.optimiser.load_state_dict(state["optimiser"])
+            if self.adversary is not None:
+                self.adversary.load_state_dict(state["adversary"])
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise UserError(f"{path}: its optimiser is that of another network; delete it to start anew") from error
         self.step, self.bad = state["step"], state["bad"]
         self.kept = self.step
 

@@ -9,15 +9,18 @@ colours as three numbers ("gain"). `opened` makes floats of it there.
 """
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -25,16 +28,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from vinpaint_lib.datasets.clip_set import ClipSet
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import MANY_FILES, UserError
 
 Packed = dict[str, Tensor]  # batch first: uint8 pictures, bool masks, float motion, float "gain" (b 3)
 TINTED = ("truth", "aligned", "guess", "frames")  # what a gain applies to
+HOST, DAY = socket.gethostname(), 24 * 3600.0  # this machine; seconds
 PAUSE = 0.05  # seconds between two looks for a block that another process makes
 
 
@@ -55,7 +60,6 @@ class BlockPool:
         self.content = digest(described)  # the clips, wherever they lie
         identity = [described, seed, asdict(spec)]
         self.folder = folder / f"{self.kind}-{digest(identity)}"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.open: dict[int, dict[str, np.ndarray]] = {}
         self.coming: dict[int, Future[None]] = {}
         self.ready = 0  # the first so many blocks are known to be on disk
@@ -77,7 +81,14 @@ class BlockPool:
         if number not in self.open:
             self.finish(number)
             path = self.store(number)
-            self.open[number] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in self.fields}
+            try:
+                self.open[number] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in self.fields}
+            except (OSError, ValueError, EOFError) as error:
+                if getattr(error, "errno", None) in MANY_FILES:
+                    raise
+                raise UserError(
+                    f"{path}: these training samples are damaged ({error}); remove the folder, they are made again"
+                ) from error
         return self.open[number]
 
     def wait(self, count: int, elsewhere: bool) -> None:
@@ -118,15 +129,31 @@ class BlockPool:
             return path
         arrays = self.make(number)
         # Two processes may make the same block. Each writes another folder; the first rename wins; both are equal.
-        beside = self.folder / f"{number:05d}.{os.getpid()}.tmp"
-        beside.mkdir(exist_ok=True)
-        for name, array in arrays.items():
-            np.save(beside / f"{name}.npy", array)
+        beside = self.folder / f"{number:05d}.{HOST}.{os.getpid()}.tmp"
+        try:
+            beside.mkdir(parents=True, exist_ok=True)
+            for name, array in arrays.items():
+                write_array(beside / f"{name}.npy", array)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
         try:
             beside.rename(path)
         except OSError:
             shutil.rmtree(beside)
+            if not path.exists():
+                raise
         return path
+
+    def clear(self) -> None:
+        """Remove what killed processes left half made, in all pools of the place: those of this machine that have
+        ended, and what lay a day."""
+        for entry in self.folder.parent.glob("*/?????.*.tmp"):
+            _, *host, process, _ = entry.name.split(".")
+            ours = ".".join(host) == HOST and process.isdecimal() and not psutil.pid_exists(int(process))
+            with suppress(OSError):
+                if ours or time.time() - entry.stat().st_mtime > DAY:
+                    shutil.rmtree(entry)
 
     def missing(self) -> list[int]:
         """Numbers of the blocks that are not on disk."""
@@ -144,6 +171,13 @@ class BlockPool:
     def __getstate__(self) -> dict[str, Any]:
         """The copy for a worker process: without the blocks that are open here or being made."""
         return self.__dict__ | {"open": {}, "coming": {}}
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """A .npy file. NumPy itself does not tell a full disk from other faults of writing."""
+    content = io.BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getbuffer())
 
 
 def processes() -> BaseContext:

@@ -7,10 +7,12 @@ compilation never counted. Every other setting decides the numbers, and is refus
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.training.schedule import learning_rate, of_length
@@ -18,6 +20,8 @@ from vinpaint_lib.training.schedule import learning_rate, of_length
 FREE = ("checkpoint", "validate")  # of a preset
 WITH_STEPS = ("drops", "until")  # places in the schedule, which move with its length
 ABSENT = "not set"
+PARTS: dict[str, type] = {"run": str, "step": int, "bad": int, "model": dict, "average": dict, "optimiser": dict}
+SETTINGS = ("model", "seed", "held_back", "data", "processes", "preset")  # of the stored run
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,36 @@ class Run:
     def stored(self) -> str:
         """The run as JSON, for the state on disk."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+def check_whole(path: Path, state: Mapping[str, Any]) -> None:
+    """Raises UserError unless `state` has the parts that a run stores."""
+    wrong = [name for name, kind in PARTS.items() if not isinstance(state.get(name), kind)]
+    wrong += [name for name in ("step", "bad") if name not in wrong and state[name] < 0]
+    if "run" not in wrong:
+        try:
+            settings = json.loads(state["run"])
+            whole = set(SETTINGS) <= set(settings) and "steps" in settings["preset"]
+        except (ValueError, TypeError, RecursionError):
+            whole = False
+        wrong += [] if whole else ["run"]
+    if wrong:
+        raise broken(path, wrong)
+
+
+def check_tensors(path: Path, state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises UserError unless the networks of `state` have these shapes and finite numbers."""
+    for name in ("model", "average"):
+        found = {key: tuple(value.shape) for key, value in state[name].items() if isinstance(value, Tensor)}
+        if found != dict(shapes) or not all(bool(value.isfinite().all()) for value in state[name].values()):
+            raise broken(path, [name])
+
+
+def broken(path: Path, parts: Sequence[str]) -> UserError:
+    """The error for a state whose parts are none."""
+    return UserError(
+        f"{path}: its {' and '.join(parts)} cannot be part of a training of this model; delete it to start anew"
+    )
 
 
 def check_same(

@@ -1,6 +1,9 @@
 """What a training run writes for its reader: a JSONL log, TensorBoard, scores on held-back clips, sample pictures."""
 
 import json
+import math
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.losses import pixels
@@ -18,6 +22,7 @@ from vinpaint_lib.training.pools import BlockPool
 from vinpaint_lib.training.task import Task
 
 LOG, SAMPLES = "log.jsonl", "samples"  # a line for each step; a folder of pictures
+BOARD = "tensorboard"  # a folder
 FIRST = "first_batch.png"
 PICTURED = 6  # every sixth block is shown in the pictures
 
@@ -35,16 +40,35 @@ def log(path: Path, board: SummaryWriter | None, row: dict[str, Any]) -> None:
 def cut_back(out: Path, step: int) -> None:
     """Drop the log lines and pictures after `step`: the run that goes on from there writes them again."""
     for picture in (out / SAMPLES).glob("step_*.png"):
-        if int(picture.stem.removeprefix("step_")) > step:
+        number = picture.stem.removeprefix("step_")
+        if number.isdecimal() and int(number) > step:
             picture.unlink()
     if step == 0:
         (out / SAMPLES / FIRST).unlink(missing_ok=True)
     path = out / LOG
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+    kept = [line for line in path.read_text(errors="replace").splitlines() if step_of(line) <= step]
     with draft_of(path) as draft:
         draft.write_text("".join(line + "\n" for line in kept))
+
+
+def step_of(line: str) -> float:
+    """The step of a line of the log; infinite for a line that a killed run left half written."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return math.inf
+
+
+def check_names(out: Path, files: Sequence[str]) -> None:
+    """Raises UserError if a folder lies where the run writes a file (the log, or one of `files`), or the reverse."""
+    for name in (LOG, *files):
+        if (out / name).is_dir():
+            raise UserError(f"{out / name}: is a folder where the training writes a file; move it away")
+    for name in (SAMPLES, BOARD):
+        if os.path.lexists(out / name) and not (out / name).is_dir():
+            raise UserError(f"{out / name}: is a file where the training needs a folder; move it away")
 
 
 @torch.inference_mode()

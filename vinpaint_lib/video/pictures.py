@@ -111,7 +111,11 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def picture_files(folder: Path) -> tuple[Path, ...]:
     """Pictures of a folder in natural order, without hidden files and other suffixes. UserError if there are none."""
     entries = visible(folder)
-    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
+    files = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() in PICTURE_SUFFIXES]
+    for entry in files:
+        if not entry.is_file():  # without it the clip would have a frame less, and no word said of it
+            what = "a link to nothing" if entry.is_symlink() else "a pipe or a device"
+            raise UserError(f"{entry}: is {what} and no picture; replace or remove it")
     if not files:
         inner = sorted(entry.name for entry in entries if entry.is_dir())[:3]
         hint = f"; did you mean a folder inside it ({', '.join(inner)})?" if inner else ""

@@ -251,7 +251,7 @@ def test_other_sizes_of_the_same_shape_are_resized_and_said(tmp_path: Path) -> N
     assert "40x56 do not fit frames of 56x40" in lint(turned)
     with pytest.raises(UserError, match="do not fit"):
         read(turned)
-    davis = save(tmp_path / "davis.png", np.ones((240, 432), np.uint8))
+    davis = save(tmp_path / "davis.png", np.pad(np.ones((239, 432), np.uint8), ((1, 0), (0, 0))))
     assert open_masks(davis, length=1, size=(480, 854)).notes[0].endswith("nearest neighbour")
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vinpaint_lib.checkpoints import check_same, read_tensors
+from vinpaint_lib.checkpoints import check_same, read_tensors, shapes_of
 from vinpaint_lib.systems.vinet.model import VINet
 from vinpaint_lib.systems.vinet.towers import Config
 
@@ -16,6 +16,6 @@ def read_vinet(path: Path) -> VINet:
     """
     tensors = read_tensors(path, "state_dict")
     model = VINet(Config(as_released=True, bgr=True, double="512" in path.name))
-    check_same(path, tensors, model.net.state_dict())
+    check_same(path, shapes_of(tensors), shapes_of(model.net.state_dict()))
     model.net.load_state_dict(tensors)
     return model.eval()

@@ -1,10 +1,13 @@
 """Masks as NumPy saves them: a .npy or .npz of all masks or of one, or a folder of .npy files, one for each frame."""
 
+import struct
+import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import ClassVar
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,6 +19,11 @@ from vinpaint_lib.video.pictures import PICTURE_SUFFIXES, natural_key
 SUFFIXES = (".npy", ".npz")
 NAMES = ("mask", "masks")  # the array that counts, where a .npz holds several
 DEEPEST = 65535
+# what NumPy, zip and zlib raise for damaged files
+UNREADABLE = (
+    OSError, ValueError, TypeError, EOFError, KeyError, SyntaxError, RuntimeError, BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+LARGEST = 4 << 30  # bytes of an array that is unpacked into memory
 
 
 @dataclass(frozen=True)
@@ -95,11 +103,15 @@ def scale_of(path: Path, top: float, fractions: bool) -> float:
 def load(file: Path) -> np.ndarray:
     """The masks in a file as (n, h, w). Raises UserError as `open_arrays` does."""
     try:
+        check_kind(file)
         array = np.load(file, mmap_mode="r", allow_pickle=False)
         if isinstance(array, np.lib.npyio.NpzFile):
             with array:
-                array = array[chosen(file, array.files)]
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+                name = chosen(file, array.files)
+                if array.zip is not None:
+                    check_packed(array.zip)
+                array = array[name]
+    except UNREADABLE as error:
         raise UserError(f"{file}: cannot be read as a NumPy array ({error}); save it again with numpy.save") from error
     shape = array.shape
     if array.dtype.kind not in "buif":
@@ -116,6 +128,25 @@ def load(file: Path) -> np.ndarray:
             "(frames, height, width)"
         )
     return array
+
+
+def check_kind(file: Path) -> None:
+    """Raise ValueError for what is no array: NumPy would take it for a pickle, which may hold code."""
+    with file.open("rb") as content:
+        start = content.read(6)
+    if start != b"\x93NUMPY" and not start.startswith(b"PK"):
+        raise ValueError("its first bytes are those of another kind of file" if start else "it is empty")
+
+
+def check_packed(packed: ZipFile) -> None:
+    """Raise ValueError for a .npz that grows beyond all measure: its header alone would take the memory."""
+    for member in packed.infolist():
+        with packed.open(member) as content:
+            start = np.lib.format.read_magic(content)
+            read = np.lib.format.read_array_header_1_0 if start == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(content)
+        if member.file_size > LARGEST or prod(map(int, shape)) * dtype.itemsize > LARGEST:
+            raise ValueError(f"its array of shape {shape} takes more than {LARGEST >> 30} GB; save it as .npy")
 
 
 def chosen(file: Path, names: list[str]) -> str:

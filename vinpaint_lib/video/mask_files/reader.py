@@ -27,6 +27,7 @@ from vinpaint_lib.video.watch import Watch, unwatched
 
 # 854x480 and 432x240 are the same shape to everyone who works with DAVIS: their ratios differ by 1.2 %.
 ASPECT_TOLERANCE = 0.02
+WIDEST = 1000  # pixels; more than any margin around an object, and the time that dilation takes grows with its square
 Source = PictureFiles | VideoSource | MaskArrays
 
 
@@ -92,6 +93,8 @@ def open_masks(
     """
     if dilate < 0:
         raise UserError(f"a dilation of {dilate} pixels would shrink the hole; give 0 or more")
+    if dilate > WIDEST:
+        raise UserError(f"a dilation of {dilate} pixels leaves nothing known; give {WIDEST} or less")
     path = Path(path)
     source: Source = open_arrays(path) if are_arrays(path) and path.exists() else open_source(path)
     wanted = length if limit is None else min(limit, length)
@@ -182,7 +185,7 @@ def inspected(reader: MaskReader, notes: list[str], watch: Watch = unwatched) ->
 def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
     """Sentences on wrong polarity and empty masks, from the share of each mask that is hole.
 
-    Raises UserError if all masks are empty.
+    Raises UserError if all masks are empty, or all are full.
     """
     path = reader.source.path
     if shares.max() == 0:
@@ -194,6 +197,12 @@ def lint_shares(reader: MaskReader, shares: np.ndarray, peak: int) -> list[str]:
             f"{HALF}); paint holes white"
         )
     notes = []
+    if shares.min() == 1:
+        remedy = "leave out --invert-mask" if reader.invert else "use --invert-mask"
+        raise UserError(
+            f"{path}: every pixel of every frame is missing, there is nothing to fill it from; if the mask is "
+            f"inverted, {remedy}"
+        )
     if shares.mean() > 0.5:
         remedy = "leave out --invert-mask" if reader.invert else "use --invert-mask"
         notes.append(f"{path}: {shares.mean():.0%} of the picture is missing; the mask looks inverted; {remedy}")
