@@ -83,7 +83,7 @@ if hole == 'b' and seed:
 def test_the_notebook_s_own_check_is_asked_before_the_first_run(tmp_path, capfd):
     write(tmp_path / "a.ipynb", "%matplotlib inline\nKINDS = ['a', 'b']", CHECKED, "open('ran', 'w')")
     grid = tmp_path / "grid.yml"
-    grid.write_text("notebook: a.ipynb\nparameters: {hole: [a, b, star], seed: [0, -1]}")
+    grid.write_text("notebook: a.ipynb\nparameters: {hole: [a, b, star], seed: [0, 2, -1]}")
     with pytest.raises(SystemExit) as stop:
         cli.main(["rerun", str(grid), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert stop.value.code == 2

@@ -41,9 +41,16 @@ def refusals(notebook: Path, runs: Sequence[Mapping[str, Any]]) -> list[str]:
         return json.loads(said.read_text(encoding="utf-8")) if said.is_file() else []
 
 
+class Shell(InteractiveShell):
+    """A shell for cells that ask for a window, as `%matplotlib inline` does: there is none."""
+
+    def enable_gui(self, gui: Any = None) -> None:
+        pass
+
+
 def rehearse(notebook: Path, runs: Sequence[Mapping[str, Any]], scratch: Path) -> list[str]:
     """`refusals`, in this process. Results that the cells write go to the folder `scratch`."""
-    shell = InteractiveShell.instance()
+    shell = Shell.instance()
     cells = [cell for cell in declared.read(notebook).cells if cell.cell_type == "code"]
     own: dict[str, Any] = {}
     for cell in cells:
