@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vinpaint_lib.checkpoints import check_same, read_tensors
+from vinpaint_lib.checkpoints import check_same, read_tensors, shapes_of
 from vinpaint_lib.systems.cpnet.model import CPNet
 from vinpaint_lib.systems.cpnet.network import Config
 
@@ -12,6 +12,6 @@ def read_cpnet(path: Path) -> CPNet:
     any other file."""
     tensors = read_tensors(path)
     model = CPNet(Config(as_released=True))
-    check_same(path, tensors, model.net.state_dict())
+    check_same(path, shapes_of(tensors), shapes_of(model.net.state_dict()))
     model.net.load_state_dict(tensors)
     return model.eval()

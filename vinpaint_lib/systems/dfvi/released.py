@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from vinpaint_lib.checkpoints import check_same, read_tensors
+from vinpaint_lib.checkpoints import check_same, read_tensors, shapes_of
 from vinpaint_lib.systems.dfvi.model import DFVI
 from vinpaint_lib.systems.dfvi.network import Config
 
@@ -21,6 +21,6 @@ def read_dfvi(path: Path) -> DFVI:
     blocks = tuple(1 + max((block for at, block in found if at == layer), default=0) for layer in (1, 2, 3, 4))
     model = DFVI(Config(blocks=blocks, single="layer5.conv3.weight" not in tensors, threshold=THRESHOLD))
     assert model.net is not None, "a network is asked for"
-    check_same(path, tensors, model.net.state_dict())
+    check_same(path, shapes_of(tensors), shapes_of(model.net.state_dict()))
     model.net.load_state_dict(tensors)
     return model.eval()
