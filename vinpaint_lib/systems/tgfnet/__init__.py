@@ -9,8 +9,8 @@ from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.recipe import FURTHER, PRESETS, TGFTask
 
-# The paper's own aligner that looks once more around the hole, takes more references, and is believed where they agree.
-CLOSER = {"closer": (160, 224, 224), "agreement": True, "references": 12}
+# The paper's own aligner. It looks once more around the hole, takes more references, and is believed where they agree.
+LEARNED = {"align": ("learned",), "closer": (160, 224, 224), "agreement": True, "references": 12, "paint": False}
 
 SYSTEM = System(
     name="tgfnet",
@@ -21,8 +21,7 @@ SYSTEM = System(
     # The form for PSNR, which paints nothing; other alignments, and other rules for the outputs that are written back.
     variants={
         "tgfnet-fidelity": {"paint": False},
-        "tgfnet-learned": {"align": ("learned",), "paint": False},
-        "tgfnet-learned-closer": {"align": ("learned",), **CLOSER, "paint": False},
+        "tgfnet-learned": LEARNED,
         "tgfnet-robust": {"align": ("robust",), "paint": False},
         "tgfnet-homography": {"align": ("homography",), "paint": False},
         "tgfnet-flow": {"align": ("flow",), "paint": False},
