@@ -134,7 +134,7 @@ def test_every_verb_reports_its_faults(capsys, monkeypatch, reports):
 
     for name in ("inpaint.fill", "train.train", "evaluate.evaluate", "doctor.report", "filling.many.clips_in"):
         monkeypatch.setattr(f"vinpaint_lib.{name}", broken)
-    monkeypatch.setattr("vinpaint_lib.systems.registry.build", broken)
+    monkeypatch.setattr("vinpaint_lib.systems.listing.lines", broken)
     for words in (
         ["inpaint", "a", "--mask", "b", "--out", "c"],
         ["train", "sttn", "--out", "x", "--device", "cpu"],
@@ -187,3 +187,13 @@ def test_a_reader_that_has_enough_is_no_fault(reports):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(60) == 1
+
+
+def test_several_mistakes_are_a_line_each_and_a_name_with_a_line_break_is_none(capsys):
+    def work(words):
+        raise UserError("a\nb.mp4: is no film", "c: is none either")
+
+    with pytest.raises(SystemExit):
+        errors.run_program(work, [], name="vinpaint")
+    assert capsys.readouterr().err == "vinpaint: a\\nb.mp4: is no film\nc: is none either\n"
+    assert str(UserError("one", "two")) == "one\ntwo"

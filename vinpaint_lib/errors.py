@@ -41,9 +41,13 @@ LONGEST = 300  # characters of an exception that the sentence shows
 
 
 class UserError(Exception):
-    """A mistake in what the user gave. The message is one sentence: the file, the value, the remedy."""
+    """A mistake in what the user gave. The message is one sentence: the file, the value, the remedy. Several mistakes
+    that are told at once are one argument each, and a line each."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows below the cell."""
@@ -85,7 +89,7 @@ def code_of(work: Callable[[], object], command: Sequence[str], prefix: str) -> 
         return found if type(found) is int else 0
     except UserError as error:
         show_if_asked(error, command)
-        print(f"{prefix}: {one_line(error)}", file=sys.stderr)
+        print(f"{prefix}: " + "\n".join(map(one_line, error.args)), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough
         with suppress(OSError, ValueError):

@@ -16,7 +16,7 @@ from data_scripts import assets, download, drive, fetch_weights
 from data_scripts.assets import Asset
 from tests.data_scripts.local_server import Served, Server, serving
 from vinpaint_lib.errors import UserError
-from vinpaint_lib.systems import SYSTEMS
+from vinpaint_lib.systems.registry import KNOWN
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = b"some weights" * 1000
@@ -239,6 +239,6 @@ def test_scripts_start_as_files_and_as_modules(start, tmp_path):
 @pytest.mark.parametrize("asset", assets.WEIGHTS, ids=lambda asset: asset.name)
 def test_the_file_that_reads_an_asset_exists_if_its_system_is_built(asset):
     room, *rest = asset.module.split("/")
-    built = room != "systems" or rest[0] in SYSTEMS
+    built = room != "systems" or rest[0] in KNOWN
     assert (assets.ROOT / "vinpaint_lib" / asset.module).exists() == built
     assert (fetch_weights.taken_by(asset) == asset.option) == built

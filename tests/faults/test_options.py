@@ -83,7 +83,7 @@ BAD = [
     plain("mask.png: no such folder of photographs; check the path", f"{TRAIN} --data photos:mask.png"),
     plain("clip/JPEGImages/480p: no such folder; give the folder that holds JPEGImages", f"{TRAIN} --data davis:clip"),
     plain("no clip is called nobody; the names are astronaut, coffee, chelsea, rocket, motorcycle, hubble", f"{TRAIN} --held-back nobody"),
-    plain("no training recipe for model 'telea': choose one of tgfnet, sttn, combcn, vinet, align_attend, painter", "train telea --out out --device cpu", "a training of a baseline"),
+    plain("no training recipe for model 'telea': choose one of tgfnet, sttn, combcn, vinet, align_attend, cpnet, dfvi, painter", "train telea --out out --device cpu", "a training of a baseline"),
     plain("unknown preset 'nope': choose one of tiny, laptop, laptop-aligned, gpu, paper", "train sttn --preset nope --out out --device cpu", "an unknown preset"),
     Bad("text among photographs", wrote("photos/a.jpg", "text"), f"{TRAIN} --data photos:photos", "1 training file cannot be used: photos/a.jpg: cannot be read as a picture (cannot identify image file 'photos/a.jpg'); replace or remove what is broken"),
     Bad("no film among films", wrote("films/a.mp4", "text"), f"{TRAIN} --data videos:films", "1 training file cannot be used: films/a.mp4: cannot be read as a video (Invalid data found when processing input); replace or remove what is broken"),

@@ -70,7 +70,8 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
     session = Session(out / ".session.json", tmp_path / "a.ipynb")
     session.open()
     given = {"journal": str(tmp_path), "seconds": 0.5}
-    tasks = [Task(f"a-{number}", {**given, "seed": number}) for number in range(14)]
+    tasks = [Task(f"a-{number}", {**given, "seed": number}) for number in range(20)]
+    tasks[-1].given["gate"] = str(tmp_path / "gate")  # on a fast machine all would be done before anything is broken
     told, broken = [], []
 
     def begun_by(worker, after=0):
@@ -83,7 +84,8 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
         wait_for(lambda: begun_by(dies) and begun_by(stops))
         lost = begun_by(dies)[-1]
         dies.kill()
-        start("-m", "tests.reruns.stub", "worker", address)  # it comes back, as after a time limit
+        for _ in range(2):  # it comes back, as after a time limit; one may wait for the gate
+            start("-m", "tests.reruns.stub", "worker", address)
         wait_for(lambda: others(lost, dies))
         before = len(journal(tmp_path))
         taken = wait_for(lambda: begun_by(stops, before))[-1]
@@ -94,6 +96,7 @@ def test_workers_that_die_or_stop_and_a_scheduler_that_goes_away_lose_nothing(tm
         os.kill(stops.pid, signal.SIGCONT)
         start("-c", SCHEDULER, str(port))
         broken.append("a worker, another one, and the scheduler")
+        (tmp_path / "gate").touch()
 
     Thread(target=break_things, daemon=True).start()
     seen = list(cluster.hand_out(tasks, session.file, address=address, tell=told.append))

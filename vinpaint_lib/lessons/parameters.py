@@ -45,7 +45,7 @@ def check(values: Mapping[str, Any], **rules: Rule) -> None:
         elif not rule.accepts(values[name]):
             wrong.append(str(refusal(name, values[name], rule.allowed)))
     if wrong:
-        raise UserError("\n".join(wrong))
+        raise UserError(*wrong)
 
 
 def refusal(name: str, value: Any, allowed: str) -> UserError:

@@ -65,13 +65,13 @@ def read_grid(path: Path) -> Grid:
             reading.mistake(part.line, f"there is no {name}; a grid has {', '.join(PARTS)}")
     notebook, known = notebook_of(reading, parts.get("notebook"))
     if known is None:
-        raise UserError("\n".join(reading.mistakes))
+        raise UserError(*reading.mistakes)
     axes = axes_of(reading, parts, known)
     repeats = repeats_of(reading, parts.get("repeats"))
     count = math.prod(map(len, axes.values())) * repeats
     if count > MOST:
         reading.mistake(1, f"the grid has {count:,} runs, and {MOST:,} are the most; make several grids of it")
-        raise UserError("\n".join(reading.mistakes))
+        raise UserError(*reading.mistakes)
     excluded = list(exclusions(reading, parts.get("exclude"), known, axes))
     own = {name: parameter.default for name, parameter in known.items()}
     cells = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
@@ -82,7 +82,7 @@ def read_grid(path: Path) -> Grid:
     if not kept and not reading.mistakes:
         reading.mistake(parts["exclude"].line, "no run is left; exclude fewer")
     if reading.mistakes:
-        raise UserError("\n".join(reading.mistakes))
+        raise UserError(*reading.mistakes)
     return Grid(notebook, tuple((given, repeat) for given in kept for repeat in range(repeats)))
 
 

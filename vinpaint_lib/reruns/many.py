@@ -68,7 +68,7 @@ def run(grid: Grid, out: Path, engine: Engine, tell: Tell, *, asker: str, retry:
         todo = [task for task in tasks if task.name not in known]
         said = refusals(grid.notebook, [task.given for task in todo]) if todo else []
         if said:
-            raise UserError("\n".join(f"{asker}: {line}" for line in said))
+            raise UserError(*(f"{asker}: {line}" for line in said))
         count = Count(len(done), len(done), 0, 0 if retry else len(failed))
         try:
             count = made(todo, count, place, grid.notebook, engine, tell)

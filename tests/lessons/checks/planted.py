@@ -12,6 +12,7 @@ times the entries of the `pytest.mark.parametrize` lists (written out in place) 
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 
 from vinpaint_lib.lessons.checks.verdict import Wrong
 
-told: dict[str, dict[str, Callable[..., Any]]] = {}  # check -> message -> the mistake that got it
+told: dict[tuple[str, str], dict[str, Callable[..., Any]]] = {}  # test file, check -> message -> mistake that got it
 
 
 def passes(check: Callable[..., None], function: Callable[..., Any]) -> None:
@@ -37,7 +38,8 @@ def passes(check: Callable[..., None], function: Callable[..., Any]) -> None:
 
 
 def caught(check: Callable[..., None], function: Callable[..., Any], match: str) -> str:
-    """The check refuses `function` with a sentence that holds `match`, and that no other planted mistake of it got.
+    """The check refuses `function` with a sentence that holds `match`, and that no other planted mistake of it in the
+    same file got.
 
     Returns the sentence.
     """
@@ -48,6 +50,7 @@ def caught(check: Callable[..., None], function: Callable[..., Any], match: str)
     message = str(error.value)
     assert "\n" not in message, f"one sentence: {message!r}"
     plain = re.sub(r"[\d.e+-]+", "0", message)  # two sentences that differ in a number only are the same
-    first = told.setdefault(check.__name__, {}).setdefault(plain, function)
+    file = os.environ["PYTEST_CURRENT_TEST"].partition("::")[0]  # other files plant some mistakes again
+    first = told.setdefault((file, check.__name__), {}).setdefault(plain, function)
     assert first is function, f"another mistake got the same message: {message}"
     return message

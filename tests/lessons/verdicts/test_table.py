@@ -59,7 +59,7 @@ def test_a_function_that_ends_the_process_costs_its_own_points_only(tmp_path):
         False,
         "the process ended (exit code 3) while this ran: does it call exit, or take all memory?",
     )
-    assert found["composite"] == (False, "stops with SystemExit")
+    assert found["composite"] == (False, "g stops with SystemExit in line 1 of the function.")
     assert found["gram"] == (False, "not written yet.")
 
 

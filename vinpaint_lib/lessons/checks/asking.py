@@ -91,7 +91,9 @@ def terms(
     return " ".join(words)
 
 
-def again(reader: Reader, answer: Callable[..., Any], case: tuple[Any, ...], atol: float | int, rtol: float) -> None:
+def again(
+    reader: Reader, answer: Callable[..., Any], case: tuple[Any, ...], atol: float | int, rtol: float | int
+) -> None:
     """Raise Wrong unless the reader's function also gives the right result for `case`."""
     found, wanted = verdict.call(reader, *case), answer(*map(verdict.copy, case))
     where = f"right for the first arguments, and wrong for others ({told(case)})"

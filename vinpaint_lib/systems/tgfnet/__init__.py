@@ -9,9 +9,6 @@ from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.recipe import FURTHER, PRESETS, TGFTask
 
-# The paper's own aligner. It looks once more around the hole, takes more references, and is believed where they agree.
-LEARNED = {"align": ("learned",), "closer": (160, 224, 224), "agreement": True, "references": 12, "paint": False}
-
 SYSTEM = System(
     name="tgfnet",
     model=TGFNet,
@@ -21,7 +18,7 @@ SYSTEM = System(
     # The form for PSNR, which paints nothing; other alignments, and other rules for the outputs that are written back.
     variants={
         "tgfnet-fidelity": {"paint": False},
-        "tgfnet-learned": LEARNED,
+        "tgfnet-learned": {"align": ("learned",), "paint": False},
         "tgfnet-robust": {"align": ("robust",), "paint": False},
         "tgfnet-homography": {"align": ("homography",), "paint": False},
         "tgfnet-flow": {"align": ("flow",), "paint": False},
