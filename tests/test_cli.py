@@ -254,7 +254,8 @@ def test_train_hands_everything_on(monkeypatch, tmp_path, capsys):
         + ["--steps", "3", "--seed", "5", "--no-resume", "--held-back", "room,haze", "--device", "cpu"]
         + ["--holes", "blob, watermark*2", "--workers", "4", "--compile"]
     )
-    assert {name: value for name, value in seen.items() if name not in ("deadline", "stop_after", "overrides", "tell")} == {
+    others = ("deadline", "stop_after", "overrides", "tell")
+    assert {name: value for name, value in seen.items() if name not in others} == {
         "model": "tgfnet", "preset": "tiny", "data": "clips:a,photos:b", "out": tmp_path / "run", "steps": 3, "seed": 5,
         "resume": False, "held_back": ("room", "haze"), "start": None, "device": "cpu", "without_features": False,
         "holes": {"blob": 1.0, "watermark": 2.0}, "workers": 4, "compiled": True,
