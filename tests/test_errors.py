@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 import pytest
 
@@ -197,3 +198,21 @@ def test_several_mistakes_are_a_line_each_and_a_name_with_a_line_break_is_none(c
         errors.run_program(work, [], name="vinpaint")
     assert capsys.readouterr().err == "vinpaint: a\\nb.mp4: is no film\nc: is none either\n"
     assert str(UserError("one", "two")) == "one\ntwo"
+
+
+def test_a_thread_that_ends_with_a_fault_is_one_line(capsys):
+    """As TensorBoard's writer, when no file can be opened any more."""
+
+    def broken():
+        raise OSError(errno.EMFILE, "Too many open files", "events")
+
+    def work(words):
+        thread = threading.Thread(target=broken)
+        thread.start()
+        thread.join()
+
+    before = threading.excepthook
+    errors.run_program(work, [], name="vinpaint")
+    assert threading.excepthook is before
+    said = capsys.readouterr().err
+    assert said == "vinpaint: note: a thread beside the work ended: [Errno 24] Too many open files: 'events'\n"

@@ -11,6 +11,7 @@ import platform
 import shlex
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -60,15 +61,22 @@ def run_program(work: Callable[[list[str]], object], arguments: Sequence[str] | 
     `name` is the program's, for the report. Raises SystemExit if it does not end well.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    hook = sys.unraisablehook
+    hooks = sys.unraisablehook, threading.excepthook
     if not asked_for([name, *words]):  # what Python says of objects that a want of files or room left half made
         sys.unraisablehook = lambda about: None
+        threading.excepthook = lambda about: thread_ended(about, name)
     try:
         code = exit_code(lambda: work([word for word in words if word != DEBUG]), [name, *words])
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, threading.excepthook = hooks
     if code:
         sys.exit(code)
+
+
+def thread_ended(about: threading.ExceptHookArgs, prefix: str) -> None:
+    """One line in the place of the traceback of a thread beside the work, as that of TensorBoard's writer."""
+    if about.exc_type is not SystemExit:
+        print(f"{prefix}: note: a thread beside the work ended: {one_line(about.exc_value)}", file=sys.stderr)
 
 
 def exit_code(work: Callable[[], object], command: Sequence[str], *, prefix: str = "vinpaint") -> int:
