@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.datasets.davis_folder import write_davis
 from tests.datasets.sintel_folder import SIZE as SINTEL_SIZE, slow_warping_error, write_sintel
 from vinpaint_lib import evaluate
 from vinpaint_lib.datasets.parse import parse_source
@@ -23,7 +24,6 @@ from vinpaint_lib.places import claimed
 from vinpaint_lib.scoring import metrics, protocols, table
 from vinpaint_lib.scoring.table import score_table
 from vinpaint_lib.systems import registry
-from vinpaint_lib.toy.clip import Shot, toy_clip
 
 pytestmark = pytest.mark.slow
 
@@ -81,15 +81,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Flat]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three short clips with annotations in the layout of DAVIS; the third has no object."""
     root = tmp_path_factory.mktemp("davis")
-    for number, (name, length) in enumerate({"ant": 3, "bee": 5, "cat": 4}.items()):
-        made = toy_clip("coffee", Shot(length=length, size=(48, 64), objects=1, seed=number, speed=1.0))
-        for kind in ("JPEGImages", "Annotations"):
-            (root / kind / "480p" / name).mkdir(parents=True)
-        for t, (frame, shape) in enumerate(zip(made.clip.frames, made.silhouettes, strict=True)):
-            picture = (frame.permute(1, 2, 0).numpy()[..., ::-1] * 255).round().astype(np.uint8)
-            cv2.imwrite(str(root / "JPEGImages" / "480p" / name / f"{t:05d}.png"), picture)
-            drawn = shape[0].numpy().astype(np.uint8) * 255 * (name != "cat")
-            cv2.imwrite(str(root / "Annotations" / "480p" / name / f"{t:05d}.png"), drawn)
+    write_davis(root, {"ant": 3, "bee": 5, "cat": 4}, without="cat")
     return f"davis:{root}"
 
 

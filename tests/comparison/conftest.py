@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
+from tests.datasets.davis_folder import write_davis
 from vinpaint_lib.interface import Inpainter, ModelCard, Output, Step
 from vinpaint_lib.systems import registry
-from vinpaint_lib.toy.clip import Shot, toy_clip
 
 
 class Flat(Inpainter):
@@ -58,13 +56,5 @@ def fakes(monkeypatch):
 def clips(tmp_path_factory) -> str:
     """Three short clips with annotations in the layout of DAVIS; the third has no object."""
     root = tmp_path_factory.mktemp("davis")
-    for number, (name, length) in enumerate({"ant": 3, "bee": 4, "cat": 3}.items()):
-        made = toy_clip("coffee", Shot(length=length, size=(48, 64), objects=1, seed=number, speed=1.0))
-        for kind in ("JPEGImages", "Annotations"):
-            (root / kind / "480p" / name).mkdir(parents=True)
-        for t, (frame, shape) in enumerate(zip(made.clip.frames, made.silhouettes, strict=True)):
-            picture = (frame.permute(1, 2, 0).numpy()[..., ::-1] * 255).round().astype(np.uint8)
-            cv2.imwrite(str(root / "JPEGImages" / "480p" / name / f"{t:05d}.png"), picture)
-            drawn = shape[0].numpy().astype(np.uint8) * 255 * (name != "cat")
-            cv2.imwrite(str(root / "Annotations" / "480p" / name / f"{t:05d}.png"), drawn)
+    write_davis(root, {"ant": 3, "bee": 4, "cat": 3}, without="cat")
     return f"davis:{root}"

@@ -10,28 +10,22 @@ import os
 import random
 import shutil
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 import numpy as np
 import pytest
-import torch
-from einops import repeat
 from PIL import Image
 
 from tests.data_scripts.local_server import Served, serving
-from tests.faults.forge import Forge
-from tests.faults.made import hole, notebook
+from tests.faults.ground import LENGTH, SIZE
 from vinpaint_lib.checkpoints import load_state, read_weights
 from vinpaint_lib.video.sources import open_source
-from vinpaint_lib.video.writing import write_video
 
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("VINPAINT_KILLS", "2"))
-SIZE, LENGTH = (64, 64), 12
 BODY = random.Random(3).randbytes(3_000_000)
 CLEARED = "what a run that was killed left half made there is removed"
 
@@ -115,29 +109,6 @@ COMMANDS = [
         "already there",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory):
-    running = Forge(tmp_path_factory.mktemp("forge"))
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory) -> Path:
-    """A clip and its mask, a folder with one film, and a notebook."""
-    place = tmp_path_factory.mktemp("kills") / "ground"
-    (place / "clip").mkdir(parents=True)
-    (place / "films").mkdir()
-    pictures = np.random.default_rng(0).integers(0, 100, (LENGTH, *SIZE, 3), dtype=np.uint8)
-    for index, picture in enumerate(pictures):
-        Image.fromarray(picture).save(place / "clip" / f"{index}.png")
-    Image.fromarray(hole(SIZE)).save(place / "mask.png")
-    ramp = torch.linspace(0, 0.9, SIZE[1])
-    write_video(place / "films" / "a.mp4", iter(repeat(ramp, "w -> t 3 h w", t=LENGTH, h=SIZE[0])), Fraction(24))
-    notebook(place / "nb.ipynb", "steps: int = 3", "print('x' * 100000)")
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,14 @@ import json
 import os
 import shutil
 import subprocess
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from einops import repeat
-from PIL import Image
 
-from tests.faults.forge import Forge
-from tests.faults.made import hole, notebook
 from vinpaint_lib.checkpoints import load_state
-from vinpaint_lib.video.writing import write_video
 
 pytestmark = pytest.mark.slow
 
-SIZE, LENGTH = (64, 64), 12
 OUTS = {
     "inpaint to a video": ("inpaint clip --mask mask.png --out OUT/out.mp4 --model telea", "out.mp4"),
     "inpaint to a folder": ("inpaint clip --mask mask.png --out OUT/out --model telea", "out"),
@@ -39,29 +30,6 @@ OUTS = {
     "rerun": ("rerun run nb.ipynb OUT/out.ipynb", "out.ipynb"),
 }
 ROOM = {"inpaint to a video": 1000, "inpaint to a folder": 3000, "train": 100_000, "evaluate": 500, "rerun": 50_000}
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory):
-    running = Forge(tmp_path_factory.mktemp("forge"))
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory) -> Path:
-    """A clip and its mask, a folder with one film, and a notebook with a long output."""
-    place = tmp_path_factory.mktemp("room") / "ground"
-    (place / "clip").mkdir(parents=True)
-    (place / "films").mkdir()
-    pictures = np.random.default_rng(0).integers(0, 100, (LENGTH, *SIZE, 3), dtype=np.uint8)
-    for index, picture in enumerate(pictures):
-        Image.fromarray(picture).save(place / "clip" / f"{index}.png")
-    Image.fromarray(hole(SIZE)).save(place / "mask.png")
-    ramp = torch.linspace(0, 0.9, SIZE[1])
-    write_video(place / "films" / "a.mp4", iter(repeat(ramp, "w -> t 3 h w", t=LENGTH, h=SIZE[0])), Fraction(24))
-    notebook(place / "nb.ipynb", "steps: int = 3", "print('x' * 100000)")
-    return place
 
 
 @pytest.fixture

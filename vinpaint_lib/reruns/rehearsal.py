@@ -70,7 +70,7 @@ def rehearse(notebook: Path, runs: Sequence[Mapping[str, Any]], scratch: Path) -
             exec(check, shell.user_ns)
         except UserError as error:
             said |= dict.fromkeys(str(error).splitlines())
-        except Exception:
+        except Exception:  # a check that needs what a run would have: the run itself says what is wrong
             continue
     return list(said)
 
