@@ -113,4 +113,5 @@ def test_tensors_of_another_device_do_not_disturb_the_count():
     """Other tests of the same process leave such tensors behind; what they stand for is on the CPU, and counts."""
     before = alive()
     elsewhere = torch.zeros(100).to(DEVICE)
-    assert elsewhere.device == DEVICE and alive() - before == 400
+    assert elsewhere.device == DEVICE
+    assert alive() - before == 400

@@ -50,9 +50,9 @@ def verdict_on(name: str, function: Any) -> str:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            getattr(checks, name)(function)
+            getattr(checks, name).judge(function)
     except Wrong as error:
         assert printed.getvalue() == "", "a check that refuses prints nothing"
         return str(error)
-    assert printed.getvalue() == f"right: {name}\n"
+    assert printed.getvalue() == ""
     return ""

@@ -42,6 +42,26 @@ def test_a_check_asks_again_follows_gradients_and_prints_one_line(capsys):
     caught(scaled, lambda x, factor: (factor * x.abs()).detach().requires_grad_(), "nothing that came in has it")
 
 
+def test_a_check_returns_what_the_lesson_goes_on_with(capsys):
+    """The reader's function where it is right; the right answer, with a line, in the place of an empty stub."""
+
+    def mine(x, factor):
+        return factor * x.abs()
+
+    def stub(*given):
+        raise NotImplementedError
+
+    assert scaled(mine) is mine
+    capsys.readouterr()
+    assert torch.equal(scaled(stub)(-torch.ones(2), 3.0), torch.full((2,), 3.0))
+    said = capsys.readouterr().out
+    assert said.startswith("stub is not written yet: ")
+    assert said.endswith(" Until then the lesson goes on with the library's function.\n")
+    caught(scaled.judge, stub, "stub is not written yet")
+    assert careless(stub) is None
+    assert capsys.readouterr().out.endswith(" Until then the lesson goes on without it.\n")
+
+
 @asking.check()
 def careless(function):
     """`function(x) -> two names`: compares what comes back without a look at it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.lessons.checks.solutions import function_of
 from vinpaint_lib.lessons import assignments, checks
 from vinpaint_lib.lessons.checks.verdict import Wrong
 
@@ -97,16 +98,26 @@ def test_check_cell_holds_the_check_and_nothing_else(name, exercise):
     about = dict(exercise.check.metadata.nbgrader)
     assert about == {**GRADER, "grade_id": f"{exercise.name}_check", "points": about["points"]}
     function = ast.parse(exercise.stub.source).body[0].name
-    assert exercise.check.source == f"checks.{exercise.name}({function})"
+    assert exercise.check.source == f"checked_{exercise.name} = checks.{exercise.name}({function})"
     assert [output.text for output in exercise.check.outputs] == [f"right: {exercise.name}\n"]
+
+
+@pytest.mark.parametrize("name, place", EXERCISES)
+def test_what_a_reader_writes_is_used_after_its_check(name, exercise):
+    """In a picture, a measurement or an assert further down: what the check hands back, so that a stub does no harm."""
+    cells = NOTEBOOKS[name].cells
+    after = [cell.source for cell in cells[cells.index(exercise.check) + 1 :] if cell.cell_type == "code"]
+    assert any(re.search(rf"\bchecked_{exercise.name}\b", source) for source in after)
 
 
 @pytest.mark.parametrize("name, place", EXERCISES)
 def test_solution_is_right_and_stubs_are_refused_in_words(name, exercise):
     assert run_check(name, exercise, exercise.stub.source) == f"right: {exercise.name}\n"
     stub = assignments.without_solution(exercise.stub.source)
+    said = run_check(name, exercise, stub)
+    assert re.fullmatch(r"\w+ is not written yet: put .* Until then the lesson goes on with.*\n", said)
     with pytest.raises(Wrong, match="is not written yet"):
-        run_check(name, exercise, stub)
+        getattr(checks, name).judge(function_of(name, stub))
     with pytest.raises(Wrong, match="returns nothing: is it still empty"):
         run_check(name, exercise, stub.replace(assignments.STUB, "pass"))
     with pytest.raises(Wrong, match="stops with ZeroDivisionError") as error:

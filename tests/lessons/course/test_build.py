@@ -49,7 +49,7 @@ def test_a_source_has_solutions_hidden_tests_and_rubrics(source, lesson):
     ]  # fmt: skip
     assert assignments.BEGIN in cells["inject"].source
     assert cells["inject_check"].source.splitlines() == [
-        "checks.inject(inject)",
+        "checked_inject = checks.inject(inject)",
         "### BEGIN HIDDEN TESTS",
         "from vinpaint_lib.lessons.course import hidden",
         "",

@@ -1,8 +1,9 @@
-"""Every check of every exercise, by name: `from vinpaint_lib.lessons import checks; checks.coverage(my_function)`.
+"""Every check of every exercise, by name: `checked = checks.coverage(my_function)` (from vinpaint_lib.lessons).
 
 The checks of a notebook stand in this folder, in the module with the notebook's name (without its number). This file
 finds them. A module names its checks in `CHECKS`. A check takes the reader's function. If the function is right, the
-check prints one line; else it raises `verdict.Wrong` with a sentence that says what is wrong.
+check prints one line and returns it; else it raises `verdict.Wrong` with a sentence that says what is wrong. For a
+function that is still empty it prints so, and returns the library's, so that the lesson goes on.
 """
 
 import pkgutil
@@ -11,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-Check = Callable[[Callable[..., Any]], None]
+Check = Callable[[Callable[..., Any]], Callable[..., Any] | None]
 
 
 @cache

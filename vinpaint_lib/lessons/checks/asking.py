@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from vinpaint_lib.lessons.checks import verdict
-from vinpaint_lib.lessons.checks.verdict import Reader, Wrong
+from vinpaint_lib.lessons.checks.verdict import Reader, Unwritten, Wrong
 
 Cases = Sequence[tuple[Any, ...]]
+
+
+Verdict = Callable[[Any], Callable[..., Any] | None]
 
 
 def check(
@@ -24,20 +27,23 @@ def check(
     library: Collection[Callable[..., Any]] = (),
     without: Sequence[str] = (),
     **wanted: Any,
-) -> Callable[[Callable[[Reader], None]], Callable[[Any], None]]:
+) -> Callable[[Callable[[Reader], None]], Verdict]:
     """Make a check out of a function that asks a `Reader` and raises `Wrong`.
+
+    The check returns the function that the lesson goes on with: the reader's own, which is right, or the right answer
+    in the place of an empty stub, and then it prints a line that says so. `judge`, an attribute of the check, raises
+    for a stub too.
 
     answer: the right function. cases: arguments to ask with once more, of sizes and values that the check's own body
     does not use; results are compared within `atol` and `rtol`. gradients: name -> place of the arguments that a
     gradient must reach; it is compared with the right function's. library, without, and `wanted` are those of `Reader`.
     """
 
-    def decorate(body: Callable[[Reader], None]) -> Callable[[Any], None]:
+    def decorate(body: Callable[[Reader], None]) -> Verdict:
         name = body.__name__
         right = answer or body  # without an answer there are no cases
 
-        @functools.wraps(body)
-        def asked(function: Any) -> None:
+        def judge(function: Any) -> None:
             reader = Reader(function, library=library, without=without, **wanted)
             try:
                 body(reader)
@@ -45,7 +51,7 @@ def check(
                     again(reader, right, case, atol, rtol)
                     slopes(reader, right, case, gradients or {})
             except Wrong as error:
-                raise Wrong(sentence_for(str(error), reader.last)) from None
+                raise type(error)(sentence_for(str(error), reader.last)) from None
             except Exception as error:  # a result of a kind that nobody thought of
                 came, want = described(reader.last), signature(body)
                 kind = type(error).__name__
@@ -54,8 +60,19 @@ def check(
                 not reader.borrowed,
                 f"the values are right, but {reader.borrowed} computes them: the exercise is to write this yourself.",
             )
-            verdict.passed(name)
 
+        @functools.wraps(body)
+        def asked(function: Any) -> Callable[..., Any] | None:
+            try:
+                judge(function)
+            except Unwritten as error:
+                instead = "with the library's function" if answer else "without it"
+                print(f"{error} Until then the lesson goes on {instead}.")
+                return answer
+            verdict.passed(name)
+            return function
+
+        asked.judge = judge  # type: ignore[attr-defined]
         asked.terms = terms(bool(answer), gradients or (), library, without)  # type: ignore[attr-defined]
         return asked
 

@@ -32,6 +32,10 @@ class Wrong(AssertionError):
         return [str(self)]
 
 
+class Unwritten(Wrong):
+    """The answer to a function that is still an empty stub."""
+
+
 class Reader:
     """A reader's function, with what is wanted of it, and what it did so far.
 
@@ -82,7 +86,7 @@ def call(function: Any, *args: Any, returns: type | tuple[type, ...] | None = No
     except (Exception, SystemExit) as error:
         if isinstance(error, NotImplementedError) and not str(error):  # those of torch have a text
             stub = "put your lines in the place of `raise NotImplementedError`."
-            raise Wrong(f"{name} is not written yet: {stub}") from None
+            raise Unwritten(f"{name} is not written yet: {stub}") from None
         raise Wrong(f"{name} stops with {error_in_words(error, reader.function)}") from None
     reader.last, reader.borrowed = found, reader.borrowed or watch.found
     if found is None:

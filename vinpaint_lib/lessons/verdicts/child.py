@@ -51,7 +51,7 @@ def verdict(name: str, function: str, program: Sequence[str], space: dict[str, A
     try:
         run(program[-1], space)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            getattr(checks, name)(space[function])
+            getattr(checks, name).judge(space[function])
     except Wrong as wrong:
         return " ".join(str(wrong).split())
     except (Exception, SystemExit, KeyboardInterrupt) as error:
