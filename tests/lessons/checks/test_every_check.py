@@ -117,7 +117,7 @@ def test_solution_is_right_and_stubs_are_refused_in_words(name, exercise):
     said = run_check(name, exercise, stub)
     assert re.fullmatch(r"\w+ is not written yet: put .* Until then the lesson goes on with.*\n", said)
     with pytest.raises(Wrong, match="is not written yet"):
-        getattr(checks, name).judge(function_of(name, stub))
+        getattr(checks, exercise.name).judge(function_of(exercise.name, stub))
     with pytest.raises(Wrong, match="returns nothing: is it still empty"):
         run_check(name, exercise, stub.replace(assignments.STUB, "pass"))
     with pytest.raises(Wrong, match="stops with ZeroDivisionError") as error:
