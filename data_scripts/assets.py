@@ -154,7 +154,8 @@ WEIGHTS = (
         licence="Apache-2.0 (kinetics-i3d, converted by pytorch-i3d)",
         size=50_883_138,
         sha256="2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
-        option="the I3D features of VFID; no command here reads it yet",
+        option="vinpaint compare --features i3d",
+        module="scoring/video_features.py",
     ),
     Asset(
         name="fuseformer-masks",

@@ -34,6 +34,7 @@ class Comparison:
     sample     so many clips are drawn for each trial; None: all
     weights    files by the names of systems; the others get the weights that ship
     retry      whether cells that failed before are run again
+    features   the network of VFID's features, by its name in `scoring.video_features`; none
     pictures   a folder for five frames of every filled clip
     device     as torch writes it
     """
@@ -50,6 +51,7 @@ class Comparison:
     sample: int | None = None
     weights: Mapping[str, Path] | None = None
     retry: bool = False
+    features: str = "none"
     pictures: Path | None = None
     device: str = "cpu"
 

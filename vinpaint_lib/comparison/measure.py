@@ -22,6 +22,7 @@ from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.scoring import metrics, protocols, strata
 from vinpaint_lib.scoring.table import plain_value
+from vinpaint_lib.scoring.video_features import VideoFeatures
 
 DIGITS = 7  # of a score; float32 has no more
 
@@ -55,15 +56,20 @@ def contestants(models: Mapping[str, Inpainter], weights: Mapping[str, Path] | N
 
 
 class Scene(NamedTuple):
-    """A clip with its holes and the motion that E_warp follows, made once for all systems, and what is told of it."""
+    """A clip with its holes and the motion that E_warp follows, made once for all systems, and what is told of it.
+
+    features, truth: the network of VFID and the true clip's vector; None without one.
+    """
 
     case: protocols.Case
     motion: metrics.ScoredMotion
     rule: protocols.MaskRule
     about: dict[str, Any]
+    features: VideoFeatures | None = None
+    truth: list[float | str | None] | None = None
 
 
-def scene(group: Group, source: ClipSet) -> Scene:
+def scene(group: Group, source: ClipSet, features: VideoFeatures | None = None) -> Scene:
     """The clip of a group. Raises UserError as `protocols.cases` does."""
     rule = protocols.parse_masks(group.masks, group.protocol)
     (case,) = protocols.cases(source, rule, group.protocol, group.size, group.limit, group.seed, [group.number])
@@ -72,7 +78,13 @@ def scene(group: Group, source: ClipSet) -> Scene:
     kept = ("frames", "mask_share", "mask_sha256", "mask_donor")
     about = {name: told[name] for name in kept} | {"holes": rule.describe(), "flow": told["flow_estimator"]}
     about["camera_motion"] = shortened(strata.camera_motion(case.clip.frames))
-    return Scene(case, motion, rule, about)
+    truth = None if features is None else vector_of(features, case.clip.frames)
+    return Scene(case, motion, rule, about, features, truth)
+
+
+def vector_of(features: VideoFeatures, frames: Float[Tensor, "t 3 h w"]) -> list[float | str | None]:
+    """The features of a clip as JSON holds them."""
+    return [shortened(value) for value in features.vector(frames).tolist()]
 
 
 def measured(
@@ -112,6 +124,13 @@ def measured(
         "clip": scene.about,
         "feature_nets": "none",
     }
+    if scene.features is not None:
+        line["feature_nets"] = scene.features.name
+        line["vfid"] = {
+            "note": scene.features.note,
+            "true": scene.truth,
+            "filled": vector_of(scene.features, filled.cpu()),
+        }
     return line, filled
 
 

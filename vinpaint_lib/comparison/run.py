@@ -29,7 +29,8 @@ from vinpaint_lib.errors import UserError
 from vinpaint_lib.evaluate import PACKAGES, build_all
 from vinpaint_lib.options import spell_names
 from vinpaint_lib.places import check_file, check_folder, claimed
-from vinpaint_lib.scoring import protocols
+from vinpaint_lib.scoring import protocols, video_features
+from vinpaint_lib.scoring.video_features import VideoFeatures
 
 Tell = Callable[[object], None]
 Task = tuple[Group, list[Contestant]]
@@ -49,15 +50,16 @@ def compare(asked: Comparison, tell: Tell, say: Tell, on_fault: Callable[[Except
     check_file(asked.out)
     source = parse_source(asked.data)
     wanted = list(groups(asked, source))
+    features = video_features.find(asked.features, asked.device)
     systems = contestants(build_all(asked.models, dict(asked.weights or {})), asked.weights, asked.device)
     with claimed(asked.out) as place:
         lines = opened(place, asked.out, tell)
         there = results.one_each(lines)
-        tasks = missing(wanted, systems, there, asked.retry)
+        tasks = missing(wanted, systems, there, asked.retry, asked.features)
         finished = len(wanted) * len(systems) - sum(len(left) for _, left in tasks)
         if asked.pictures is not None and finished:
             tell(f"{finished} cells were finished before and give no pictures; measure them into another file for that")
-        work = Work(asked, place, source, Clock(lines), say, on_fault)
+        work = Work(asked, place, source, features, Clock(lines), say, on_fault)
         try:
             work.through(tasks)
         except KeyboardInterrupt as stop:
@@ -98,11 +100,15 @@ def opened(place: Path, name: Path, tell: Tell) -> list[Line]:
     return found.lines
 
 
-def missing(wanted: Sequence[Group], systems: Sequence[Contestant], there: dict[str, Line], retry: bool) -> list[Task]:
-    """The groups with the systems that have still to be run."""
+def missing(
+    wanted: Sequence[Group], systems: Sequence[Contestant], there: dict[str, Line], retry: bool, features: str
+) -> list[Task]:
+    """The groups with the systems that have still to be run; a finished cell is, if it lacks the features asked for."""
 
     def open_(key: str) -> bool:
-        return key not in there or (retry and "error" in there[key])
+        if key not in there or "error" in there[key]:
+            return key not in there or retry
+        return features not in ("none", there[key].get("feature_nets", "none"))
 
     tasks = [(group, [one for one in systems if open_(one.key(group))]) for group in wanted]
     return [task for task in tasks if task[1]]
@@ -116,11 +122,12 @@ class Work:
         asked: Comparison,
         place: Path,
         source: ClipSet,
+        features: VideoFeatures | None,
         clock: Clock,
         say: Tell,
         on_fault: Callable[[Exception], str],
     ) -> None:
-        self.asked, self.place, self.source, self.clock = asked, place, source, clock
+        self.asked, self.place, self.source, self.features, self.clock = asked, place, source, features, clock
         self.say, self.on_fault = say, on_fault
         self.done: list[Line] = []
         self.total = 0
@@ -144,7 +151,7 @@ class Work:
                 bar.set_description_str(str(group))
                 made: Scene | Exception
                 try:
-                    made = scene(group, self.source)
+                    made = scene(group, self.source, self.features)
                 except Exception as error:  # all systems of the group fail alike
                     made = error
                 for one in systems:
@@ -207,6 +214,7 @@ def command(asked: Comparison) -> str:
         "--trials": len(asked.seeds) if len(asked.seeds) > 1 else None,
         "--sample": asked.sample,
         "--weights": spell_names(f"{name}={path}" for name, path in (asked.weights or {}).items()) or None,
+        "--features": None if asked.features == "none" else asked.features,
         "--device": asked.device,
         "--out": asked.out,
     }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vinpaint_lib.comparison import results
+from vinpaint_lib.comparison import results, vfid
 from vinpaint_lib.comparison.pictures import strip
 from vinpaint_lib.comparison.results import Line
 from vinpaint_lib.comparison.tables import REFERENCE, Table, split, tables as made
@@ -54,11 +54,13 @@ def cells(table: Table) -> list[list[str]]:
     shown.sort(key=lambda score: score != table.main)
     name, factor, digits = COLUMNS[table.main]
     rows = [["system", name, f"{name} less `{REFERENCE}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
-    rows[0] += ["s/frame", "CPU s/frame", "peak MiB", "clips"]
+    columns = vfid.distances(table.rows)
+    rows[0] += [*(f"VFID ({column.network})" for column in columns), "s/frame", "CPU s/frame", "peak MiB", "clips"]
     for row in table.rows:
         line = [row.label, spelled(row.means.get(table.main), factor, digits)]
         line += [spelled(row.more, factor, digits, signed=True), "-" if row.rank is None else f"{row.rank:.1f}"]
         line += [spelled(row.means.get(score), *COLUMNS[score][1:]) for score in shown[1:]]
+        line += [f"{column.values[row.label]:.4g}" if row.label in column.values else "-" for column in columns]
         seconds = [row.seconds(), row.seconds("cpu_seconds_per_frame")]
         line += ["-" if math.isnan(each) else f"{each:.3f}" for each in seconds]
         memory = row.memory()
@@ -116,6 +118,11 @@ def notes(table: Table) -> list[str]:
     whole = {(line["cell"]["number"], line["cell"]["seed"]) for line in lines}
     if short := [row.label for row in table.rows if set(row.units) != whole]:
         said.append(f"Not all clips are measured for {', '.join(short)}: compare by the difference and the rank only.")
+    said += [
+        f"VFID ({column.network}): {column.note}; Frechet distance over {column.fillings} fillings that all its rows "
+        "have. It is larger for fewer fillings, so compare it inside of this column only."
+        for column in vfid.distances(table.rows)
+    ]
     said.append(f"E_warp follows {' and '.join(sorted({line['clip']['flow'] for line in lines}))}.")
     return [*said, machines(lines), f"Commits: {', '.join(sorted({short_commit(line) for line in lines}))}."]
 

@@ -46,6 +46,7 @@ def asked_by(words: Words, out: Path) -> Comparison:
         seeds=range(words.seed, words.seed + words.trials),
         sample=words.sample,
         weights=dict(pair(text) for text in unique(words.weights)),
+        features=words.features,
         retry=words.retry,
         pictures=words.pictures,
         device=choose_device(words.device),

@@ -38,6 +38,8 @@ class Words:
     """each trial draws so many of the clips; Align-and-Attend's: --trials 5 --sample 20 --limit 64"""
     weights: Annotated[str, tyro.conf.arg(metavar="NAME=FILE,...")] = ""
     """other weights than those that ship, for systems by name"""
+    features: Annotated[str, tyro.conf.arg(metavar="NAME")] = "none"
+    """of VFID: i3d, i3d-train-mode (as in the papers), or stand-ins: vgg16, vgg16-first-blocks, squeezenet"""
     out: File = None
     """the file of results (.jsonl), a line for each system and clip; what it holds already is not run again"""
     retry: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -5,8 +5,7 @@ Both sets are treated as Gaussians, and d^2 = |m_a - m_b|^2 + tr(A + B - 2 (AB)^
 `distance` computes the trace of the root as a sum of singular values, which exists for any two sets. Both ways agree
 where both exist.
 
-The features themselves (I3D of whole videos, in the papers) are not made here: their weights are not part of the
-project.
+The features themselves are made in `video_features.py`.
 """
 
 import torch
