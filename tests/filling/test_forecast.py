@@ -162,11 +162,12 @@ def test_sizes_in_words(size, words):
 
 
 def test_what_a_writer_will_hold_counts_and_does_not_grow_with_the_window(monkeypatch):
-    """As above; and a writer holds 5 MiB for each finished frame, at most 100. One frame is finished, 3 will be."""
+    """As above; and a writer holds 5 MiB for each finished frame, and takes 9 for each of the clip's. One frame is
+    finished, 3 will be."""
     now = iter([300.0, 355.0])
     monkeypatch.setattr(forecast, "resident", lambda: next(now))
     monkeypatch.setattr(forecast, "peak", lambda: 425.0)
     monkeypatch.setattr(forecast, "give_back", lambda: None)
     costs = Costs(np.ones((3, 4)), (10, 40, 40))
-    foretell = Forecast(costs, lambda *found: None, writer=lambda frames: min(100, 5 * frames))
-    assert foretell.memory(1) == (300 + 4 * 50 + 70 + 15, 0)
+    foretell = Forecast(costs, lambda *found: None, writer=lambda frames: 5 * frames, written=lambda frames: 9 * frames)
+    assert foretell.memory(1) == (300 + 4 * 50 + 70 + 27, 0)

@@ -23,4 +23,8 @@ def test_what_it_holds_has_a_bound():
     held = [held_by_encoder((2160, 3840), frames) for frames in (1, 10, 20, 21, 2000)]
     assert held == sorted(held)
     assert held[2] == held[4]
+    ended = [held_by_encoder((2160, 3840), frames, ended=True) for frames in (1, 10, 20, 2000)]
+    assert ended == sorted(ended)
+    assert ended[0] > held[0]
+    assert ended[3] == held[4], "a long clip is written as it comes"
     assert held[4] < held_by_encoder((720, 1280), 2000) * 4

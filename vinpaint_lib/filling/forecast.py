@@ -44,13 +44,14 @@ class Forecast:
     """Give it to `inpaint.fill` as `on_step`: once enough steps are measured, `tell` gets the seconds for the whole
     clip and the peak of memory in MiB (and of the GPU's memory, 0 without one). A clip of one step has no forecast.
 
-    writer: the MiB that a writer holds after it got so many frames.
+    writer, written: the MiB that a writer holds after it got so many frames, and that it takes for a clip of so many.
     """
 
     costs: Costs
     tell: Callable[[float, float, float], None]
     device: str = "cpu"
     writer: Callable[[int], float] = lambda frames: 0.0
+    written: Callable[[int], float] = lambda frames: 0.0
     seconds: list[float] = field(default_factory=list)
     told: bool = False
 
@@ -79,7 +80,7 @@ class Forecast:
         give_back()
         more = max(self.costs.held) / max(self.costs.held[:done])
         finished = self.costs.of_step[:, 1].cumsum()
-        written, at_last = (self.writer(int(count)) for count in (finished[done - 1], finished[-1]))
+        written, at_last = self.writer(int(finished[done - 1])), self.written(int(finished[-1]))
         now, most = allocated(self.device)
         rows = ((self.before[0], resident() - written, highest - written), (self.before[1], now, most))
         ram, gpu = (before + max(0.0, held - before) * more + (top - held) for before, held, top in rows)

@@ -112,6 +112,7 @@ def work(job: Job, clip: ClipStream, model: Inpainter, tell: Tell, say: Tell, na
         forecast = Forecast(costs, lambda *found: foretell(f"{about}: {expected(*found)}"), job.device)
         if job.out.suffix.lower() in CONTAINERS and not job.out.is_dir():
             forecast.writer = partial(held_by_encoder, clip.size)
+            forecast.written = partial(held_by_encoder, clip.size, ended=True)
         source = clip if part is None else Parts(clip, part)
         frames: Iterable[Tensor] = fill(model, source, on_step=forecast)
         if isinstance(source, Parts):

@@ -32,6 +32,7 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 LOOKAHEAD, FEWEST, FULL = 40, 10, 1280 * 720
 BESIDE = 10  # more frames that it holds, for the order of frames and for its threads
 BYTES = 6
+ENDING = 24  # bytes more for a pixel, once, when a clip ends before the encoder has begun to write
 FINEST_TICK = 90_000  # ticks per second, if the common denominator of the times is too small or too large
 
 
@@ -92,9 +93,12 @@ def options(crf: int, size: tuple[int, int]) -> dict[str, str]:
     return {"crf": str(crf)} | ({"rc-lookahead": str(ahead)} if ahead < LOOKAHEAD else {})
 
 
-def held_by_encoder(size: tuple[int, int], frames: int) -> float:
-    """About the memory, in MiB, that the encoder holds once it was given so many frames of (height, width) `size`."""
-    return min(frames, lookahead(size) + BESIDE) * size[0] * size[1] * BYTES / 2**20
+def held_by_encoder(size: tuple[int, int], frames: int, *, ended: bool = False) -> float:
+    """About the memory, in MiB, that the encoder holds once it was given so many frames of (height, width) `size`;
+    with `ended`, what it takes at most until such a clip is written."""
+    most = (lookahead(size) + BESIDE) * BYTES
+    needed = frames * BYTES + (ENDING if ended else 0)
+    return min(needed, most) * size[0] * size[1] / 2**20
 
 
 def tick_of(fps: Fraction, times: Sequence[Fraction] | None) -> Fraction:
