@@ -38,6 +38,7 @@ IN_EVERY_SYSTEM = {"__init__.py", "model.py", "network.py", "recipe.py", "figure
 NAMELESS = ("training", "scoring", "figures")  # rooms that know no system
 LATE = {
     f"{LIBRARY}/cli.py",
+    f"{LIBRARY}/lessons/progress/verb.py",
     f"{LIBRARY}/lessons/verdicts/verb.py",
     f"{LIBRARY}/lessons/manifest.py",
     f"{LIBRARY}/reruns/command.py",

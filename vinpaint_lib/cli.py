@@ -17,6 +17,7 @@ from tqdm import tqdm
 from vinpaint_lib import errors
 from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
+from vinpaint_lib.lessons.progress.verb import lessons
 from vinpaint_lib.lessons.verdicts.verb import check
 from vinpaint_lib.reruns.command import rerun
 
@@ -256,7 +257,7 @@ def doctor(model: str = "") -> None:
 
 
 WORDLESS = ("--clips", "--held-back", "--held_back", "--holes", "--model", "--data", "doctor")  # may be empty
-COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, models, doctor)}
+COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, lessons, models, doctor)}
 
 
 def tell(note: object) -> None:

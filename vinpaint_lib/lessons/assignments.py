@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.lessons import copies, declared
 from vinpaint_lib.lessons.copies import Written
+from vinpaint_lib.lessons.progress import file as progress
 from vinpaint_lib.places import check_folder, claimed
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -135,7 +136,8 @@ def build(notebooks: Sequence[Path], out: Path, *, force: bool = False) -> list[
                 made[path.name] = student_version(notebook)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    with claimed(out, folder=True, names=[*made, copies.RECORD]):
+    with claimed(out, folder=True, names=[*made, copies.RECORD, progress.FILE]):
+        progress.begin(out, solutions=False)
         return copies.write(made, out, force=force) if made else []
 
 

@@ -80,6 +80,17 @@ def listed(folder: Path = FOLDER) -> list[Lesson]:
     return found
 
 
+def solution(name: str, folder: Path = FOLDER) -> str:
+    """The source of an exercise's solution, by the name of its check; "" if no lesson of the folder has it."""
+    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+        with contextlib.suppress(UserError):
+            for exercise in assignments.exercises(declared.read(path)):
+                if exercise.name == name:
+                    before, lines, after = assignments.split(exercise.stub.source)
+                    return "\n".join([*before, *lines, *after])
+    return ""
+
+
 def readme_table(lessons: list[Lesson]) -> str:
     """README's table."""
     head = ["| notebook | paper, sections | to read | to run | exercises | points |", "|---|---|---|---|---|---|"]

@@ -18,6 +18,7 @@ from vinpaint_lib.errors import run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.lessons import catalogue, copies, declared
 from vinpaint_lib.lessons.copies import Written
+from vinpaint_lib.lessons.progress import file as progress
 from vinpaint_lib.places import check_folder, claimed
 
 
@@ -28,12 +29,13 @@ def lay(folder: Path, source: Path = catalogue.FOLDER) -> list[Written]:
     """
     check_folder(folder)
     lessons = {path.name: declared.read(path) for path in sorted(source.glob("[0-9][0-9]_*.ipynb"))}
-    with claimed(folder, folder=True, names=[*lessons, copies.RECORD]):
+    with claimed(folder, folder=True, names=[*lessons, copies.RECORD, progress.FILE]):
         known = copies.read_record(folder)
         new = {name: lesson for name, lesson in lessons.items() if not is_laid(folder / name, known, lesson)}
         for page in sorted(source.glob("*.md")):
             with draft_of(folder / page.name) as draft:
                 shutil.copyfile(page, draft)
+        progress.begin(folder, solutions=True)
         return copies.write(new, folder) if new else []
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vinpaint_lib.lessons import catalogue
 from vinpaint_lib.lessons.checks import verdict
 from vinpaint_lib.lessons.checks.verdict import Reader, Unwritten, Wrong
+from vinpaint_lib.lessons.progress import file as progress
 
 Cases = Sequence[tuple[Any, ...]]
 
@@ -70,6 +72,7 @@ def check(
                 print(f"{error} Until then the lesson goes on {instead}.")
                 return answer
             verdict.passed(name)
+            progress.passed(name, function, catalogue.solution)
             return function
 
         asked.judge = judge  # type: ignore[attr-defined]

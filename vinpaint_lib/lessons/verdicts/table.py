@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.lessons import assignments, catalogue, declared
+from vinpaint_lib.lessons.progress import file as progress
 from vinpaint_lib.lessons.verdicts import answers
 from vinpaint_lib.lessons.verdicts.answers import Answer
 from vinpaint_lib.lessons.verdicts.process import Verdict, judge
@@ -39,6 +40,7 @@ def check_lesson(
         )
     imports = [*answers.imports_of(answers.code_of(given)), *answers.imports_of(code)]
     verdicts = judge(found, imports, own.resolve().parent, limit)
+    progress.add(own.resolve().parent, [name for name, each in verdicts.items() if each.right])
     return table(found, verdicts), all(each.right for each in verdicts.values())
 
 
