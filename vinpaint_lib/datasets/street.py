@@ -76,7 +76,7 @@ def file() -> Path:
     except PackageNotFoundError as error:
         raise UserError(f"the filmed street is part of the package {PACKAGE}, which is missing; {remedy}") from error
     if not path.is_file():
-        raise UserError(f"{path}: the filmed street of the package {PACKAGE} is missing; {remedy} and --force-reinstall")
+        raise UserError(f"{path}: the filmed street is missing; {remedy} and --force-reinstall")
     return path
 
 
