@@ -26,7 +26,11 @@ def test_the_frames_are_those_of_the_file(whole):
     assert torch.equal(clip.frames, whole[200:203])
     assert (clip.name, float(clip.fps)) == ("street", 25)
     assert street.read(2).frames.shape == (2, 3, *street.SIZE)
-    assert len(street.read(first=235)) == 242 - 235
+    assert list(street.stretch(None, 235)) == list(range(235, 242))
+    assert list(street.stretch(3, 190, 2)) == [190, 192, 194]
+    every_second = street.read(2, size=street.FILMED, first=198, stride=2)
+    assert torch.equal(every_second.frames, whole[[198, 200]])
+    assert float(every_second.fps) == 12.5
 
 
 def test_the_shots_end_where_the_picture_changes(whole):
@@ -67,6 +71,9 @@ def test_the_hole_is_empty_without_the_man_and_spares_the_bollard(whole):
     assert behind[200, 225] == 1  # left of the bollard
     assert behind[200, 267] == 0  # on it
     assert behind[200, 310] == 1  # right of it
+    outline = street.walker(range(196, 197), street.FILMED, spare=False)[0, 0]
+    assert outline[200, 267] == 1
+    assert (outline >= behind).all()
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,8 @@ def test_the_hole_is_empty_without_the_man_and_spares_the_bollard(whole):
         ({"first": 250}, "the street has no frame 250; choose a first frame from 0 to 249"),
         ({"first": -1}, "no frame -1"),
         ({"limit": 5, "first": 240}, "go past the cut at frame 242; take at most 2"),
+        ({"limit": 5, "first": 236, "stride": 2}, "take at most 3"),
+        ({"stride": 0}, "a stride of 0"),
         ({"limit": 0}, "a limit of 0 frames"),
         ({"limit": 2, "size": (0, 10)}, "10x0"),
     ],

@@ -80,34 +80,39 @@ def file() -> Path:
     return path
 
 
-def read(limit: int | None = None, *, size: tuple[int, int] = SIZE, first: int = FIRST) -> Clip:
-    """Frames `first`, `first` + 1, .. of the street, at most `limit` (None: to the end of the shot), resized to `size`.
+def read(limit: int | None = None, *, size: tuple[int, int] = SIZE, first: int = FIRST, stride: int = 1) -> Clip:
+    """Every `stride`-th frame of the street from `first` on, `limit` in all (None: to the end of the shot), at `size`.
 
     The masks are the hole over the man who passes (`walker`), empty in frames without him. The clip is named "street".
     Raises UserError if the frames are not of one shot, or the package is missing.
     """
-    chosen = stretch(limit, first)
+    chosen = stretch(limit, first, stride)
     source, size = opened(file()), check_size(size)
     frames = torch.stack([to_frame(picture, size) for picture in read_pictures(source, chosen)])
-    return Clip(frames, walker(chosen, size), source.fps, name="street")
+    return Clip(frames, walker(chosen, size), source.fps / stride, name="street")
 
 
-def stretch(limit: int | None, first: int) -> range:
+def stretch(limit: int | None, first: int, stride: int = 1) -> range:
     """The numbers of the frames that `read` takes. Raises UserError if they are not of one shot."""
     shot = next((shot for shot in SHOTS if first in shot), None)
     if shot is None:
         raise UserError(f"the street has no frame {first}; choose a first frame from 0 to {SHOTS[-1].stop - 1}")
-    length = shot.stop - first if limit is None else check_limit(limit)
-    if first + length > shot.stop:
+    if stride < 1:
+        raise UserError(f"a stride of {stride} leads nowhere; give 1 or more")
+    most = range(first, shot.stop, stride)
+    if limit is not None and check_limit(limit) > len(most):
         raise UserError(
-            f"{length} frames of the street from frame {first} on go past the cut at frame {shot.stop}; "
-            f"take at most {shot.stop - first}"
+            f"{limit} frames of the street from frame {first} on go past the cut at frame {shot.stop}; "
+            f"take at most {len(most)}"
         )
-    return range(first, first + length)
+    return most[:limit]
 
 
-def walker(chosen: range, size: tuple[int, int] = SIZE) -> Float[Tensor, "t 1 h w"]:
-    """The hole over the walker and his shadow in the chosen frames (numbers in the file), without the bollard."""
+def walker(chosen: range, size: tuple[int, int] = SIZE, *, spare: bool = True) -> Float[Tensor, "t 1 h w"]:
+    """The hole over the walker and his shadow in the chosen frames (numbers in the file).
+
+    `spare` leaves the bollard before him known; without it the outline serves as a hole anywhere.
+    """
     height, width = size
     scale = np.array([width / FILMED[1], height / FILMED[0]])
     pictures = np.zeros((len(chosen), *size), np.uint8)
@@ -115,7 +120,7 @@ def walker(chosen: range, size: tuple[int, int] = SIZE) -> Float[Tensor, "t 1 h 
         if t in WALKER:
             outline = np.round(outline_of(*WALKER[t]) * scale).astype(np.int32)
             cv2.fillPoly(picture, [outline], 1)
-            for part in bollard(t):
+            for part in bollard(t) if spare else ():
                 cv2.fillPoly(picture, [np.round(part * scale).astype(np.int32)], 0)
     return masks.to_masks(pictures)
 
