@@ -10,9 +10,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vinpaint_lib import demo
 from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.figures import clips
+from vinpaint_lib.filling import demo
 from vinpaint_lib.options import choose_device, parse_size
 from vinpaint_lib.systems.registry import build
 from vinpaint_lib.video.clip import Clip, read_clip

@@ -22,7 +22,7 @@ ROWS = (
     ("reruns",),
     ("lessons", "data_scripts"),
     ("comparison",),
-    ("train", "evaluate", "doctor", "demo", "filling"),
+    ("train", "evaluate", "doctor", "filling"),
     ("systems",),
     ("training", "scoring"),
     ("datasets", "alignment", "losses", "painting"),

@@ -17,9 +17,9 @@ from pathlib import Path
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from vinpaint_lib import demo as street_demo
 from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 from vinpaint_lib.files import draft_of
+from vinpaint_lib.filling import demo as street_demo
 from vinpaint_lib.lessons import declared, words
 from vinpaint_lib.lessons.words import parse_parameter
 from vinpaint_lib.reruns.one import LOUD, run

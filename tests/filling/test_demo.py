@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vinpaint_lib import demo, rerun
+from vinpaint_lib import rerun
 from vinpaint_lib.datasets import street
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.filling import demo
 from vinpaint_lib.systems import build
 from vinpaint_lib.video import Clip, read_clip
 
