@@ -74,7 +74,7 @@ def test_film_scores_and_strip_are_there_before_the_notebook_runs(tmp_path, monk
     monkeypatch.setattr(demo, "show", lambda out: show(out, SMALL))
     with pytest.raises(UserError, match="stop here"):
         rerun.demo()
-    assert seen["files"] == ["before_after.mp4", "film_strip.png", "filled.mp4", "metrics.json"]
+    assert seen["files"] == ["before_after.mp4", "filled.mp4", "film_strip.png", "metrics.json"]
     rows = json.loads(Path("runs/demo/metrics.json").read_text())["scores"]
     assert set(rows) == {"tgfnet", "telea"}
     assert demo.table(rows) in seen["printed"]
