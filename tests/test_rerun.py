@@ -1,6 +1,5 @@
 """Notebooks: strict parameters, the stored form, and that strict nbval accepts it."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -240,30 +239,19 @@ def test_store_leaves_the_notebook_alone_when_a_cell_warns(tmp_path):
     assert list(tmp_path.iterdir()) == [notebook]
 
 
-SCORES = {
-    "telea": {"psnr": 30.0, "hole_psnr": 18.25, "ssim": 0.95, "warping_error": 0.0123},
-    "tgfnet": {"psnr": 34.567, "hole_psnr": 24.5, "ssim": 0.98, "warping_error": 0.004},
-}
-NINE = "import json\njson.dump({'clip': 'toy clip', 'scores': %r}, open(out_dir + '/metrics.json', 'w'))"
-
-
-def test_demo_prints_the_scores_of_this_run_and_where_things_are(tmp_path, monkeypatch, capsys):
+def test_demo_keeps_the_notebook_with_its_page_and_says_what_is_missing(tmp_path, monkeypatch, capsys):
     (tmp_path / "notebooks").mkdir()
-    write(tmp_path / rerun.DEMO, NINE % SCORES)
+    write(tmp_path / rerun.DEMO, "print(out_dir)")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rerun.street_demo, "show", lambda out: print("film and scores"))
     rerun.demo()
     printed = capsys.readouterr().out
-    rows = [line.split() for line in printed.splitlines() if line[:3] in ("tgf", "tel")]
-    assert rows == [["tgfnet", "34.57", "24.50", "0.9800", "0.004"], ["telea", "30.00", "18.25", "0.9500", "0.0123"]]
-    assert "toy clip" in printed
-    assert "runs/demo/metrics.json\nruns/demo/09_attention_maps.ipynb\nruns/demo/09_attention_maps.html" in printed
-    assert "filled.mp4 (not written)" in printed
-    assert json.loads(Path("runs/demo/metrics.json").read_text())["scores"] == SCORES
-    assert "<html" in Path("runs/demo/09_attention_maps.html").read_text()
-
-    write(tmp_path / rerun.DEMO, "print('no scores')")  # the scores of the first run must not be shown again
-    with pytest.raises(UserError, match=r"wrote no runs/demo/metrics\.json"):
-        rerun.demo()
+    assert printed.startswith("film and scores\n")
+    assert "lesson/attention.png (not written)" in printed
+    assert printed.endswith("runs/demo/09_attention_maps.ipynb\nruns/demo/09_attention_maps.html\n")
+    page = Path("runs/demo/09_attention_maps.html").read_text()
+    assert "<html" in page
+    assert "../runs/demo/lesson" in page
 
 
 def test_demo_outside_the_project_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys):

@@ -8,11 +8,10 @@
 """
 
 import argparse
-import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from nbconvert import HTMLExporter
@@ -20,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from vinpaint_lib.errors import DEBUG_HELP, UserError, run_program
 from vinpaint_lib.files import draft_of
+from vinpaint_lib.filling import demo as street_demo
 from vinpaint_lib.lessons import declared, words
 from vinpaint_lib.lessons.words import parse_parameter
 from vinpaint_lib.reruns.one import LOUD, run
@@ -29,7 +29,6 @@ __all__ = ["demo", "main", "parse_parameter", "run", "store"]
 
 DEMO = Path("notebooks/09_attention_maps.ipynb")
 DEMO_OUT = Path("runs/demo")
-SCORES = ("psnr", "hole_psnr", "ssim", "warping_error")
 
 
 def to_html(notebook: Path) -> Path:
@@ -41,32 +40,20 @@ def to_html(notebook: Path) -> Path:
     return out
 
 
-def table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """Lines of text: a row for each method, best hole PSNR first. PSNR (dB): higher is better; warping error: lower."""
-    width = max(len("method"), *map(len, scores))
-    lines = [f"{'method':{width}}  {'PSNR':>6}  {'hole PSNR':>9}  {'SSIM':>6}  {'warping error':>13}"]
-    for name, row in sorted(scores.items(), key=lambda item: -item[1]["hole_psnr"]):
-        psnr, hole, ssim, warping = (row[key] for key in SCORES)
-        lines.append(f"{name:{width}}  {psnr:6.2f}  {hole:9.2f}  {ssim:6.4f}  {warping:13.3g}")
-    return "\n".join(lines)
-
-
 def demo() -> Path:
-    """Fill the holes of a clip with the shipped weights; print the scores and where the results are.
+    """Take a man out of a filmed street with the shipped weights: film and scores first, then notebook 09 with a page.
 
-    Runs notebook 09, which writes two videos, the attention figure and metrics.json, and keeps the executed
-    notebook and a page of it beside them. Returns the folder.
+    The notebook opens the network on a clip of its own; it writes into a folder `lesson` beside the film. Returns the
+    folder of all.
     """
-    metrics = DEMO_OUT / "metrics.json"
-    metrics.unlink(missing_ok=True)  # scores of an earlier run must not pass for this one's
-    executed = run(DEMO, DEMO_OUT / DEMO.name, {"out_dir": os.path.relpath(DEMO_OUT, DEMO.parent)}, progress=True)
+    if not DEMO.is_file():
+        raise UserError(f"{DEMO} is not a file; run this from the project's folder")
+    street_demo.show(DEMO_OUT)
+    lesson = DEMO_OUT / "lesson"
+    print("\nnow notebook 09 opens the network: which frame did each pixel come from?", flush=True)
+    executed = run(DEMO, DEMO_OUT / DEMO.name, {"out_dir": os.path.relpath(lesson, DEMO.parent)}, progress=True)
     page = to_html(executed)
-    if not metrics.is_file():
-        raise UserError(f"{DEMO} ran but wrote no {metrics}: its last cells should write the scores there.")
-    result = json.loads(metrics.read_text(encoding="utf-8"))
-    print(f"\n{result['clip']}\n{table(result['scores'])}\n")
-    for name in ("filled.mp4", "before_after.mp4", "attention.png", metrics.name, DEMO.name, page.name):
-        path = DEMO_OUT / name
+    for path in (lesson / "attention.png", DEMO_OUT / DEMO.name, DEMO_OUT / page.name):
         print(path if path.is_file() else f"{path} (not written)")
     return DEMO_OUT
 
@@ -94,7 +81,7 @@ def work(arguments: Sequence[str]) -> None:
     one.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help=words.HELP)
     some = commands.add_parser("store", help="notebooks in place, brought into the stored form")
     some.add_argument("notebooks", type=Path, nargs="*")
-    commands.add_parser("demo", help="notebook 09 with its scores")
+    commands.add_parser("demo", help="a man taken out of a filmed street, scores, and notebook 09")
     given = parser.parse_args(arguments)
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,1 +1,1 @@
-"""What `vinpaint inpaint` does around the loop: the part of a clip to work on, the forecast, one clip, many clips."""
+"""What `vinpaint inpaint` does around the loop (part of a clip, forecast, one clip, many clips), and `make demo`."""
