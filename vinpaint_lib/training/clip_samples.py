@@ -23,7 +23,8 @@ from vinpaint_lib.holes.box import Box
 from vinpaint_lib.training.pools import BlockPool, Packed, draw_gain, opened, to_bytes
 from vinpaint_lib.video.clip import Clip
 
-BLOBS = {"blob": 0.5, "moving blob": 0.5}  # as STTN trains [code]
+# As STTN trains [code]. A blob that stays stands for a fixed region like a watermark, one that moves for an object.
+BLOBS = {"blob": 0.5, "moving blob": 0.5}
 # Ours, for networks that people use: what they remove are things that move, things that stand, and logos.
 MIXED = {"blob": 0.2, "moving blob": 0.2, "object": 0.15, "moving object": 0.35, "watermark": 0.1}
 OUTLINES = 4  # outlines of objects in a block; every second one is cut out of another clip
