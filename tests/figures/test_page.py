@@ -47,7 +47,7 @@ def test_files_are_pngs_that_replace_the_old_one_at_once(tmp_path, monkeypatch):
     assert clips.poster(path, {"a": clip()}) == path
     with Image.open(path) as picture:
         assert picture.format == "PNG"
-        assert picture.size[0] == 2 * page.WIDTH * page.DPI
+        assert picture.size[0] == page.WIDTH * page.FILE_DPI
     before = path.read_bytes()
 
     def broken(self, file, **options):

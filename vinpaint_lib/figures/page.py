@@ -22,7 +22,8 @@ from torch import Tensor
 
 from vinpaint_lib.files import draft_of
 
-DPI = 80  # in a notebook, which stores every figure; files get twice that
+DPI = 107  # in a notebook, which stores every figure: WIDTH is then 963 pixels, the width of a notebook's column
+FILE_DPI = 160
 WIDTH = 9.0  # inches
 # Pairs of a strong and a light tone of four hues, then a grey. The strong tones rise in lightness from navy to yellow,
 # so readers with any colour vision can tell them apart, also in a grey print.
@@ -63,7 +64,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure as PNG. It is written beside its final name first, so that no half picture is left."""
     path = Path(path)
     with draft_of(path) as draft:
-        figure.savefig(draft, format="png", dpi=2 * DPI)
+        figure.savefig(draft, format="png", dpi=FILE_DPI)
     return path
 
 
