@@ -41,8 +41,8 @@ class Box(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """An arrow from one box to another; a word beside it; its way (a key of WAYS); how far the word lies from the middle
-    of the straight line between the boxes."""
+    """An arrow from one box to another; a word beside it; its way (a key of WAYS); how far that word lies from the
+    middle of the straight line between the boxes."""
 
     start: str
     end: str
@@ -106,9 +106,7 @@ def put(axis: Axes, box: Box) -> FancyBboxPatch:
     return patch
 
 
-def connect(
-    axis: Axes, wire: Wire, middles: dict[str, tuple[float, float]], places: dict[str, FancyBboxPatch]
-) -> None:
+def connect(axis: Axes, wire: Wire, middles: dict[str, tuple[float, float]], places: dict[str, FancyBboxPatch]) -> None:
     """One arrow, from edge to edge, with its word. Raises ValueError for an unknown way."""
     if wire.way not in WAYS:
         raise ValueError(f"{wire.way!r} is no way of an arrow; it is one of {', '.join(WAYS)}")

@@ -145,8 +145,11 @@ def architecture(config: Config, alt: str) -> None:
 def parts(config: Config) -> tuple[list[Box], list[Wire]]:
     """The boxes and arrows behind `architecture`."""
     r, frames = config.shrink, config.frames
-    layers = [f"{len(table)} layers, {axes}D\n{max(row.width for row in table) * width} channels at most"
-              for table, axes, width in ((VOLUME_TABLE, 3, config.volume_width), (COMB_TABLE, 2, config.comb_width))]  # fmt: skip
+    nets = ((VOLUME_TABLE, 3, config.volume_width), (COMB_TABLE, 2, config.comb_width))
+    layers = [
+        f"{len(table)} layers, {axes}D\n{max(row.width for row in table) * width} channels at most"
+        for table, axes, width in nets
+    ]
     boxes = [
         Box("given clip", 0, 1, f"$V_{{in}}$ and $M$\n{frames} frames", "picture"),
         Box("small clip", 1, 0, f"all {frames} frames\nat 1/{r}", "picture"),

@@ -156,7 +156,7 @@ def windows(steps: Sequence[tuple[Sequence[int], Sequence[int]]], length: int, a
 
 
 def architecture(config: Config, alt: str) -> None:
-    """The network of a configuration as boxes: its way through encoder, blocks and decoder, and one block from inside."""
+    """The network of a configuration as boxes: encoder, blocks and decoder, and one block from inside."""
     drawing.draw(*parts(config), alt, height=4.1, kinds="White: pictures. Blue: layers that learn. Yellow: no layer.")
 
 

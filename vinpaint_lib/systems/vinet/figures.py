@@ -195,7 +195,10 @@ def architecture(config: Config, alt: str) -> None:
 def parts(config: Config) -> tuple[list[Box], list[Wire]]:
     """The boxes and arrows behind `architecture`; what the configuration leaves out is not drawn."""
     widths = config.widths
-    begins = {"flow": "\nfrom the camera's" if config.camera else "", "decoder": "\non a first guess" if config.aligned else ""}
+    begins = {
+        "flow": "\nfrom the camera's" if config.camera else "",
+        "decoder": "\non a first guess" if config.aligned else "",
+    }
     kinds = {name: "ours" if text else "layers" for name, text in begins.items()}
     boxes = [
         Box("four sources", 0, 0, "$X_{t-6}, X_{t-3},$\n$X_{t+3}, X_{t+6}$", "picture", 0.95),
