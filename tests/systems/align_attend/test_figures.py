@@ -5,6 +5,7 @@ import torch
 
 from vinpaint_lib.figures import page
 from vinpaint_lib.systems.align_attend import figures as align_attend_figures
+from vinpaint_lib.systems.align_attend.network import CONFIGS
 
 ALT = "A figure of Align-and-Attend that is drawn in a test of this project."
 
@@ -52,3 +53,18 @@ def test_weight_is_dark():
     ink = torch.tensor([0x00, 0x30, 0x5A]) / 255
     assert torch.allclose(found[:, 16:, 32:], ink[:, None, None].expand(3, 8, 8), atol=1e-6)
     assert found[:, :16].min() >= 0.5
+
+
+def test_the_drawing_follows_the_configuration(drawn):
+    paper, small = (
+        {box.name: box for box in align_attend_figures.parts(CONFIGS[name])[0]} for name in ("paper", "small")
+    )
+    assert paper["references"].text == "every 10th frame"
+    assert "one look" in paper["affine map"].text
+    assert "a robust fit,\nand 2 more looks" in small["affine map"].text
+    assert small.keys() - paper.keys() == {"aligned pixels"}
+    assert small["aligned pixels"].kind == "ours"
+    ends = {wire.start for wire in align_attend_figures.parts(CONFIGS["paper"])[1] if wire.end == "decoder"}
+    assert ends == {"attend", "residual path", "flow estimator"}
+    align_attend_figures.architecture(CONFIGS["paper"], ALT)
+    assert drawn[0][1] == ALT

@@ -74,3 +74,18 @@ def test_the_legend_of_the_volumes_lies_on_no_plot(shown):
     many = {str(n): ([0, 1], [0, 1]) for n in range(6)}
     with pytest.raises(ValueError, match="at most 5 volumes"):
         combcn_figures.covering_figure(shares._replace(lines=many), reflected)
+
+
+def test_the_drawing_follows_the_configuration(shown):
+    boxes, wires = combcn_figures.parts(network.CONFIGS["paper"])
+    told = {box.name: box.text for box in boxes}
+    assert "12 layers, 3D" in told["3DCN"]
+    assert "17 layers, 2D" in told["CombCN"]
+    assert "32 frames" in told["given clip"]
+    (guide,) = [wire for wire in wires if wire.end == "CombCN" and wire.start != "one frame"]
+    assert guide.start == "guide"
+    small = {box.name: box.text for box in combcn_figures.parts(network.CONFIGS["small"])[0]}
+    assert "64 channels" in small["CombCN"]
+    assert "256 channels" in told["CombCN"]
+    combcn_figures.architecture(network.CONFIGS["tiny"], "two networks as boxes")
+    assert shown[0][0]["text/plain"] == "two networks as boxes"

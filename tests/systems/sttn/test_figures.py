@@ -5,7 +5,7 @@ import torch
 
 from vinpaint_lib.figures import page
 from vinpaint_lib.systems.sttn import explorer, figures as sttn_figures
-from vinpaint_lib.systems.sttn.network import CONFIGS, STTNGenerator
+from vinpaint_lib.systems.sttn.network import CONFIGS, Config, STTNGenerator
 
 ALT = "A figure of patch attention that is drawn in a test of this project."
 
@@ -112,3 +112,17 @@ def test_the_explorer_without_widgets(view, drawn):
     assert (alt, photo) == (ALT, True)
     assert len(figure.axes) == 6
     assert "sliders" in view._repr_mimebundle_()["text/plain"]
+
+
+def test_the_drawing_follows_the_configuration(drawn):
+    told = {box.name: box.text for box in sttn_figures.parts(CONFIGS["paper"])[0]}
+    assert "256 channels" in told["encoder"]
+    assert "8 blocks" in told
+    assert "64 channels each" in told["4 heads"]
+    assert "1, 9, 36, 144" in told["4 heads"]
+    assert "4 blocks" in {box.name for box in sttn_figures.parts(CONFIGS["small"])[0]}
+    for as_released, words in ((True, "computed, then dropped"), (False, "no key in a hole")):
+        (mask,) = [w for w in sttn_figures.parts(Config(as_released=as_released))[1] if w.start == "masks"]
+        assert mask.text == words
+    sttn_figures.architecture(CONFIGS["paper"], ALT)
+    assert drawn[0][1] == ALT

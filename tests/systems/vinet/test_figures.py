@@ -6,6 +6,7 @@ import torch
 
 from vinpaint_lib.figures import page
 from vinpaint_lib.systems.vinet import figures as vinet_figures
+from vinpaint_lib.systems.vinet.network import CONFIGS, Config
 
 ALT = "A figure of VINet that is drawn in a test of this project."
 
@@ -87,3 +88,17 @@ def test_what_is_touched_is_a_square_and_what_is_not_a_dot(drawn):
     assert [line.get_marker() for line in marks] == ["o", "s", "s", "o", "o", "o"]
     assert marks[1].get_markersize() < marks[2].get_markersize() == 12
     assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
+
+
+def test_the_drawing_follows_the_configuration(drawn):
+    boxes, wires = vinet_figures.parts(CONFIGS["paper"])
+    told = {box.name: box.text for box in boxes}
+    assert "128 channels at 1/8" in told["source tower"]
+    assert {wire.end for wire in wires if wire.start == "output before"} == {"source tower", "blend"}
+    assert not [box for box in boxes if box.kind == "ours"]
+    cut = {box.name for box in vinet_figures.parts(Config(recurrence=False, memory=False))[0]}
+    assert told.keys() - cut == {"output before", "memory"}
+    helped = [box.name for box in vinet_figures.parts(CONFIGS["small"])[0] if box.kind == "ours"]
+    assert helped == ["feature flow", "decoder"]
+    vinet_figures.architecture(CONFIGS["paper"], ALT)
+    assert drawn[0][1] == ALT

@@ -17,7 +17,9 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from torch import Tensor
 from torch.nn import functional
 
-from vinpaint_lib.figures import clips, page
+from vinpaint_lib.figures import architecture as drawing, clips, page
+from vinpaint_lib.figures.architecture import Box, Wire
+from vinpaint_lib.systems.align_attend.network import Config
 
 INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weights are navy, the asking position is orange
 EDGE: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
@@ -131,3 +133,40 @@ def shaded(
     cover = functional.interpolate(rearrange(strength, "a b -> 1 1 a b"), size, mode="nearest")[0]
     ink = rearrange(torch.tensor(colour_of(INK)), "c -> c 1 1")
     return clips.tinted(pale, hole) * (1 - cover) + ink * cover
+
+
+def architecture(config: Config, alt: str) -> None:
+    """How a configuration fills one target, as boxes: align, attend, the residual path, and the blend with the past."""
+    kinds = "White: pictures. Blue: layers that learn. Yellow: no layer." + (" Dashed: ours." if config.copy else "")
+    drawing.draw(*parts(config), alt, height=4.4, kinds=kinds)
+
+
+def parts(config: Config) -> tuple[list[Box], list[Wire]]:
+    """The boxes and arrows behind `architecture`; what the configuration leaves out is not drawn."""
+    channels, head = config.channels[1], {"fit": "a robust fit,\n", "regress": ""}[config.head]
+    looks = f"and {config.looks} more looks" if config.looks else "one look"
+    boxes = [
+        Box("references", 0, 0, f"every {config.step}th frame", "picture", 0.95),
+        Box("target", 0, 1.1, "$X_t$ and its mask", "picture", 0.95),
+        Box("encoder", 1.2, 1.1, f"{channels} channels\nat 1/4, for all", width=1.0),
+        Box("affine map", 1.2, 0, f"masked cosines,\n{head}{looks}", width=1.0, height=0.78),
+        Box("align", 2.45, 0, "warp, weigh by\nfit and visibility", "fixed", 1.05),
+        Box("attend", 3.7, 0, "hole to what\nis visible", "fixed", 1.0),
+        Box("residual path", 2.45, 1.1, "the target alone:\ninvents the unseen", width=1.05),
+        Box("decoder", 3.7, 1.1, "the sum of both\nto a picture", width=1.0),
+        Box("blend", 4.95, 1.1, "$(1-m)$ new\n+ $m$ warped old", "fixed", 1.0),
+        Box("output", 6.1, 1.1, "$\\hat Y_t$", "picture", 0.85),
+        Box("two outputs before", 1.2, 2.2, "$\\hat Y_{t-1}$, $\\hat Y_{t-2}$", "picture", 1.5),
+        Box("flow estimator", 3.7, 2.2, "flow to $\\hat Y_{t-1}$\nand the mask $m$", width=1.1),
+    ]  # fmt: skip
+    wires = [
+        Wire("references", "affine map"), Wire("target", "encoder"), Wire("references", "encoder"),
+        Wire("affine map", "align"), Wire("encoder", "align"), Wire("encoder", "residual path"),
+        Wire("align", "attend"), Wire("attend", "decoder"), Wire("residual path", "decoder"),
+        Wire("decoder", "blend"), Wire("blend", "output"), Wire("two outputs before", "flow estimator"),
+        Wire("flow estimator", "decoder", "warped features", shift=(-0.55, 0.0)), Wire("flow estimator", "blend"),
+    ]  # fmt: skip
+    if config.copy:
+        boxes.append(Box("aligned pixels", 4.95, 0, "merged with the\ndecoder's picture", "ours", 1.1))
+        wires += [Wire("align", "aligned pixels", "", "over"), Wire("aligned pixels", "blend")]
+    return boxes, wires

@@ -14,9 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 from torch import Tensor
 
-from vinpaint_lib.figures import page
+from vinpaint_lib.figures import architecture as drawing, page
+from vinpaint_lib.figures.architecture import Box, Wire
 from vinpaint_lib.figures.curves import HUES, Panel, draw
 from vinpaint_lib.systems.combcn.layer_table import LayerRow
+from vinpaint_lib.systems.combcn.network import TABLE as COMB_TABLE, Config
+from vinpaint_lib.systems.combcn.volume import TABLE as VOLUME_TABLE
 
 # Kinds of layers, and how they are drawn: a light and a dark tone in turn, and hatches for a grey print.
 KINDS = {
@@ -132,3 +135,38 @@ def covering_figure(shares: Panel, reflected: Panel) -> Figure:
     # The legend stands below the plots: inside it would cover the lines, which fill the whole plot.
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     return figure
+
+
+def architecture(config: Config, alt: str) -> None:
+    """Both networks of a configuration as boxes: what each is given, and the guide between them."""
+    drawing.draw(*parts(config), alt, height=3.1, kinds="White: pictures. Blue: layers that learn.")
+
+
+def parts(config: Config) -> tuple[list[Box], list[Wire]]:
+    """The boxes and arrows behind `architecture`."""
+    r, frames = config.shrink, config.frames
+    nets = ((VOLUME_TABLE, 3, config.volume_width), (COMB_TABLE, 2, config.comb_width))
+    layers = [
+        f"{len(table)} layers, {axes}D\n{max(row.width for row in table) * width} channels at most"
+        for table, axes, width in nets
+    ]
+    boxes = [
+        Box("given clip", 0, 1, f"$V_{{in}}$ and $M$\n{frames} frames", "picture"),
+        Box("small clip", 1, 0, f"all {frames} frames\nat 1/{r}", "picture"),
+        Box("3DCN", 2.1, 0, layers[0], width=1.0),
+        Box("small volume", 3.2, 0, f"$V$, {frames} frames\nat 1/{r}", "picture"),
+        Box("guide", 4.3, 0, "$I$: $V$ in the hole,\nknown cells elsewhere" if config.guidance else "even grey",
+            "picture", width=1.0),
+        Box("one frame", 2.1, 1, "and its mask\nat full size", "picture"),
+        Box("CombCN", 4.3, 1, layers[1], width=1.0),
+        Box("final frame", 5.4, 1, "$V_{out}$, one frame\nof it", "picture"),
+    ]  # fmt: skip
+    wires = [
+        Wire("given clip", "small clip", f"shrink by {r}", "down", (-0.2, -0.6)),
+        Wire("given clip", "one frame", "frame by frame"),
+        Wire("small clip", "3DCN"), Wire("3DCN", "small volume"), Wire("small volume", "guide"),
+        Wire("small clip", "guide", "known cells", "over", (0, -0.68)),
+        Wire("one frame", "CombCN"), Wire("guide", "CombCN", "the only wire", shift=(0.4, 0)),
+        Wire("CombCN", "final frame"),
+    ]  # fmt: skip
+    return boxes, wires

@@ -6,6 +6,7 @@ have the sum 1.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from einops import rearrange, reduce, repeat
@@ -16,7 +17,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from torch import Tensor
 
-from vinpaint_lib.figures import clips, page
+from vinpaint_lib.figures import architecture as drawing, clips, page
+from vinpaint_lib.figures.architecture import Box, Wire
+from vinpaint_lib.systems.sttn.attention import PARTS
+from vinpaint_lib.systems.sttn.network import Config
 
 INK, MARK = page.COLOURS[0], page.COLOURS[2]  # weights are navy, the query is orange
 EDGE: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
@@ -149,3 +153,37 @@ def windows(steps: Sequence[tuple[Sequence[int], Sequence[int]]], length: int, a
     axis.set_xlabel("frame", fontsize=9)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     page.show(figure, alt)
+
+
+def architecture(config: Config, alt: str) -> None:
+    """The network of a configuration as boxes: encoder, blocks and decoder, and one block from inside."""
+    drawing.draw(*parts(config), alt, height=4.1, kinds="White: pictures. Blue: layers that learn. Yellow: no layer.")
+
+
+def parts(config: Config) -> tuple[list[Box], list[Wire]]:
+    """The boxes and arrows behind `architecture`."""
+    c, heads = config.channels, len(PARTS)
+    grids = ", ".join(f"{parts * parts}" for parts in PARTS)
+    told = "computed, then dropped" if config.as_released else "no key in a hole"
+    boxes = [
+        Box("frames", 0, 0, "$T$ of a window,\nholes blank", "picture", 0.9),
+        Box("encoder", 1.1, 0, f"4 convolutions\nto 1/4, {c} channels", width=1.0),
+        Box(f"{config.blocks} blocks", 2.4, 0, "one after the other,\nall alike", width=1.0),
+        Box("decoder", 3.7, 0, "4 convolutions,\ntwice enlarged", width=1.0),
+        Box("composition", 4.9, 0, "known pixels\nput back", "fixed", 0.95),
+        Box("answers", 6.0, 0, "for all neighbours\nat once", "picture", 0.95),
+        Box("masks", 2.4, 2.2, "1 = hole", "picture", 1.0, 0.5),
+        Box("$q$, $k$, $v$", 1.1, 1.15, "three 1x1\nconvolutions", width=1.0),
+        Box(f"{heads} heads", 2.4, 1.15, f"{c // heads} channels each;\npatches a frame:\n{grids}", "fixed", 1.0, 0.78),
+        Box("join", 3.7, 1.15, "one 3x3 convolution,\nthe input added", width=1.0),
+        Box("feed forward", 4.9, 1.15, "two convolutions,\nthe input added", width=0.95),
+        Box("next block", 6.0, 1.15, "or the decoder", width=0.95),
+    ]  # fmt: skip
+    row = ["frames", "encoder", f"{config.blocks} blocks", "decoder", "composition", "answers"]
+    inside = ["$q$, $k$, $v$", f"{heads} heads", "join", "feed forward", "next block"]
+    wires = [Wire(a, b) for names in (row, inside) for a, b in pairwise(names)]
+    wires += [
+        Wire("masks", f"{heads} heads", told, shift=(0.55, 0.05), dashed=True),
+        Wire(f"{config.blocks} blocks", f"{heads} heads", "inside", shift=(0.3, 0), dashed=True),
+    ]
+    return boxes, wires

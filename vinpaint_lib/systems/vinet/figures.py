@@ -14,7 +14,9 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vinpaint_lib.figures import clips, page
+from vinpaint_lib.figures import architecture as drawing, clips, page
+from vinpaint_lib.figures.architecture import Box, Wire
+from vinpaint_lib.systems.vinet.towers import Config
 
 MARK = page.COLOURS[2]
 
@@ -181,3 +183,46 @@ def one_edge(axis) -> None:
     for side in ("left", "right", "top"):
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
+
+
+def architecture(config: Config, alt: str) -> None:
+    """How a configuration fills one frame, as boxes: towers, flow, composition, memory, and the blend with the past."""
+    kinds = "White: pictures. Blue: layers that learn."
+    helped = config.camera or config.aligned
+    drawing.draw(*parts(config), alt, height=4.1, kinds=kinds + (" Dashed: with help of ours." if helped else ""))
+
+
+def parts(config: Config) -> tuple[list[Box], list[Wire]]:
+    """The boxes and arrows behind `architecture`; what the configuration leaves out is not drawn."""
+    widths = config.widths
+    begins = {
+        "flow": "\nfrom the camera's" if config.camera else "",
+        "decoder": "\non a first guess" if config.aligned else "",
+    }
+    kinds = {name: "ours" if text else "layers" for name, text in begins.items()}
+    boxes = [
+        Box("four sources", 0, 0, "$X_{t-6}, X_{t-3},$\n$X_{t+3}, X_{t+6}$", "picture", 0.95),
+        Box("source tower", 1.2, 0, f"shared by all five;\n{widths[3]} channels at 1/8", width=1.1),
+        Box("feature flow", 2.5, 0, "warps at 1/8,\n1/4 and 1/2" + begins["flow"], kinds["flow"], 1.05, 0.76),
+        Box("aggregation", 3.75, 0, "a 5x3x3 kernel:\nfive maps to one", width=1.05),
+        Box("target", 0, 2, "$X_t$ and its mask", "picture", 0.95),
+        Box("reference tower", 1.2, 2, f"{widths[0]} channels at 1,\n{widths[3]} at 1/8", width=1.1),
+        Box("composition", 3.75, 2, "masks $m$ at 1/8,\n1/4, 1/2 (eqs 3-5)", width=1.05),
+        Box("decoder", 4.95, 2, "gives $\\hat Y'_t$" + begins["decoder"], kinds["decoder"], 0.95),
+        Box("blend", 6.1, 2, "mask $m_1$ (eq. 6)\ngives $\\hat Y_t$", width=0.95),
+    ]  # fmt: skip
+    wires = [
+        Wire("four sources", "source tower"), Wire("source tower", "feature flow"), Wire("feature flow", "aggregation"),
+        Wire("aggregation", "composition"), Wire("target", "reference tower"), Wire("reference tower", "composition"),
+        Wire("reference tower", "feature flow"), Wire("composition", "decoder"), Wire("decoder", "blend"),
+    ]  # fmt: skip
+    if config.recurrence:
+        boxes.append(Box("output before", 0, 1, "$\\hat Y_{t-1}$: the fifth", "picture", 0.95))
+        wires += [
+            Wire("output before", "source tower"),
+            Wire("output before", "blend", "warped along a flow at full size", "across", (-0.15, -0.38)),
+        ]
+    if config.memory:
+        boxes.append(Box("memory", 4.95, 0, "$h_t$, a ConvLSTM\nat 1/8", width=1.0))
+        wires.append(Wire("memory", "decoder"))
+    return boxes, wires
