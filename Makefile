@@ -128,6 +128,6 @@ browser: $(SITE) $(BROWSER) ## all browser tests, which need Chromium: the pages
 trial: $(COURSE) ## build the whole course, and grade the solution and the empty stub of every lesson: ten minutes
 	VINPAINT_WHOLE_COURSE=1 $(ONE_THREAD) $(PY) -m pytest -q -rs tests/lessons/course/test_whole.py
 
-clean: ## remove .venv and caches; runs/, course/ and data stay
+clean: ## remove .venv and caches; runs/, course/, handout/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find vinpaint_lib tests data_scripts notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} + 2>/dev/null || true

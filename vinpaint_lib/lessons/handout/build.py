@@ -38,7 +38,9 @@ def build(notebooks: Sequence[Path], out: Path) -> int:
     """
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
-            raise UserError(f"{name} is not installed: run `pip install -c constraints.txt -e '.[site]'`, or `make handout`")
+            raise UserError(
+                f"{name} is not installed: run `pip install -c constraints.txt -e '.[site]'`, or `make handout`"
+            )
     check_folder(out)
     check_ours(out)
     with claimed(out, folder=True) as place, tempfile.TemporaryDirectory() as temporary:

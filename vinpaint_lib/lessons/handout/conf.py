@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 LESSON = 2  # digits that the name of a lesson's page begins with
 
 project = "vinpaint"
+author = "the vinpaint authors"
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
 root_doc = "index"

@@ -1,7 +1,7 @@
 """What Sphinx reads: the stored notebooks, changed where a page differs from a notebook."""
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import nbformat
@@ -52,8 +52,9 @@ def contents(lessons: Sequence[Lesson], pages: Container[str]) -> str:
 def page(notebook: NotebookNode, name: str, pages: Container[str]) -> NotebookNode:
     """A copy of a notebook for Sphinx: links lead to pages, equations have labels, hidden code and solutions fold.
 
-    `name` is the page's, which the labels begin with, and `pages` are the files that links may lead to. The line of links at the end goes, since the theme has its own. Raises UserError for an output that is neither
-    text nor picture, and for a picture without words for those who cannot see it.
+    `name` is the page's, with which the labels begin, and `pages` are the files that links may lead to. The line of
+    links at the end goes, since the theme has its own. Raises UserError for an output that is neither text nor
+    picture, and for a picture without words for those who cannot see it.
     """
     copy = nbformat.from_dict(notebook)
     words = [cell for cell in copy.cells if cell.cell_type == "markdown"]
@@ -89,7 +90,7 @@ def numbered(text: str, name: str, count: int) -> tuple[str, int]:
     return outside_of_code(EQUATION, labelled, text), count
 
 
-def outside_of_code(pattern: re.Pattern[str], replacement, text: str) -> str:
+def outside_of_code(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], text: str) -> str:
     """`re.sub`, but in no fenced block."""
     parts = FENCED.split(text)  # every second part is a block
     return "".join(part if number % 2 else pattern.sub(replacement, part) for number, part in enumerate(parts))
