@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -49,25 +50,25 @@ def lab(tmp_path_factory, browser):
     environment = {**os.environ, **own, "JUPYTER_CONFIG_PATH": str(home / "settings"), "JUPYTER_TOKEN": token}
     root = str(catalogue.FOLDER.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0"]
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(
             [*command, str(home / "work")], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=home
         )
         try:
-            await_answer(f"http://127.0.0.1:{port}/api/status?token={token}", server)
+            await_answer(f"http://127.0.0.1:{port}/api/status?token={token}", server, home / "server.log")
             yield f"http://127.0.0.1:{port}", token
         finally:
             server.terminate()
             server.wait(timeout=PATIENCE / 1000)
 
 
-def await_answer(address: str, server: subprocess.Popen) -> None:
+def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
     """Return when the server answers; it is asked again and again, since it says nothing when it is ready."""
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end:
-        assert server.poll() is None, "JupyterLab ended by itself"
+        assert server.poll() is None, f"JupyterLab ended by itself: {log.read_text()[-2000:]}"
         try:
             with urllib.request.urlopen(address, timeout=PATIENCE / 1000):
                 return

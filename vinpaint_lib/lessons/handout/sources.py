@@ -19,8 +19,8 @@ PICTURES = ("image/png", "image/jpeg")
 SHOWN = {*PICTURES, "text/plain"}  # kinds of output that a page can show
 
 
-def write(notebooks: Sequence[Path], folder: Path) -> list[str]:
-    """Write the pages of the notebooks, contents and glossary into `folder`, and hand back the pages' names.
+def write(notebooks: Sequence[Path], folder: Path) -> None:
+    """Write the pages of the notebooks, contents and glossary into `folder`.
 
     Raises UserError, which names the notebook, as `catalogue.read` does, for no notebooks, for two of a name, and for
     an output that a page cannot show.
@@ -40,7 +40,6 @@ def write(notebooks: Sequence[Path], folder: Path) -> list[str]:
     (folder / INDEX).write_text(contents(lessons, pages), encoding="utf-8")
     glossary = (catalogue.FOLDER / getting_about.GLOSSARY).read_text(encoding="utf-8")
     (folder / getting_about.GLOSSARY).write_text(linked(glossary, pages), encoding="utf-8")
-    return [Path(INDEX).stem, *(lesson.path.stem for lesson in lessons), Path(getting_about.GLOSSARY).stem]
 
 
 def contents(lessons: Sequence[Lesson], pages: Container[str]) -> str:
@@ -107,7 +106,8 @@ def code(cell: NotebookNode) -> list[NotebookNode]:
         tags.append("hide-input")
     elif cell.metadata.get("jupyter", {}).get("source_hidden"):
         tags.append("hide-input")
-    cells, outputs = [], list(cell.outputs)
+    cells: list[NotebookNode] = []
+    outputs = list(cell.outputs)
     while outputs or not cells:
         part = nbformat.from_dict(cell)
         part.metadata.tags = [*tags, "remove-input"] if cells else tags
