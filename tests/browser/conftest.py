@@ -25,8 +25,12 @@ class Window:
         self.page, self.wrong = page, []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("console", lambda said: self.wrong.append(f"console: {said.text}") if said.type == "error" else None)
+        page.on("console", self.hear)
         page.on("request", lambda request: self.ask(request.url, home))
+
+    def hear(self, said: Any) -> None:
+        if said.type == "error":
+            self.wrong.append(f"console: {said.text} ({said.location.get('url', '')})")
 
     def ask(self, address: str, home: str) -> None:
         if not address.startswith((home, "data:", "blob:")):

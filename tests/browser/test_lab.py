@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tests.browser.conftest import PATIENCE
@@ -22,12 +23,14 @@ LONG = 1_500_000  # milliseconds for a whole lesson, on a machine with nothing t
 ONE, MORE = ("00_start_here",), ("04_temporal_attention", "09_attention_maps", "13_sttn")
 LESSONS = ONE + (MORE if os.environ.get("VINPAINT_ALL_IN_BROWSER", "0") not in ("", "0") else ())
 WITH_WIDGETS = ("09_attention_maps", "13_sttn")
-# Every cell of code has a number, or is empty, and none is waiting.
-ENDED = """() => {
-  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
-  return prompts.length > 5 && prompts.every(p => !p.includes('*')) && /\\d/.test(prompts.at(-1));
+IDLE = """() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python 3')
+  && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle'
+  && document.querySelector('#jp-main-statusbar')?.textContent.includes('Idle')"""
+# How many cells of code have run, and -1 while some still wait. A copy comes without the numbers of its stored run.
+RUN = """() => {
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(prompt => prompt.textContent);
+  return prompts.some(text => text.includes('*')) ? -1 : prompts.filter(text => /\\d/.test(text)).length;
 }"""
-HIDDEN = "document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').forEach(p => p.textContent = '')"
 FAULTS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 
 
@@ -58,7 +61,7 @@ def lab(tmp_path_factory, browser):
         )
         try:
             await_answer(f"http://127.0.0.1:{port}/api/status?token={token}", server, home / "server.log")
-            yield f"http://127.0.0.1:{port}", token
+            yield f"http://127.0.0.1:{port}", token, home / "work"
         finally:
             server.terminate()
             server.wait(timeout=PATIENCE / 1000)
@@ -77,14 +80,22 @@ def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
     pytest.fail("JupyterLab did not answer")
 
 
-def run_all(page) -> None:
-    """Choose Run > Run All Cells, and wait for the end."""
-    page.locator(".jp-CodeCell").first.wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for(state="attached")
-    page.evaluate(HIDDEN)  # the numbers of the stored run
+def without_results(path: Path) -> int:
+    """Take outputs and numbers from a copy of a lesson, so that only a new run has any; how many cells have code."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
+    return sum(bool(cell.source.strip()) for cell in cells)
+
+
+def run_all(page, count: int) -> None:
+    """Choose Run > Run All Cells, and wait until `count` cells have run."""
+    page.wait_for_function(IDLE)  # without a kernel, Run All would ask for one
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-    page.wait_for_function(ENDED, timeout=LONG)
+    page.wait_for_function(f"count => ({RUN})() == count", arg=count, timeout=LONG)
 
 
 def move_every_widget(page) -> int:
@@ -118,13 +129,15 @@ def changed(page, picture, before: str, patience: float = 60) -> bool:
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_runs_from_top_to_end_and_its_widgets_move(lab, opened, name):
-    address, token = lab
+    address, token, folder = lab
+    count = without_results(folder / f"{name}.ipynb")
     with opened(f"{address}/lab/tree/{name}.ipynb?token={token}") as window:
         page = window.page
-        run_all(page)
+        run_all(page, count)
         said = page.locator(FAULTS).all_inner_texts()
+        assert said == []
+        assert page.locator(".jp-OutputArea-output img").count() > 3
         moved = move_every_widget(page)
         window.shoot(f"lab-{name}")
-        assert said == []
         assert moved > 0 or name not in WITH_WIDGETS
         assert window.wrong == []
