@@ -17,6 +17,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 COURSE := $(VENV)/.course
+SITE := $(VENV)/.site
+BROWSER := $(VENV)/.browser
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 # Notebooks and scripts find `vinpaint`, `jupyter` and `python` without activating anything.
@@ -28,7 +30,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 # News and update dialogs are off, and a first start has the table of contents open; a reader's own settings come first.
 LAB := JUPYTER_CONFIG_PATH=notebooks/lab JUPYTERLAB_WORKSPACES_DIR=work/.lab $(PY) -m jupyter lab
 
-.PHONY: help setup demo test quick faults lab check bench gpu notebooks tables assignments course trial clean
+.PHONY: help setup demo test quick faults lab check bench gpu notebooks tables assignments course handout browser trial clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,10 +62,20 @@ $(COURSE): $(STAMP)
 	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[course]'
 	@touch $(COURSE)
 
+# Sphinx, its theme and MathJax: fifteen packages, 60 MB.
+$(SITE): $(STAMP)
+	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[site]'
+	@touch $(SITE)
+
+# What drives the system's Chromium, 165 MB; it brings no browser of its own.
+$(BROWSER): $(STAMP)
+	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[browser]'
+	@touch $(BROWSER)
+
 demo: $(STAMP) ## fill the holes of a clip with the shipped TGF-Net; leaves runs/demo/
 	@$(PY) -m vinpaint_lib.rerun demo
 
-test: $(STAMP) $(COURSE) ## all tests, every notebook against its stored outputs, then two minutes of `make gpu` on the CPU
+test: $(STAMP) $(COURSE) $(SITE) $(BROWSER) ## all tests, every notebook against its stored outputs, then two minutes of `make gpu` on the CPU
 	$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadscope tests
 	$(if $(NOTEBOOKS),$(ONE_THREAD) $(PY) -m pytest -q -n $(WORKERS) --dist loadfile -o addopts= --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
@@ -107,9 +119,15 @@ assignments: $(STAMP) ## the notebooks without the solutions of their exercises,
 course: $(COURSE) ## an nbgrader course from the lessons, in course; its GUIDE.md says how to go on
 	@$(PY) -m vinpaint_lib.lessons.course.build $(NOTEBOOKS) --out course $(OPTIONS)
 
+handout: $(SITE) ## the lessons as pages in handout; open its index.html, no server is needed
+	@$(PY) -m vinpaint_lib.lessons.handout.build $(NOTEBOOKS) --out handout
+
+browser: $(SITE) $(BROWSER) ## all browser tests, which need Chromium: the pages, and four notebooks run in JupyterLab
+	VINPAINT_ALL_IN_BROWSER=1 $(ONE_THREAD) $(PY) -m pytest -q -rs tests/browser
+
 trial: $(COURSE) ## build the whole course, and grade the solution and the empty stub of every lesson: ten minutes
 	VINPAINT_WHOLE_COURSE=1 $(ONE_THREAD) $(PY) -m pytest -q -rs tests/lessons/course/test_whole.py
 
-clean: ## remove .venv and caches; runs/, course/ and data stay
+clean: ## remove .venv and caches; runs/, course/, handout/ and data stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find vinpaint_lib tests data_scripts notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} + 2>/dev/null || true

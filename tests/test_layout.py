@@ -304,10 +304,11 @@ def test_every_notebook_has_a_check_module_of_its_name():
 
 def test_tests_stand_where_their_module_stands():
     """`tests/` has the rooms of the library, and a test for a room lies in that room or at the root. Beside them stands
-    `faults`: bad inputs and kills go through whole commands, and so through many rooms."""
+    `faults`, where bad inputs and kills go through whole commands, and so through many rooms, and `browser`, which sees
+    lessons as a reader does."""
     folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")} - {
         "."
     }
     rooms = {PurePosixPath(path).parent.relative_to(LIBRARY).as_posix() for path in tree() if path.startswith(LIBRARY)}
-    assert folders <= rooms | {"data_scripts", "faults"}
+    assert folders <= rooms | {"data_scripts", "faults", "browser"}
     assert all((ROOT / "tests" / folder / "__init__.py").exists() for folder in folders)
