@@ -198,7 +198,7 @@ def evaluate(
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas; quotes keep a comma in a name
         weights: a checkpoint for the networks; without it, the weights that ship
-        ablation: instead of models, one system with parts switched off: tgfnet, or align_attend beside its paper
+        ablation: instead of models, one system with parts switched off: tgfnet, sttn, vinet, combcn, align_attend
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes
