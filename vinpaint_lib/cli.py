@@ -15,6 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from vinpaint_lib import errors
+from vinpaint_lib.comparison.ablations.command import ablate
 from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.lessons.verdicts.verb import check
@@ -256,7 +257,7 @@ def doctor(model: str = "") -> None:
 
 
 WORDLESS = ("--clips", "--held-back", "--held_back", "--holes", "--model", "--data", "doctor")  # may be empty
-COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, models, doctor)}
+COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, ablate, rerun, check, models, doctor)}
 
 
 def tell(note: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from vinpaint_lib.comparison import results
 from vinpaint_lib.comparison.pictures import strip
 from vinpaint_lib.comparison.results import Line
-from vinpaint_lib.comparison.tables import REFERENCE, Table, split, tables as made
+from vinpaint_lib.comparison.tables import Table, split, tables as made
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.figures import trade_off
 from vinpaint_lib.places import check_folder, claimed
@@ -26,8 +26,13 @@ def tables(path: Path, tell: Tell) -> str:
     found = results.read(path)
     if found.rest:
         tell(f"{path}: the last line is not whole (a run writes it, or was killed) and is left out")
+    return text(finished(path, found.lines))
+
+
+def text(lines: Sequence[Line]) -> str:
+    """All tables of these lines, likewise."""
     parts = []
-    for table in made(finished(path, found.lines)):
+    for table in made(lines):
         parts.append("\n".join([heading(table), "", *aligned(cells(table)), "", *notes(table)]))
         parts.append("\n".join(aligned(split_cells(table))))
     return "\n\n".join(parts)
@@ -53,7 +58,7 @@ def cells(table: Table) -> list[list[str]]:
     shown = [score for score in COLUMNS if any(score in row.means for row in table.rows)]
     shown.sort(key=lambda score: score != table.main)
     name, factor, digits = COLUMNS[table.main]
-    rows = [["system", name, f"{name} less `{REFERENCE}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
+    rows = [["system", name, f"{name} less `{table.reference}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
     rows[0] += ["s/frame", "CPU s/frame", "peak MiB", "clips"]
     for row in table.rows:
         line = [row.label, spelled(row.means.get(table.main), factor, digits)]
@@ -109,7 +114,8 @@ def notes(table: Table) -> list[str]:
         f"Mean over {len(clips)} clips [95 % interval over clips: bootstrap, BCa]; "
         f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; holes of {sum(shares) / len(shares):.1%} on "
         "average.",
-        f"The difference to `{REFERENCE}` is paired by clip; rank 1 is the best of a clip, over {table.shared} clips.",
+        f"The difference to `{table.reference}` is paired by clip; rank 1 is the best of a clip, over {table.shared} "
+        "clips.",
     ]
     if len(clips) < 3:
         said.append("There are no intervals: they need three clips.")
@@ -117,6 +123,9 @@ def notes(table: Table) -> list[str]:
     if short := [row.label for row in table.rows if set(row.units) != whole]:
         said.append(f"Not all clips are measured for {', '.join(short)}: compare by the difference and the rank only.")
     said.append(f"E_warp follows {' and '.join(sorted({line['clip']['flow'] for line in lines}))}.")
+    rows = {row.label: line["model"].get("says") for row in table.rows for line in row.units.values()}
+    said += [f"`{label}`: {says}" for label, says in rows.items() if says]
+    said += dict.fromkeys(note for line in lines for note in line["run"].get("notes", ()))
     return [*said, machines(lines), f"Commits: {', '.join(sorted({short_commit(line) for line in lines}))}."]
 
 

@@ -3,8 +3,9 @@
 A switch at test time says less than a training without the part: the weights were trained with it, and what a row loses
 is also their surprise. `training/variants.py` has the forms that are trained.
 
-Where a paper prints such a table, the paper's numbers stand beside ours. They come from another measure, other networks and other clips. So the order of
-the rows may be compared, but never a number of one column with a number of the other.
+Where a paper prints such a table, the paper's numbers stand beside ours. They come from another measure, other
+networks and other clips. So the order of the rows may be compared, but never a number of one column with a number of
+the other.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
-"""The paper's table of parts (Table 2): the rows that one trained network can show, and the numbers of the paper. Behind
-it stand forms that are trained anew."""
+"""The paper's table of parts (Table 2): the rows that one trained network can show, and the numbers of the paper.
+
+Behind it stand forms that are trained anew.
+"""
 
 from typing import Any
 

@@ -86,7 +86,7 @@ class STTN(Inpainter):
         return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(given), {})
 
     def hidden(self, window: Window, step: Step, index: int) -> Float[Tensor, "1 h w"]:
-        """What of a frame is no key: its hole; with the keys "references" all of a target, unless nothing else is there."""
+        """What of a frame is no key: its hole; with the keys "references" all of a target, if others are there."""
         mask = window.at(window.indices.index(index)).mask
         others = self.config.keys == "references" and len(window.indices) > len(step.targets)
         return torch.ones_like(mask) if others and index in step.targets else mask
