@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.vinet import recipe
@@ -64,12 +65,34 @@ def test_every_variant_has_a_sentence_and_changes_something(name):
     assert all(changed.values()), changed
 
 
-@pytest.mark.parametrize("name", DECLARED)
-def test_every_variant_of_the_tiny_preset_is_a_network_with_its_change(name):
-    system = DECLARED[name]
+def tasks_of(system, variant):
+    """The task of the tiny preset, once for each of its stages."""
     preset = system.presets["tiny"]
-    for variant in system.retrained:
-        changes = variant.changes(system.configs[preset.config])
-        task = system.make_task(variant.preset(preset), changes)
+    changes = variant.changes(system.configs[preset.config])
+    changed = variant.preset(preset)
+    stages = [{"stages": (stage,)} for stage in getattr(changed, "stages", ())]
+    for each in stages or [{}]:
+        task = system.make_task(replace(changed, **each), changes)
         assert {key: getattr(task.config, key) for key in changes} == changes
-        assert sum(p.numel() for p in task.network().parameters()) > 0
+        yield task
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "variant"), [(name, variant) for name, system in DECLARED.items() for variant in system.retrained],
+    ids=lambda value: getattr(value, "name", value),
+)  # fmt: skip
+def test_every_variant_takes_a_step(name, variant):
+    """On grey, where losses are small: every term that is weighed is finite, and something learns."""
+    for task in tasks_of(DECLARED[name], variant):
+        torch.manual_seed(0)
+        model = task.trained(task.network())
+        batch, choice = task.example(torch.device("cpu"))
+        weights = task.weights_at(task.preset.steps - 1)
+        terms = task.losses(model, batch, weights, choice).terms
+        assert terms
+        assert set(terms) <= {key for key, weight in weights.items() if weight}
+        torch.stack([weights[key] * term for key, term in terms.items()]).sum().backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        assert all(torch.isfinite(grad).all() for grad in gradients)
+        assert any(grad.any() for grad in gradients)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from vinpaint_lib.comparison.measure import Contestant
 from vinpaint_lib.comparison.tables import WHOLE
@@ -14,6 +14,7 @@ from vinpaint_lib.systems import registry
 from vinpaint_lib.systems.entry import System
 
 
+@runtime_checkable
 class Named(Protocol):
     """A row or a variant."""
 
