@@ -29,12 +29,12 @@ def tables(path: Path, tell: Tell) -> str:
     return text(finished(path, found.lines))
 
 
-def text(lines: Sequence[Line]) -> str:
-    """All tables of these lines, likewise."""
+def text(lines: Sequence[Line], *, split_too: bool = True) -> str:
+    """All tables of these lines, likewise; `split_too`: with the main score by camera and hole, a column each row."""
     parts = []
     for table in made(lines):
         parts.append("\n".join([heading(table), "", *aligned(cells(table)), "", *notes(table)]))
-        parts.append("\n".join(aligned(split_cells(table))))
+        parts += ["\n".join(aligned(split_cells(table)))] if split_too else []
     return "\n\n".join(parts)
 
 

@@ -32,7 +32,7 @@ def ablate(asked: Ablating, tell: Tell, say: Tell, on_fault: Fault) -> bool:
         raise UserError(f"--seeds {asked.seeds}: trains nothing; give 1 or more")
     lines = of_switches(asked, tell, say, on_fault) if asked.switches else of_trainings(asked, tell, say, on_fault)
     if any("scores" in line for line in lines):
-        print(show.text(lines))
+        print(show.text(lines, split_too=False))
     return run.report(lines, say)
 
 
