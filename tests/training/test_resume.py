@@ -132,9 +132,9 @@ def test_processes_may_differ_unless_there_is_batch_norm():
 def test_another_form_of_the_network_is_refused_with_both_values():
     plain, other = replace(RUN, config={"blocks": 1}), replace(RUN, config={"blocks": 1, "parts": (12,)})
     assert compared(other, old=other) == []
-    with pytest.raises(UserError, match=r"config.parts was not set and is \[12\] now"):
+    with pytest.raises(UserError, match=r"config\.parts was not set and is \[12\] now"):
         compared(other, old=plain)
-    with pytest.raises(UserError, match="config.blocks was 1 and is not set now"):
+    with pytest.raises(UserError, match=r"config\.blocks was 1 and is not set now"):
         compared(RUN, old=plain)
 
 
