@@ -158,6 +158,8 @@ def test_forms_are_held_against_the_full_one_and_their_seeds_are_one_row():
     assert (rows["less"].clips, len(rows["less"].units)) == (4, 8)
     assert show.cells(table)[0][2] == "hole PSNR dB less `full`"
     assert "`less`: A part less." in show.notes(table)
+    parts = split(table)
+    assert {row.label: len(row.units) for part in parts.values() for row in part.rows} == {"full": 8, "less": 8}
 
 
 def test_forms_of_other_trainings_are_rows_of_their_own():

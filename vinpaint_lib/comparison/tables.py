@@ -213,7 +213,7 @@ def ranked(rows: Mapping[str, Mapping[Unit, Line]], score: str, protocol: str) -
 
 def split(whole: Table) -> dict[str, Table]:
     """The same table for the clips with slow and with fast cameras, and with small, middle and large holes."""
-    labels = {(row.system, row.weights): row.label for row in whole.rows}
+    labels = {(row.system, line["cell"]["weights"]): row.label for row in whole.rows for line in row.units.values()}
     parts: dict[str, list[Line]] = {name: [] for name in (*strata.MOTION, "unknown", *strata.HOLE)}
     for line in whole.lines():
         parts[of_motion(line)].append(line)
