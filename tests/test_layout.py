@@ -37,6 +37,7 @@ SHARED_BY_SYSTEMS = {"entry", "frames"}  # what a system may import of `systems`
 IN_EVERY_SYSTEM = {"__init__.py", "model.py", "network.py", "recipe.py", "figures.py"}
 NAMELESS = ("training", "scoring", "figures")  # rooms that know no system
 LATE = {
+    f"{LIBRARY}/comparison/ablations/command.py",
     f"{LIBRARY}/cli.py",
     f"{LIBRARY}/lessons/progress/verb.py",
     f"{LIBRARY}/lessons/verdicts/verb.py",

@@ -15,6 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from vinpaint_lib import errors
+from vinpaint_lib.comparison.ablations.command import ablate
 from vinpaint_lib.comparison.words import Words
 from vinpaint_lib.errors import DEBUG_HELP, run_program
 from vinpaint_lib.lessons.progress.verb import lessons
@@ -199,7 +200,7 @@ def evaluate(
         limit: only the first so many frames of each clip; None for all
         clips: only these of the data, joined by commas; quotes keep a comma in a name
         weights: a checkpoint for the networks; without it, the weights that ship
-        ablation: instead of models, one system with parts switched off: tgfnet, or align_attend beside its paper
+        ablation: instead of models, one system with parts switched off: tgfnet, sttn, vinet, combcn, align_attend
         out: a .json file for every number
         device: auto, cpu, cuda, cuda:1, mps
         seed: of the holes
@@ -257,7 +258,8 @@ def doctor(model: str = "") -> None:
 
 
 WORDLESS = ("--clips", "--held-back", "--held_back", "--holes", "--model", "--data", "doctor")  # may be empty
-COMMANDS = {verb.__name__: verb for verb in (inpaint, train, evaluate, compare, rerun, check, lessons, models, doctor)}
+VERBS = (inpaint, train, evaluate, compare, ablate, rerun, check, lessons, models, doctor)
+COMMANDS = {verb.__name__: verb for verb in VERBS}
 
 
 def tell(note: object) -> None:

@@ -198,7 +198,7 @@ def ablation_of(name: str) -> Ablation:
     """The table of parts of a system's paper. Raises UserError for a name that has no such table."""
     known = {each.name: each.ablation for each in registry.SYSTEMS.values() if each.ablation is not None}
     if name not in known:
-        raise UserError(f"--ablation {name}: is no system with a table of parts; use {' or '.join(known)}")
+        raise UserError(f"--ablation {name}: is no system with a table of parts; use one of {', '.join(known)}")
     return known[name]
 
 

@@ -48,6 +48,9 @@ class Training:
     deadline    a time of `time.monotonic()` after which no step begins; state and weights are stored then, and a later
                 call goes on. For one process: several would not stop at the same step
     overrides   fields of the preset, replaced; what is None stays
+    changed     takes the preset, with all of the above, and gives the one that is trained
+    config      fields of the network's configuration, replaced
+    samples     folder for prepared samples, which several runs may share; None: `out`, or VINPAINT_CACHE
     tell        takes a sentence on what an earlier run left, and what of it this one takes over
     without_features  leave out the losses that need a feature network; else a preset that weighs them refuses
     """
@@ -68,6 +71,9 @@ class Training:
     stop_after: int | None = None
     deadline: float | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    changed: Callable[[Any], Any] | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    samples: Path | None = None
     without_features: bool = False
     tell: Callable[[object], None] | None = None
 
@@ -80,7 +86,7 @@ def train(asked: Training) -> Path:
     if int(os.environ.get("RANK", "0")):  # one of several processes of a run that the first has claimed
         return trained(asked)
     check_folder(asked.out)
-    cache = Path(os.environ.get("VINPAINT_CACHE", asked.out))
+    cache = Path(os.environ.get("VINPAINT_CACHE", asked.samples or asked.out))
     check_ground(cache, cache)
     with claimed(asked.out, folder=True, names=(STATE, WEIGHTS, LOG)):
         return trained(asked)
@@ -93,38 +99,16 @@ def trained(asked: Training) -> Path:
     model or preset, wrong data or broken files, an `out` that cannot be a folder, the state of another run
     (`training/resume.py`), weights that the task cannot begin with, and a loss that stays NaN or infinite.
     """
-    presets = registry.presets(asked.model)
-    if asked.preset not in presets:
-        raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
-    check_values(asked)
-    chosen = replace(
-        presets[asked.preset], **{name: value for name, value in asked.overrides.items() if value is not None}
-    )
-    if asked.without_features:
-        if not hasattr(chosen, "without_features"):
-            raise UserError(f"--without-features: {asked.model} has no losses of features; leave the option away")
-        chosen = replace(chosen, without_features=True)
-    if asked.holes is not None:
-        chosen = with_holes(chosen, asked.holes)
-    if asked.steps is not None:
-        chosen = of_length(chosen, asked.steps)
     accelerator = accelerator_on(asked.device)
-    run = Run(
-        model=asked.model,
-        preset_name=asked.preset,
-        preset=chosen,
-        data=asked.data,
-        held_back=tuple(asked.held_back),
-        seed=asked.seed,
-        processes=accelerator.num_processes,
-    )
+    run = run_of(asked, accelerator.num_processes)
+    chosen = run.preset
     if chosen.batch % run.processes:
         raise UserError(f"a batch of {chosen.batch} cannot be shared by {run.processes} processes: choose a divisor")
     if asked.deadline is not None and run.processes > 1:
         raise UserError(f"{run.processes} processes would not stop at the same step: leave the deadline away")
     asked.out.mkdir(parents=True, exist_ok=True)
-    task = registry.make_task(asked.model, chosen)
-    pools = make_pools(task, run, asked.out)
+    task = registry.make_task(asked.model, chosen, run.config)
+    pools = make_pools(task, run, asked.samples or asked.out)
     trainer = Trainer(
         run, task, pools, accelerator, out=asked.out, start=asked.start, workers=asked.workers, compiled=asked.compiled
     )
@@ -158,6 +142,37 @@ def trained(asked: Training) -> Path:
         for executor in executors:
             executor.shutdown(cancel_futures=True)
     return asked.out / WEIGHTS
+
+
+def run_of(asked: Training, processes: int = 1) -> Run:
+    """Everything that decides the numbers of a training. Raises UserError for values that train nothing."""
+    presets = registry.presets(asked.model)
+    if asked.preset not in presets:
+        raise UserError(f"unknown preset {asked.preset!r}: choose one of {', '.join(presets)}")
+    check_values(asked)
+    chosen = replace(
+        presets[asked.preset], **{name: value for name, value in asked.overrides.items() if value is not None}
+    )
+    if asked.without_features:
+        if not hasattr(chosen, "without_features"):
+            raise UserError(f"--without-features: {asked.model} has no losses of features; leave the option away")
+        chosen = replace(chosen, without_features=True)
+    if asked.holes is not None:
+        chosen = with_holes(chosen, asked.holes)
+    if asked.steps is not None:
+        chosen = of_length(chosen, asked.steps)
+    if asked.changed is not None:
+        chosen = asked.changed(chosen)
+    return Run(
+        model=asked.model,
+        preset_name=asked.preset,
+        preset=chosen,
+        data=asked.data,
+        held_back=tuple(asked.held_back),
+        seed=asked.seed,
+        processes=processes,
+        config=dict(asked.config),
+    )
 
 
 def check_values(asked: Training) -> None:

@@ -141,3 +141,28 @@ def test_text_and_markdown_hold_the_same_cells():
     assert text[2].startswith("good")
     assert "16.75 [" in text[2]
     assert "+1.25 [" in text[2]
+
+
+def of_form(system, number, value, *, seed=0, training="tiny, 4 steps", **more):
+    """A line of an ablation: weights differ by seed."""
+    made = line(system, number, {"hole_psnr": [value]}, seed=seed, weights=f"{seed}{training}")
+    return made | {"model": made["model"] | {"whole": "full", "training": training, **more}}
+
+
+def test_forms_are_held_against_the_full_one_and_their_seeds_are_one_row():
+    lines = [of_form("full", n, 10.0 + n, seed=s) for n in range(4) for s in range(2)]
+    lines += [of_form("less", n, 9.0 + n - s, seed=s, says="A part less.") for n in range(4) for s in range(2)]
+    rows, table = rows_of(lines)
+    assert list(rows) == ["full", "less"]
+    assert rows["less"].more.value == pytest.approx(-1.5)
+    assert (rows["less"].clips, len(rows["less"].units)) == (4, 8)
+    assert show.cells(table)[0][2] == "hole PSNR dB less `full`"
+    assert "`less`: A part less." in show.notes(table)
+    parts = split(table)
+    assert {row.label: len(row.units) for part in parts.values() for row in part.rows} == {"full": 8, "less": 8}
+
+
+def test_forms_of_other_trainings_are_rows_of_their_own():
+    lines = [of_form("full", n, 10.0 + n) for n in range(3)]
+    lines += [of_form("less", n, 9.0, training=words) for n in range(3) for words in ("4 steps", "8 steps")]
+    assert set(rows_of(lines)[0]) == {"full", "less (4 steps)", "less (8 steps)"}

@@ -103,7 +103,7 @@ BAD = [
     plain("--out clip: cannot hold the table; give the name of a .json file", "evaluate --model telea --data toy --out clip"),
     plain("--out scores.txt: cannot hold the table; give the name of a .json file", "evaluate --model telea --data toy --out scores.txt"),
     plain("mask.png/scores.json: PLACE/mask.png is no folder, and nothing can be made in it; give another place", "evaluate --model telea --data toy --out mask.png/scores.json"),
-    plain("--ablation sttn: is no system with a table of parts; use tgfnet or align_attend", "evaluate --ablation sttn --data toy"),
+    plain("--ablation dfvi: is no system with a table of parts; use one of tgfnet, sttn, combcn, vinet, align_attend", "evaluate --ablation dfvi --data toy"),
     plain("mask.png: is the mask itself; give another name", to("mask.png")),
     plain("film.mp4/inner: PLACE/film.mp4 is no folder, and nothing can be made in it; give another place", to("film.mp4/inner")),
     plain("clip: is the input itself; give another name", to("clip")),

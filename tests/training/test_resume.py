@@ -1,5 +1,6 @@
 """Which runs are the same: what may differ, with a note where it matters, and what is refused with both values."""
 
+import json
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -126,3 +127,20 @@ def test_processes_may_differ_unless_there_is_batch_norm():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert compared(batch_norm=True) == []
+
+
+def test_another_form_of_the_network_is_refused_with_both_values():
+    plain, other = replace(RUN, config={"blocks": 1}), replace(RUN, config={"blocks": 1, "parts": (12,)})
+    assert compared(other, old=other) == []
+    with pytest.raises(UserError, match=r"config\.parts was not set and is \[12\] now"):
+        compared(other, old=plain)
+    with pytest.raises(UserError, match=r"config\.blocks was 1 and is not set now"):
+        compared(RUN, old=plain)
+
+
+def test_a_state_of_before_has_no_changes_of_the_network():
+    old = json.loads(RUN.stored())
+    del old["config"]
+    assert (
+        check_same(PATH, {"run": json.dumps(old), "step": 3, "content": CONTENT}, RUN, CONTENT, batch_norm=False) == []
+    )

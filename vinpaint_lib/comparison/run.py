@@ -50,8 +50,27 @@ def compare(asked: Comparison, tell: Tell, say: Tell, on_fault: Callable[[Except
     check_file(asked.out)
     source = parse_source(asked.data)
     wanted = list(groups(asked, source))
-    features = video_features.find(asked.features, asked.device)
     systems = contestants(build_all(asked.models, dict(asked.weights or {})), asked.weights, asked.device)
+    return report(measure(asked, source, wanted, systems, command(asked), tell, say, on_fault), say)
+
+
+def measure(
+    asked: Comparison,
+    source: ClipSet,
+    wanted: Sequence[Group],
+    systems: Sequence[Contestant],
+    words: str,
+    tell: Tell,
+    say: Tell,
+    on_fault: Callable[[Exception], str],
+    notes: Sequence[str] = (),
+) -> list[Line]:
+    """The last line of every cell of these groups and systems, measured if the file lacks it.
+
+    `words` is the command line of the run, and `notes` are what its tables say below; both are written down with each
+    line. Raises UserError for a file that holds other things or is written by another run; Ctrl-C as `compare`.
+    """
+    features = video_features.find(asked.features, asked.device)
     with claimed(asked.out) as place:
         lines = opened(place, asked.out, tell)
         there = results.one_each(lines)
@@ -59,13 +78,14 @@ def compare(asked: Comparison, tell: Tell, say: Tell, on_fault: Callable[[Except
         finished = len(wanted) * len(systems) - sum(len(left) for _, left in tasks)
         if asked.pictures is not None and finished:
             tell(f"{finished} cells were finished before and give no pictures; measure them into another file for that")
-        work = Work(asked, place, source, features, Clock(lines), say, on_fault)
+        told = {"command": words, "notes": list(notes)}
+        work = Work(asked, place, source, features, Clock(lines), say, on_fault, told)
         try:
             work.through(tasks)
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(work.kept()) from stop
     last = there | {line["key"]: line for line in work.done}
-    return report([last[one.key(group)] for group in wanted for one in systems], say)
+    return [last[one.key(group)] for group in wanted for one in systems]
 
 
 def check(asked: Comparison) -> None:
@@ -115,7 +135,7 @@ def missing(
 
 
 class Work:
-    """The way through the cells of a run; `done` are the lines that it wrote."""
+    """The way through the cells of a run; `done` are the lines that it wrote, `told` is what each says of the run."""
 
     def __init__(
         self,
@@ -126,13 +146,14 @@ class Work:
         clock: Clock,
         say: Tell,
         on_fault: Callable[[Exception], str],
+        told: dict[str, Any],
     ) -> None:
         self.asked, self.place, self.source, self.features, self.clock = asked, place, source, features, clock
         self.say, self.on_fault = say, on_fault
         self.done: list[Line] = []
         self.total = 0
         self.run = {
-            "command": command(asked),
+            **{name: value for name, value in told.items() if value},
             "data": asked.data,
             "commit": commit(),
             "versions": {"vinpaint": __version__, "python": platform.python_version()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from vinpaint_lib.comparison import results, vfid
 from vinpaint_lib.comparison.pictures import strip
 from vinpaint_lib.comparison.results import Line
-from vinpaint_lib.comparison.tables import REFERENCE, Table, split, tables as made
+from vinpaint_lib.comparison.tables import Table, split, tables as made
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.figures import trade_off
 from vinpaint_lib.places import check_folder, claimed
@@ -26,10 +26,15 @@ def tables(path: Path, tell: Tell) -> str:
     found = results.read(path)
     if found.rest:
         tell(f"{path}: the last line is not whole (a run writes it, or was killed) and is left out")
+    return text(finished(path, found.lines))
+
+
+def text(lines: Sequence[Line], *, split_too: bool = True) -> str:
+    """All tables of these lines, likewise; `split_too`: with the main score by camera and hole, a column each row."""
     parts = []
-    for table in made(finished(path, found.lines)):
+    for table in made(lines):
         parts.append("\n".join([heading(table), "", *aligned(cells(table)), "", *notes(table)]))
-        parts.append("\n".join(aligned(split_cells(table))))
+        parts += ["\n".join(aligned(split_cells(table)))] if split_too else []
     return "\n\n".join(parts)
 
 
@@ -53,7 +58,7 @@ def cells(table: Table) -> list[list[str]]:
     shown = [score for score in COLUMNS if any(score in row.means for row in table.rows)]
     shown.sort(key=lambda score: score != table.main)
     name, factor, digits = COLUMNS[table.main]
-    rows = [["system", name, f"{name} less `{REFERENCE}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
+    rows = [["system", name, f"{name} less `{table.reference}`", "rank", *(COLUMNS[score][0] for score in shown[1:])]]
     columns = vfid.distances(table.rows)
     rows[0] += [*(f"VFID ({column.network})" for column in columns), "s/frame", "CPU s/frame", "peak MiB", "clips"]
     for row in table.rows:
@@ -111,7 +116,8 @@ def notes(table: Table) -> list[str]:
         f"Mean over {len(clips)} clips [95 % interval over clips: bootstrap, BCa]; "
         f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; holes of {sum(shares) / len(shares):.1%} on "
         "average.",
-        f"The difference to `{REFERENCE}` is paired by clip; rank 1 is the best of a clip, over {table.shared} clips.",
+        f"The difference to `{table.reference}` is paired by clip; rank 1 is the best of a clip, over {table.shared} "
+        "clips.",
     ]
     if len(clips) < 3:
         said.append("There are no intervals: they need three clips.")
@@ -124,6 +130,9 @@ def notes(table: Table) -> list[str]:
         for column in vfid.distances(table.rows)
     ]
     said.append(f"E_warp follows {' and '.join(sorted({line['clip']['flow'] for line in lines}))}.")
+    rows = {row.label: line["model"].get("says") for row in table.rows for line in row.units.values()}
+    said += [f"`{label}`: {says}" for label, says in rows.items() if says]
+    said += dict.fromkeys(note for line in lines for note in line["run"].get("notes", ()))
     return [*said, machines(lines), f"Commits: {', '.join(sorted({short_commit(line) for line in lines}))}."]
 
 

@@ -20,6 +20,7 @@ from vinpaint_lib.scoring.table import SCORES
 
 REFERENCE = "flow"
 SETTING = ("masks", "protocol", "size", "limit", "data")
+WHOLE = "whole"  # of what is known of a row of an ablation: the row that it is held against
 HIGHER = ("psnr", "hole_psnr", "ssim")  # of these scores more is better
 BY_FRAME = ("psnr", "hole_psnr", "ssim")  # of these the protocol `paper` counts every frame alike
 
@@ -76,12 +77,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one setting, best first by the main score; `shared` is the number of clips that all rows have."""
+    """The rows of one setting, best first by the main score; `shared` is the number of clips that all rows have, and
+    `reference` the system that all are held against."""
 
     setting: dict[str, Any]
     main: str
     rows: tuple[Row, ...]
     shared: int
+    reference: str = REFERENCE
 
     def lines(self) -> list[Line]:
         """All finished lines."""
@@ -99,15 +102,19 @@ def tables(lines: Iterable[Line]) -> list[Table]:
 
 
 def names_of(lines: Iterable[Line]) -> dict[tuple[str, str | None], str]:
-    """The names of rows: systems, and where one appears with several weights, also the file and its hash."""
-    files: dict[str, dict[str | None, str]] = defaultdict(dict)
+    """The names of rows: systems, and where one appears with several weights, also the file and its hash.
+
+    Weights of trainings that differ in their seeds alone are one row: each seed has a draw of its own.
+    """
+    forms: dict[str, dict[str | None, str]] = defaultdict(dict)
     for line in lines:
-        about = line["model"]["weights"] or {"file": "no weights", "sha256": None}
-        files[line["cell"]["system"]][line["cell"]["weights"]] = about["file"]
+        cell, about = line["cell"], line["model"]["weights"] or {"file": "no weights"}
+        told = f"{about['file']}, {str(cell['weights'])[:8]}"
+        forms[cell["system"]][cell["weights"]] = line["model"].get("training", told)
     return {
-        (system, sha): system if len(known) == 1 else f"{system} ({file}, {str(sha)[:8]})"
-        for system, known in files.items()
-        for sha, file in known.items()
+        (system, sha): system if len(set(known.values())) == 1 else f"{system} ({form})"
+        for system, known in forms.items()
+        for sha, form in known.items()
     }
 
 
@@ -125,7 +132,8 @@ def table(lines: Sequence[Line], labels: Mapping[tuple[str, str | None], str]) -
             units[label][cell["number"], cell["seed"]] = line
         broken[label] += "error" in line
     main = "hole_psnr" if any("hole_psnr" in line.get("scores", {}) for line in lines) else "hole_warping_error"
-    reference = next((label for label, system in systems.items() if system == REFERENCE), None)
+    against = next((line["model"][WHOLE] for line in lines if WHOLE in line["model"]), REFERENCE)
+    reference = next((label for label, system in systems.items() if system == against), None)
     ranks, shared = ranked({label: units[label] for label in systems}, main, first["protocol"])
     rows = [
         Row(
@@ -140,7 +148,7 @@ def table(lines: Sequence[Line], labels: Mapping[tuple[str, str | None], str]) -
         for label, system in systems.items()
     ]
     rows.sort(key=lambda row: (*place(row, main), row.label))
-    return Table({name: first[name] for name in SETTING}, main, tuple(rows), shared)
+    return Table({name: first[name] for name in SETTING}, main, tuple(rows), shared, against)
 
 
 def place(row: Row, main: str) -> tuple[bool, float]:
@@ -205,7 +213,7 @@ def ranked(rows: Mapping[str, Mapping[Unit, Line]], score: str, protocol: str) -
 
 def split(whole: Table) -> dict[str, Table]:
     """The same table for the clips with slow and with fast cameras, and with small, middle and large holes."""
-    labels = {(row.system, row.weights): row.label for row in whole.rows}
+    labels = {(row.system, line["cell"]["weights"]): row.label for row in whole.rows for line in row.units.values()}
     parts: dict[str, list[Line]] = {name: [] for name in (*strata.MOTION, "unknown", *strata.HOLE)}
     for line in whole.lines():
         parts[of_motion(line)].append(line)

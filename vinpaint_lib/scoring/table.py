@@ -11,7 +11,7 @@ import torch
 from vinpaint_lib.errors import UserError
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.scoring import metrics
-from vinpaint_lib.scoring.ablation import Ablation, beside_paper
+from vinpaint_lib.scoring.ablation import Ablation, beside_paper, explained
 
 SCORES = ("psnr", "hole_psnr", "ssim", "warping_error", "hole_warping_error")
 # Column: heading, factor, digits. Higher is better for the first three, lower for the others.
@@ -93,7 +93,7 @@ def score_table(result: dict[str, Any], ablation: Ablation | None = None) -> str
         text.append(
             f"PSNR leaves out up to {perfect} frames a model that came back without error (no hole, or perfect)"
         )
-    text += ablation.notes if ablation is not None else ()
+    text += explained(ablation) if ablation is not None else ()
     return "\n".join(text)
 
 

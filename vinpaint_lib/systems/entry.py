@@ -1,13 +1,14 @@
 """The entry of a system: what the command line and the loops must know of it. It stands in the system's `__init__`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.scoring.ablation import Ablation
 from vinpaint_lib.training.task import Task
+from vinpaint_lib.training.variants import Variant
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -27,7 +28,8 @@ class System:
     untrained      baselines by their names on the command line: forms of the system that need no weights, each with the
                    name of its configuration
     read_released  reads a file of weights that the authors released; None: there is none
-    ablation       rows of a table of the paper, for `evaluate --ablation`; None: there is none
+    ablation       rows with parts switched off, for `evaluate --ablation`; None: there are none
+    retrained      forms that are trained anew, the full one first, for `vinpaint ablate`
     """
 
     name: str
@@ -40,6 +42,7 @@ class System:
     untrained: dict[str, str] = field(default_factory=dict)
     read_released: Callable[[Path], Inpainter] | None = None
     ablation: Ablation | None = None
+    retrained: tuple[Variant, ...] = ()
 
     @property
     def weights(self) -> dict[str, Path]:
@@ -47,6 +50,7 @@ class System:
         names = {self.name: f"{self.name}-small.safetensors", **self.own_weights}
         return {name: FOLDER / self.name / file for name, file in names.items()}
 
-    def make_task(self, preset: Any) -> Task:
-        """The task of training this system by `preset`, one of `presets` or a copy with other values."""
-        return self.task(preset, self.model, self.configs[preset.config])
+    def make_task(self, preset: Any, changes: Mapping[str, Any] | None = None) -> Task:
+        """The task of training this system by `preset`, one of `presets` or a copy with other values. `changes` are
+        fields of the network's configuration with other values."""
+        return self.task(preset, self.model, replace(self.configs[preset.config], **(changes or {})))

@@ -1,7 +1,7 @@
 """The systems and baselines by their names on the command line. A new system needs its folder and a name in `NAMES`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -164,6 +164,6 @@ def presets(model: str) -> dict[str, Any]:
     return KNOWN[model].presets
 
 
-def make_task(model: str, preset: Any) -> Task:
-    """The task of training `model` by `preset`."""
-    return KNOWN[model].make_task(preset)
+def make_task(model: str, preset: Any, changes: Mapping[str, Any] | None = None) -> Task:
+    """The task of training `model` by `preset`, with `changes` of the configuration that it names."""
+    return KNOWN[model].make_task(preset, changes)

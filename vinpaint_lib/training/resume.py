@@ -8,7 +8,7 @@ compilation never counted. Every other setting decides the numbers, and is refus
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Run:
     held_back: tuple[str, ...]
     seed: int
     processes: int
+    config: dict[str, Any] = field(default_factory=dict)  # fields of the network's configuration that were changed
 
     def stored(self) -> str:
         """The run as JSON, for the state on disk."""
@@ -91,6 +92,10 @@ def check_same(
             differ["data"] = old["data"], new["data"]
     elif known != dict(content) and (moved or "held_back" not in differ):
         differ["data"] = (old["data"], new["data"]) if moved else ("other files", f"those in {new['data']} now")
+    changed = old.get("config", {}), new["config"]
+    for name in sorted({*changed[0], *changed[1]}):
+        pair = tuple(each.get(name, ABSENT) for each in changed)
+        differ |= {f"config.{name}": pair} if pair[0] != pair[1] else {}
     if batch_norm and old["processes"] != new["processes"]:
         differ["processes"] = old["processes"], new["processes"]
     steps = old["preset"]["steps"], new["preset"]["steps"]

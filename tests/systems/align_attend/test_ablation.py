@@ -103,7 +103,5 @@ def test_refusals(weights):
         evaluate.evaluate(Evaluation(size=(48, 64), weights={"all": weights}, ablation="align_attend"))
     with pytest.raises(UserError, match=r"no-such.safetensors"):
         evaluate.evaluate(Evaluation(weights=weights.with_name("no-such.safetensors"), ablation="align_attend"))
-    with pytest.raises(
-        UserError, match="--ablation sttn: is no system with a table of parts; use tgfnet or align_attend"
-    ):
-        evaluate.evaluate(Evaluation(ablation="sttn"))
+    with pytest.raises(UserError, match="--ablation dfvi: is no system with a table of parts; use one of tgfnet, sttn"):
+        evaluate.evaluate(Evaluation(ablation="dfvi"))

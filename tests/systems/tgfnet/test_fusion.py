@@ -266,7 +266,7 @@ def test_moved_pixels_hold_no_share_of_what_is_hidden():
     seen = seen * (trust > 0)
     offsets = torch.zeros(1, 2, 2, 2, 2)
     offsets[:, :, 0] = 0.1  # 0.4 pixels to the right at full size
-    found, sure = network.moved_pixels(seen, trust, offsets)
+    found, sure = fusion.moved_pixels(seen, trust, offsets)
     assert torch.allclose(found[..., 3], seen[..., 3], atol=1e-5)  # what lies right of it is hidden, not black
     assert torch.allclose(sure[..., :4], trust[..., :4], atol=1e-5)
     assert not sure[..., 4:].any()

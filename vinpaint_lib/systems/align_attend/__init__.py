@@ -3,7 +3,7 @@
 Read in this order: model, network, estimator, attention, layers, recipe.
 """
 
-from vinpaint_lib.systems.align_attend.ablation import ABLATION
+from vinpaint_lib.systems.align_attend.ablation import ABLATION, RETRAINED
 from vinpaint_lib.systems.align_attend.model import AlignAttend
 from vinpaint_lib.systems.align_attend.network import CONFIGS
 from vinpaint_lib.systems.align_attend.recipe import PRESETS, AlignAttendTask
@@ -23,4 +23,5 @@ SYSTEM = System(
         "align_attend-entire": {"matching": "entire"},
     },
     ablation=ABLATION,
+    retrained=RETRAINED,
 )

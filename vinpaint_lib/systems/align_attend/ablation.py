@@ -1,8 +1,12 @@
-"""The paper's table of parts (Table 2): the rows that one trained network can show, and the numbers of the paper."""
+"""The paper's table of parts (Table 2): the rows that one trained network can show, and the numbers of the paper.
+
+Behind it stand forms that are trained anew.
+"""
 
 from typing import Any
 
 from vinpaint_lib.scoring.ablation import Ablation, AblationRow
+from vinpaint_lib.training.variants import Variant, having
 
 # The paper's network matches the hole with visible positions, and copies no pixels into its picture.
 PLAIN = {"matching": "hole", "merged": False}
@@ -48,4 +52,17 @@ ABLATION = Ablation(
         "the paper also prints a warping error of 0.0027 (0.0001) without and 0.0019 (0.0001) with the flow "
         "estimator (Table 2c: Sintel, true flow); compare the order of `align, refine` and `all` in E_warp.",
     ),
+    whole="all",
+)
+
+RETRAINED = (
+    Variant("full", "all parts, as the preset has them; steps that leave parts out are as many as there."),
+    Variant("entire matching", "every position is matched with every position.", having(matching="entire")),
+    Variant(
+        "no align",
+        "no step aligns, and nothing is copied; the flow still begins with the camera's motion.",
+        having(align=False),
+    ),
+    Variant("no refine", "no step attends to the references.", having(refine=False)),
+    Variant("no flow", "no step blends the last output in; there is no L_F.", having(flow=False)),
 )

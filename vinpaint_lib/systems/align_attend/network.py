@@ -43,6 +43,9 @@ class Parts(NamedTuple):
     flow: bool = True
 
 
+ALL = Parts()
+
+
 @dataclass(frozen=True)
 class Config:
     """Sizes and switches. Defaults stand for the paper; what its note leaves open is marked [choose].
@@ -215,7 +218,7 @@ class AlignAttendNet(nn.Module):
         parts: Parts | None = None,
     ) -> FilledTarget:
         """One target from its references and up to two outputs before it, the latest first."""
-        parts = parts or self.config.parts
+        parts = Parts(*(a and b for a, b in zip(parts or ALL, self.config.parts, strict=True)))
         own = self.encoder(frame, mask).float()
         hole = 1 - known_cells(mask, CELL)
         path, filled = own, torch.zeros_like(hole)

@@ -3,6 +3,7 @@
 Read in this order: model, network, volume, layer_table, recipe.
 """
 
+from vinpaint_lib.systems.combcn.ablation import ABLATION, RETRAINED
 from vinpaint_lib.systems.combcn.model import CombCN
 from vinpaint_lib.systems.combcn.network import CONFIGS
 from vinpaint_lib.systems.combcn.recipe import PRESETS, CombTask
@@ -19,4 +20,6 @@ SYSTEM = System(
         "combcn-aligned": {"first_guess": "aligned"},  # holes begin with what flow finds: ours
     },
     own_weights={"combcn-aligned": "combcn-small-aligned.safetensors"},
+    ablation=ABLATION,
+    retrained=RETRAINED,
 )

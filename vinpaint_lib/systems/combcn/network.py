@@ -51,6 +51,9 @@ class Config:
     overlap       frames that two neighbouring volumes share at least
     norm          "batch": batch normalisation behind every ReLU; "none"
     guidance      False: CombCN sees even grey instead of the 3DCN frame (ablation; the same weights serve both)
+    structure     False: the guide has even grey in its holes in place of what 3DCN completes there, and the known small
+                  pixels elsewhere (ablation; the same weights serve both)
+    joint         CombCN's loss reaches 3DCN through the guide; False: 3DCN learns from its own loss alone
     first_guess   ours. "none": a hole is a blank, as in the paper. "aligned": the hole of every frame holds what chains
                   of flow found (`motion/first_guess.py`); both networks also get its trust, and each gives a residual
                   that is added to the guess
@@ -63,6 +66,8 @@ class Config:
     overlap: int = 8
     norm: str = "batch"
     guidance: bool = True
+    structure: bool = True
+    joint: bool = True
     first_guess: str = first_guess.NONE
 
     @property
@@ -175,7 +180,10 @@ class JointNet(nn.Module):
         volume = rearrange(self.volume(to_volume(torch.cat(parts, dim=2))), "b c t h w -> b t c h w")
         if self.config.aligned:
             volume = centred + volume
-        return volume / 2 + 0.5, (hole * volume + centred * known) / 2 + 0.5
+        inside = volume if self.config.structure else torch.zeros_like(volume)
+        if not self.config.joint:
+            inside = inside.detach()
+        return volume / 2 + 0.5, (hole * inside + centred * known) / 2 + 0.5
 
     def details(
         self,

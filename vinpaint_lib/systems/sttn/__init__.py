@@ -1,6 +1,7 @@
 """STTN (Zeng, Fu, Chao; ECCV 2020). Read in this order: model, network, attention, recipe."""
 
 from vinpaint_lib.systems.entry import System
+from vinpaint_lib.systems.sttn.ablation import ABLATION, RETRAINED
 from vinpaint_lib.systems.sttn.model import STTN
 from vinpaint_lib.systems.sttn.network import CONFIGS
 from vinpaint_lib.systems.sttn.recipe import PRESETS, STTNTask
@@ -18,4 +19,6 @@ SYSTEM = System(
     },
     own_weights={"sttn-aligned": "sttn-small-aligned.safetensors"},
     read_released=read_sttn,
+    ablation=ABLATION,
+    retrained=RETRAINED,
 )

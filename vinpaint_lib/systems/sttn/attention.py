@@ -86,12 +86,13 @@ def frame_by_frame(layer: nn.Module, maps: Float[Tensor, "n c h w"]) -> Float[Te
 class MultiPatchAttention(nn.Module):
     """The attention of one block: 1x1 embeddings, one head for each patch size, then a 3x3 convolution.
 
-    Parameters are named as in the released weights. `channels` must divide by the number of heads.
+    Parameters are named as in the released weights. `channels` must divide by the number of heads. Heads whose patches
+    have the scales `silent`, numbers of `parts`, give nothing, that is, zeros.
     """
 
-    def __init__(self, channels: int, parts: tuple[int, ...] = PARTS) -> None:
+    def __init__(self, channels: int, parts: tuple[int, ...] = PARTS, silent: tuple[int, ...] = ()) -> None:
         super().__init__()
-        self.parts = parts
+        self.parts, self.silent = parts, silent
         self.query_embedding = nn.Conv2d(channels, channels, 1)
         self.value_embedding = nn.Conv2d(channels, channels, 1)
         self.key_embedding = nn.Conv2d(channels, channels, 1)
@@ -110,7 +111,9 @@ class MultiPatchAttention(nn.Module):
         # Each head writes into its place, so the embeddings, tokens and scores of only one head exist at a time.
         attended = torch.empty_like(maps)
         for head in range(len(self.parts)):
-            attended[:, :, self.channels_of(head)] = self.attend_head(head, maps, masks, sharpness)
+            own = self.channels_of(head)
+            silent = self.parts[head] in self.silent
+            attended[:, :, own] = 0 if silent else self.attend_head(head, maps, masks, sharpness)
         return self.merge(attended)
 
     def attend_head(

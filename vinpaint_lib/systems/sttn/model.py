@@ -72,16 +72,24 @@ class STTN(Inpainter):
         device = next(self.parameters()).device
         # The network sees the paper's windows alone, however many frames the guesses need.
         distant = tuple(i for i in step.references if i % REFERENCE_STEP == 0)
-        seen = window.only((*step.targets, *nearest(distant, step.targets[len(step.targets) // 2])))
+        distant = nearest(distant, step.targets[len(step.targets) // 2])
+        seen = window.only(step.targets if self.config.keys == "neighbours" else (*step.targets, *distant))
         guesses = guesses_of_step(window, seen.indices, state) if self.config.aligned else None
         window = seen
         features = self.encoded(window, step, state, guesses)
-        masks = rearrange(window.masks, "t 1 h w -> 1 t 1 h w").to(device)
+        hidden = torch.stack([self.hidden(window, step, index) for index in window.indices])
+        masks = rearrange(hidden, "t 1 h w -> 1 t 1 h w").to(device)
         features = self.net.transform(rearrange(features, "t c h w -> 1 t c h w"), masks)[0]
         places = [window.indices.index(target) for target in step.targets]
         painted = torch.cat([self.net.decode(features[part]) for part in torch.tensor(places).split(PICTURES)])
         given = torch.stack([begun(window, target, guesses)[0] for target in step.targets])
         return Output(self.net.picture(painted, given.to(painted)).clamp(0, 1).to(given), {})
+
+    def hidden(self, window: Window, step: Step, index: int) -> Float[Tensor, "1 h w"]:
+        """What of a frame is no key: its hole; with the keys "references" all of a target, if others are there."""
+        mask = window.at(window.indices.index(index)).mask
+        others = self.config.keys == "references" and len(window.indices) > len(step.targets)
+        return torch.ones_like(mask) if others and index in step.targets else mask
 
     def encoded(
         self, window: Window, step: Step, state: dict[str, Any], guesses: FirstGuesses | None

@@ -19,6 +19,7 @@ from vinpaint_lib.systems.sttn.attention import PARTS, MultiPatchAttention, fram
 
 # Features are at a quarter of the frame's size, and the finest head cuts them into twelve parts a side.
 MULTIPLE = 4 * PARTS[-1]
+KEYS = ("all", "neighbours", "references")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Config:
 
     channels     features at 1/4, a multiple of 4; encoder and decoder also have layers of a half and a quarter of it
     blocks       number of blocks; each has an attention, then a feed-forward part
+    parts        parts a side into which the heads of a block cut the maps, one head each; divisors of 12
+    silent       those of `parts` whose heads give nothing (a switch)
+    keys         frames that the attention takes content from: "all" of the window, "neighbours" (the window's targets),
+                 or "references" (the distant frames; in a window without any, the targets) (a switch)
     as_released  keys inside holes count like all others, as in the released code, which drops its mask. The released
                  weights were trained so. Off: keys inside holes get no weight
     trained      (height, width) of the frames of training, or None. Scores are divided by sqrt(d), so larger frames
@@ -39,6 +44,9 @@ class Config:
 
     channels: int = 256
     blocks: int = 8
+    parts: tuple[int, ...] = PARTS
+    silent: tuple[int, ...] = ()
+    keys: str = "all"
     as_released: bool = False
     trained: tuple[int, int] | None = None
     start: str = "normal"
@@ -46,6 +54,18 @@ class Config:
 
     def __post_init__(self) -> None:
         first_guess.check(self.first_guess)
+        if not self.parts or any(part < 1 or PARTS[-1] % part for part in self.parts):
+            raise UserError(f"parts {self.parts}: are no divisors of {PARTS[-1]}; give one or more, as in 1, 3, 6, 12")
+        if self.channels % len(self.parts):
+            raise UserError(f"parts {self.parts}: {self.channels} channels cannot be shared by {len(self.parts)} heads")
+        if not set(self.silent) <= set(self.parts):
+            raise UserError(f"silent {self.silent}: are not some of the parts {self.parts}")
+        if self.keys not in KEYS:
+            raise UserError(f"keys {self.keys!r}: is not known; choose one of {', '.join(KEYS)}")
+        if self.keys == "references" and self.as_released:
+            raise UserError(
+                "keys 'references': are told by the masks, which `as_released` drops; choose one of the two"
+            )
 
     @property
     def aligned(self) -> bool:
@@ -79,10 +99,10 @@ class FeedForward(nn.Module):
 class TransformerBlock(nn.Module):
     """x += attention(x); x += feed_forward(x)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.attention = MultiPatchAttention(channels)
-        self.feed_forward = FeedForward(channels)
+        self.attention = MultiPatchAttention(config.channels, config.parts, config.silent)
+        self.feed_forward = FeedForward(config.channels)
 
     def forward(
         self, maps: Float[Tensor, "b t c h w"], masks: Float[Tensor, "b t 1 h w"] | None, sharpness: float
@@ -110,7 +130,7 @@ class STTNGenerator(nn.Module):
         super().__init__()
         self.config = config
         full, half, quarter = config.channels, config.channels // 2, config.channels // 4
-        self.transformer = nn.ModuleList(TransformerBlock(full) for _ in range(config.blocks))
+        self.transformer = nn.ModuleList(TransformerBlock(config) for _ in range(config.blocks))
         self.encoder = nn.Sequential(
             nn.Conv2d(4 if config.aligned else 3, quarter, 3, stride=2, padding=1),
             nn.LeakyReLU(0.2),

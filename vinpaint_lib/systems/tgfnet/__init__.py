@@ -4,7 +4,7 @@ Read in this order: model, groups, network, encoder, fusion, samples, joint, los
 """
 
 from vinpaint_lib.systems.entry import System
-from vinpaint_lib.systems.tgfnet.ablation import ABLATION
+from vinpaint_lib.systems.tgfnet.ablation import ABLATION, RETRAINED
 from vinpaint_lib.systems.tgfnet.model import TGFNet
 from vinpaint_lib.systems.tgfnet.network import CONFIGS
 from vinpaint_lib.systems.tgfnet.recipe import FURTHER, PRESETS, TGFTask
@@ -27,4 +27,5 @@ SYSTEM = System(
         "tgfnet-all-feedback": {"feedback": "all", "paint": False},
     },
     ablation=ABLATION,
+    retrained=RETRAINED,
 )

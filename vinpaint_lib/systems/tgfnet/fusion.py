@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from vinpaint_lib.motion import warp
 
+QUARTER = 1  # the level of the features at 1/4
 FARTHEST = 2.0  # cells; the largest offset of a refinement along x and along y
 
 
@@ -42,10 +43,21 @@ class Stream(nn.Module):
 
 
 class IntraGroupFusion(nn.Module):
-    """Multi-scale block: streams of different kernel size, concatenated; a 1x1 convolution restores the channels."""
+    """Multi-scale block: streams of different kernel size, concatenated; a 1x1 convolution restores the channels.
 
-    def __init__(self, channels: int, width: int, sizes: tuple[int, ...] = (3, 5, 7), depth: int = 5) -> None:
+    Streams of the kernel sizes `silent` give nothing, that is, zeros.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        sizes: tuple[int, ...] = (3, 5, 7),
+        depth: int = 5,
+        silent: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
+        self.heard = [size not in silent for size in sizes]
         self.streams = nn.ModuleList(Stream(channels, width, size, depth) for size in sizes)
         self.merge = nn.Conv2d(len(sizes) * width, channels, 1)
 
@@ -53,21 +65,29 @@ class IntraGroupFusion(nn.Module):
         self, target: Float[Tensor, "b c h w"], references: Float[Tensor, "b n c h w"]
     ) -> Float[Tensor, "b n c h w"]:
         """F_t and CF_i in, GF_i out."""
-        streams = torch.cat([stream(target, references) for stream in self.streams], dim=1)
+        made = [stream(target, references) if on else None for stream, on in zip(self.streams, self.heard, strict=True)]
+        nothing = torch.zeros_like(next(one for one in made if one is not None))
+        streams = torch.cat([nothing if one is None else one for one in made], dim=1)
         return rearrange(functional.relu(self.merge(streams)), "(b n) c h w -> b n c h w", b=len(target))
 
 
 class TemporalAttention(nn.Module):
-    """GA_i = softmax over the groups of a one-channel map WF_i; FF_t = sum_i GA_i * GF_i."""
+    """GA_i = softmax over the groups of a one-channel map WF_i; FF_t = sum_i GA_i * GF_i.
 
-    def __init__(self, channels: int) -> None:
+    With `even` the scores are passed over: all are 0, and every group has the same weight.
+    """
+
+    def __init__(self, channels: int, even: bool = False) -> None:
         super().__init__()
+        self.even = even
         self.score = nn.Conv2d(channels, 1, 3, padding=1)
 
     def forward(
         self, groups: Float[Tensor, "b n c h w"]
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b n 1 h w"]]:
         """GF_i in; FF_t and the scores WF_i out (their softmax over n is GA)."""
+        if self.even:
+            return GroupMean()(groups)
         score = rearrange(
             self.score(rearrange(groups, "b n c h w -> (b n) c h w")), "(b n) 1 h w -> b n 1 h w", b=len(groups)
         )
@@ -75,11 +95,12 @@ class TemporalAttention(nn.Module):
 
 
 class GroupMean(nn.Module):
-    """Ablation "without attention": every group has the same weight."""
+    """Ablation "without attention": every group has the same weight. It has no scores to be trained."""
 
     def forward(
         self, groups: Float[Tensor, "b n c h w"]
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b n 1 h w"]]:
+        """GF_i in; FF_t and scores of 0 out."""
         score = torch.zeros_like(groups[:, :, :1])
         return fuse(groups, score), score
 
@@ -121,6 +142,20 @@ def moved(maps: Float[Tensor, "b n c h w"], offsets: Float[Tensor, "b n xy h w"]
     """Each map read at the offset positions, bilinearly; 0 from outside."""
     flat = (rearrange(x, "b n c h w -> (b n) c h w") for x in (maps, offsets.to(maps)))
     return rearrange(warp.by_flow(*flat), "(b n) c h w -> b n c h w", b=len(maps))
+
+
+def moved_pixels(
+    seen: Float[Tensor, "b n 3 h w"], trust: Float[Tensor, "b n 1 h w"], offsets: Float[Tensor, "b n xy h4 w4"]
+) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n 1 h w"]]:
+    """The references and their trust at full size, moved by offsets at 1/4.
+
+    A pixel counts as shown where more than half of what it is read from is shown.
+    """
+    shown = (trust > 0).to(seen)
+    both = moved(torch.cat([seen, trust, shown], dim=2), enlarged(offsets, 2 ** (QUARTER + 1)))
+    share = both[:, :, 4:]
+    both = both / share.clamp(min=0.5) * (share > 0.5)
+    return both[:, :, :3], both[:, :, 3:4]
 
 
 class AllFramesFusion(nn.Module):

@@ -17,8 +17,6 @@ from vinpaint_lib.holes import masks
 from vinpaint_lib.systems.tgfnet import fusion
 from vinpaint_lib.systems.tgfnet.encoder import PyramidEncoder
 
-QUARTER = 1  # the level of the features at 1/4
-
 
 @dataclass(frozen=True)
 class Config:
@@ -34,6 +32,9 @@ class Config:
     scales       which of 1/2, 1/4, 1/8 are fused (2, 4, 8); the ablation "single scale" keeps (2,)
     copy         add a residual to the attention-weighted average of the aligned pixels instead of painting all pixels
     attention    softmax over groups, or the mean of groups (ablation)
+    softmax      False: the scores of a trained attention are passed over, and all groups count alike (a switch)
+    used         of `scales` those that the network is run with, the finest among them (a switch); empty: all
+    silent       kernel sizes of the streams that give nothing (a switch)
     grouping     pairs with the target, or one 3D convolution over all frames (ablation; fixes `references`)
     mask_resize  how a mask reaches a coarser scale, "max" or "nearest" (`masks.shrink_mask`)
     guess        one more group that is never empty (`groups.guess`): earlier output or membrane where no frame shows
@@ -63,6 +64,9 @@ class Config:
     scales: tuple[int, ...] = (2, 4, 8)
     copy: bool = False
     attention: bool = True
+    softmax: bool = True
+    used: tuple[int, ...] = ()
+    silent: tuple[int, ...] = ()
     grouping: bool = True
     mask_resize: str = "max"
     guess: bool = False
@@ -80,6 +84,11 @@ class Config:
     def __post_init__(self) -> None:
         if self.paint and not (self.painter and self.guess and self.copy):
             raise UserError("paint: there is nothing to paint with; it needs a painter, the guess and the copy path")
+        needed = {min(self.scales), *((4,) if self.refine else ())}
+        if self.used and not needed <= set(self.used) <= set(self.scales):
+            raise UserError(f"used {self.used}: are not some of the scales {self.scales} with {sorted(needed)}")
+        if set(self.silent) >= set(self.sizes) or not set(self.silent) <= set(self.sizes):
+            raise UserError(f"silent {self.silent}: are not some of the streams {self.sizes}; leave one or more")
 
 
 SMALL = Config(
@@ -127,6 +136,7 @@ class FusionNet(nn.Module):
         self.config = config
         channels = config.channels
         self.levels = [level for level in range(3) if 2 ** (level + 1) in config.scales]
+        self.used = [level for level in self.levels if 2 ** (level + 1) in (config.used or config.scales)]
         self.encoder = PyramidEncoder(channels)
         self.groups = nn.ModuleDict()
         self.attention = nn.ModuleDict()
@@ -136,15 +146,16 @@ class FusionNet(nn.Module):
             width = channels[level]
             if config.grouping:
                 self.groups[str(level)] = fusion.IntraGroupFusion(
-                    width, config.widths[level], config.sizes, config.depth
+                    width, config.widths[level], config.sizes, config.depth, config.silent
                 )
-                self.attention[str(level)] = fusion.TemporalAttention(width) if config.attention else fusion.GroupMean()
+                attention = fusion.TemporalAttention(width, even=not config.softmax)
+                self.attention[str(level)] = attention if config.attention else fusion.GroupMean()
             else:
                 self.groups[str(level)] = fusion.AllFramesFusion(width, config.references, depth=config.depth)
             self.heads[str(level)] = nn.Conv2d(width, 3, 1)
             if level != self.levels[0]:
                 self.transfer[str(level)] = nn.Conv2d(width, channels[level - 1], 3, padding=1)
-        self.refinement = fusion.Refinement(channels[QUARTER]) if config.refine else None
+        self.refinement = fusion.Refinement(channels[fusion.QUARTER]) if config.refine else None
         extra = 8 if config.copy else 0
         self.tail_in = nn.Conv2d(channels[self.levels[0]], config.tail, 3, padding=1)
         self.tail = nn.ModuleList(
@@ -169,7 +180,7 @@ class FusionNet(nn.Module):
         seen = (references * 2 - 1) * (trust > 0)
         fused, heads, scores, offsets = self.fuse(*self.encode(shown, mask, seen, trust), mask)
         if offsets is not None:
-            seen, trust = moved_pixels(seen, trust, offsets)
+            seen, trust = fusion.moved_pixels(seen, trust, offsets)
         return self.decode(fused, shown, mask, seen, trust, heads, scores)
 
     def encode(
@@ -196,7 +207,7 @@ class FusionNet(nn.Module):
         heads: list[Tensor] = []
         scores: list[Tensor] = []
         fused = offsets = None
-        for level in reversed(self.levels):
+        for level in reversed(self.used):
             key = str(level)
             feature = of_target[level]
             if fused is not None:
@@ -204,10 +215,10 @@ class FusionNet(nn.Module):
                 hole = masks.shrink_mask(mask, 2 ** (level + 1), self.config.mask_resize)
                 feature = fusion.inject(feature, coarser, hole)
             references = of_references[level]
-            if self.refinement is not None and level <= QUARTER:
+            if self.refinement is not None and level <= fusion.QUARTER:
                 if offsets is None:
                     offsets = self.refinement(feature, references)
-                references = fusion.moved(references, fusion.enlarged(offsets, 2 ** (QUARTER - level)))
+                references = fusion.moved(references, fusion.enlarged(offsets, 2 ** (fusion.QUARTER - level)))
             grouped = self.groups[key](feature, references)
             if self.config.grouping:
                 grouped, score = self.attention[key](grouped)
@@ -234,20 +245,6 @@ class FusionNet(nn.Module):
         frame = (painted if copied is None else painted + copied.float()) / 2 + 0.5
         heads = [head.float() / 2 + 0.5 for head in heads]
         return Fused(frame, heads, [s.float() for s in scores], weights, copied)
-
-
-def moved_pixels(
-    seen: Float[Tensor, "b n 3 h w"], trust: Float[Tensor, "b n 1 h w"], offsets: Float[Tensor, "b n xy h4 w4"]
-) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n 1 h w"]]:
-    """The references and their trust at full size, moved by offsets at 1/4.
-
-    A pixel counts as shown where more than half of what it is read from is shown.
-    """
-    shown = (trust > 0).to(seen)
-    both = fusion.moved(torch.cat([seen, trust, shown], dim=2), fusion.enlarged(offsets, 2 ** (QUARTER + 1)))
-    share = both[:, :, 4:]
-    both = both / share.clamp(min=0.5) * (share > 0.5)
-    return both[:, :, :3], both[:, :, 3:4]
 
 
 def copy_weights(score: Tensor | None, trust: Float[Tensor, "b n 1 h w"]) -> Float[Tensor, "b n 1 h w"]:

@@ -1,6 +1,7 @@
 """VINet (Kim, Woo, Lee, Kweon; CVPR 2019). Read in this order: model, network, towers, gated, feature_flow, recipe."""
 
 from vinpaint_lib.systems.entry import System
+from vinpaint_lib.systems.vinet.ablation import ABLATION, RETRAINED
 from vinpaint_lib.systems.vinet.model import VINet
 from vinpaint_lib.systems.vinet.network import CONFIGS
 from vinpaint_lib.systems.vinet.recipe import PRESETS, VINetTask
@@ -19,4 +20,6 @@ SYSTEM = System(
         "vinet-no-memory": {"memory": False},
     },
     read_released=read_vinet,
+    ablation=ABLATION,
+    retrained=RETRAINED,
 )

@@ -164,7 +164,7 @@ class VINetGenerator(nn.Module):
         masks: list[Tensor] = []
         flows: list[Tensor] = []
         mixed: list[Tensor] = []
-        start = self.camera(shown, mask, sources, previous) if config.camera else None
+        start = self.camera(shown, mask, sources, previous) if config.camera and config.flow else None
         for scale in (3, 2, 1):
             name = NAMES[scale]
             maps = torch.stack([tower[scale] for tower in towers], dim=1).float()
@@ -194,8 +194,11 @@ class VINetGenerator(nn.Module):
         """The features of all five towers at one scale, warped onto the reference, and the flows of that warp.
 
         `coarse` is the flow of the coarser scale, to be refined. Without it the flow begins with `first`, if given.
+        With `Config.flow` off the maps stay as they are.
         """
         towers = maps.shape[1]
+        if not self.config.flow:
+            return maps, torch.zeros_like(maps[:, :, :2])
         net = self.get_submodule(f"flownet{name}")
         one = repeat(reference, "b c h w -> (b n) c h w", n=towers)
         flat = rearrange(maps, "b n c h w -> (b n) c h w")
@@ -251,7 +254,7 @@ class VINetGenerator(nn.Module):
         """Eq. 6: the output, the full-size flow to the previous output, and m_1. `half` is the flow at 1/2."""
         start = doubled(half)
         early = clamped(before, start)
-        flow = start + self.get_submodule("flownet_256")(reference, early, start)
+        flow = start + self.get_submodule("flownet_256")(reference, early, start) if self.config.flow else start
         judged = early if self.config.as_released else clamped(before, flow)
         m = self.get_submodule("masknet_256")(reference, judged)
         if self.config.double:

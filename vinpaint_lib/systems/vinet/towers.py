@@ -35,6 +35,8 @@ class Config:
     memory       the ConvLSTM's state goes from frame to frame (h_t of eq. 2); off: every frame begins with zeros
     recurrence   the previous output is a source, and is blended into the result (eq. 6); off: each frame is filled like
                  a first frame
+    flow         the sources and the previous output are moved along the feature flow; off: nothing is moved, and every
+                 flow is zero (ablation; the same weights serve both)
     previous     the picture that is fed back: "completed", the output in the hole and the given pixels elsewhere, or
                  "output"
     as_released  the released demo: no memory, previous "output" and not clamped; the last composition mask compares
@@ -55,6 +57,7 @@ class Config:
     double: bool = False
     memory: bool = True
     recurrence: bool = True
+    flow: bool = True
     previous: str = "completed"
     as_released: bool = False
     bgr: bool = False
