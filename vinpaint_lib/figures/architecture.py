@@ -75,7 +75,7 @@ def figure(boxes: Sequence[Box], wires: Sequence[Wire], height: float = 3.6, kin
         if box.name in places:
             raise ValueError(f"two boxes are called {box.name}")
         places[box.name] = put(axis, box)
-    middles = {box.name: (box.column, box.row) for box in boxes}
+    middles = {box.name: (float(box.column), float(box.row)) for box in boxes}
     for wire in wires:
         if not {wire.start, wire.end} <= places.keys():
             raise ValueError(f"an arrow from {wire.start} to {wire.end} has a box at one end only, or at none")
