@@ -56,11 +56,12 @@ def solved_in(folders: Sequence[Path]) -> set[str]:
 
 def table(lines: Sequence[Line]) -> str:
     """The lines and their sums."""
-    whole = Line("total", *(sum(part) for part in list(zip(*lines, strict=True))[1:6]), "")
+    solved, exercises, points, most, left = (sum(column) for column in zip(*(each[1:6] for each in lines), strict=True))
+    whole = Line("total", solved, exercises, points, most, left, "")
     rows = [("lesson", "solved", "points", "minutes left")]
     for each in (*lines, whole):
-        solved, points = f"{each.solved} of {each.exercises}", f"{each.points} of {each.most}"
-        rows.append((each.title, solved, points, str(each.left)))
+        done = f"{each.solved} of {each.exercises}", f"{each.points} of {each.most}"
+        rows.append((each.title, *done, str(each.left)))
     wide, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     return "\n".join("  ".join([row[0].ljust(wide), *map(str.rjust, row[1:], widths)]) for row in rows)
 

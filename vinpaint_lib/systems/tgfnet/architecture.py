@@ -85,7 +85,7 @@ def scale_boxes(net: FusionNet, level: int) -> Iterator[Box]:
         yield Box(f"groups.{key}", GROUPS, y, "inside each group", lines, half=0.68)
         learned = isinstance(net.attention[key], fusion.TemporalAttention)
         title = "between groups" if learned else "mean of groups"
-        lines = ("3x3 scores, softmax,", "sum over groups") if learned else ("no weights",)
+        lines = ("3x3 scores, softmax,", "sum over groups") if learned else ("the same weight for", "every group")
         yield Box(f"attention.{key}", ATTENTION, y, title, lines, half=0.62)
     else:
         yield Box(
