@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -145,7 +145,7 @@ def pretrain(
     out.parent.mkdir(parents=True, exist_ok=True)
     net.to(plan.device)
     net.gate.data.fill_(1.0)
-    parts = {"encoder": [], "rest": []}
+    parts: dict[str, list[nn.Parameter]] = {"encoder": [], "rest": []}
     for name, parameter in net.named_parameters():
         if name != "gate":
             parts["encoder" if name.startswith(("encoder", "regressor")) else "rest"].append(parameter)
@@ -236,7 +236,7 @@ def train_step(
     pair = make_pairs(warp.sent(photos[chosen], device).float() / 255, net.size, rng, masks=plan.masks)
     with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(plan.precision, device)):
         terms = teach(net, pair, rng)
-        loss = sum(weights[name] * value for name, value in terms.items())
+        loss = cast(Tensor, sum(weights[name] * value for name, value in terms.items()))
         if step >= plan.real_from * plan.steps and step % 3 == 0:
             real = real_pairs(clips, max(plan.batch // 2, 1), net.size, rng, plan.masks, device)
             terms["align"] = align_loss(net, *real)

@@ -13,23 +13,27 @@ painter, the model paints what no frame shows. DFVI's file may have a painter to
 
 import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from vinpaint_lib.datasets.parse import without_places
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, run_program
 from vinpaint_lib.files import draft_of
 from vinpaint_lib.systems.registry import SHIPPED, VARIANTS, build
 
 PART, PAINTER = "affine.", "painter."
-PAINTED = {"tgfnet": {"paint": True}, "dfvi": {"leftovers": "painter"}}  # systems with a painter: what switches it on
+PAINTED: dict[str, dict[str, Any]] = {
+    "tgfnet": {"paint": True},
+    "dfvi": {"leftovers": "painter"},
+}  # systems with a painter: what switches it on
 LARGEST = 20_000_000  # bytes of a file that ships
 
 
-def read(path: Path) -> tuple[dict, dict]:
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tensors and header of a safetensors file."""
     if not path.exists():
         raise UserError(f"{path}: no such file; train it first")
@@ -78,7 +82,7 @@ def ship(
         if part.get("model") != "painter":
             raise UserError(f"{painter}: holds no painter; give the weights.safetensors of `vinpaint train painter`")
         tensors |= {PAINTER + name.removeprefix("net."): value for name, value in found.items()}
-        provenance["config"] |= {"painter": part["config_name"], **PAINTED[model]}
+        provenance["config"] |= {"painter": part["config_name"]} | PAINTED[model]
         part["run"]["data"] = without_places(part["run"]["data"])
         provenance["painter"] = part
     provenance["run"]["data"] = without_places(provenance["run"]["data"])
@@ -94,7 +98,7 @@ def ship(
     return target
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", type=Path, help="weights.safetensors of `vinpaint train`")
     parser.add_argument("affine", type=Path, nargs="?", help="tgfnet alone: weights of data_scripts/pretrain_affine.py")
@@ -102,13 +106,9 @@ def main() -> int:
     parser.add_argument("--history", default="", help="a sentence for the header")
     parser.add_argument("--variant", help="a variant of the system that has weights of its own")
     parser.add_argument("--out", type=Path, help="instead of the library's folder of weights")
-    options = parser.parse_args()
-    return finish(
-        lambda: print(
-            ship(options.network, options.affine, options.out, options.history, options.variant, options.painter)
-        )
-    )
+    options = parser.parse_args(arguments)
+    print(ship(options.network, options.affine, options.out, options.history, options.variant, options.painter))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, None, name="python -m data_scripts.ship_weights")

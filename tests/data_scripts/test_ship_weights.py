@@ -120,3 +120,12 @@ def test_what_does_not_load_or_is_too_large_leaves_the_old_file(tmp_path, monkey
         ship_weights.ship(source, out=out)
     assert out.read_text() == "old"
     assert not list(out.parent.glob(f".{out.name}.*"))
+
+
+def test_the_command_line_ships_a_file_and_refuses_in_a_sentence(tmp_path, capsys):
+    out = tmp_path / "shipped.safetensors"
+    ship_weights.main([str(trained(tmp_path, "painter")), "--out", str(out)])
+    assert capsys.readouterr().out == f"{out}\n"
+    assert checkpoints.read_provenance(out)["model"] == "painter"
+    with pytest.raises(UserError, match="none.safetensors: no such file; train it first"):
+        ship_weights.main([str(tmp_path / "none.safetensors")])
