@@ -127,5 +127,5 @@ def test_the_command_line_ships_a_file_and_refuses_in_a_sentence(tmp_path, capsy
     ship_weights.main([str(trained(tmp_path, "painter")), "--out", str(out)])
     assert capsys.readouterr().out == f"{out}\n"
     assert checkpoints.read_provenance(out)["model"] == "painter"
-    with pytest.raises(UserError, match="none.safetensors: no such file; train it first"):
+    with pytest.raises(UserError, match=r"none.safetensors: no such file; train it first"):
         ship_weights.main([str(tmp_path / "none.safetensors")])
