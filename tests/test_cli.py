@@ -258,7 +258,8 @@ def test_train_hands_everything_on(monkeypatch, tmp_path, capsys):
     assert {name: value for name, value in seen.items() if name not in others} == {
         "model": "tgfnet", "preset": "tiny", "data": "clips:a,photos:b", "out": tmp_path / "run", "steps": 3, "seed": 5,
         "resume": False, "held_back": ("room", "haze"), "start": None, "device": "cpu", "without_features": False,
-        "holes": {"blob": 1.0, "watermark": 2.0}, "workers": 4, "compiled": True,
+        "holes": {"blob": 1.0, "watermark": 2.0}, "workers": 4, "compiled": True, "config": {}, "changed": None,
+        "samples": None,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{tmp_path / 'run' / 'weights.safetensors'}\n"
     cli.main(["train", "tgfnet", "--data", "toy", "--out", "x"])

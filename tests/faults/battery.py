@@ -93,7 +93,7 @@ def hold(bad: Bad, whole: Path, folder: Path, capsys: pytest.CaptureFixture[str]
     code = ended(shlex.split(bad.words))
     lines = told(capsys)
     prefix = "error: " if bad.words.split()[0] in SCRIPTS else "vinpaint: "
-    assert lines == [prefix + bad.said.replace("PLACE", str(folder))]
+    assert lines == [prefix + bad.said.replace("PLACE", str(folder))], lines
     assert code == 2
     assert listing(folder) == before
     assert logging.getLogger().level == logging.WARNING

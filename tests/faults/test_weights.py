@@ -255,7 +255,7 @@ BAD = [
         "an unknown kind of number",
         header(lambda found: first_tensor(found).update(dtype="F7")),
         STTN,
-        "sttn.safetensors: not a weights file of this project (Error while deserializing header: invalid JSON in header: unknown variant `F7`, expected one of `BOOL`, `F4`, `F6_E2M3`, `F6_E3M2`, `U8`, `I8`, `F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`, `I16`, `U16`, `F16`, `BF16`, `I32`, `U32`, `F32`, `C64`, `F64`, `I64`, `U64` at line 1 column 4542); give one that `vinpaint train` wrote, or copy it again",
+        "sttn.safetensors: not a weights file of this project (Error while deserializing header: invalid JSON in header: unknown variant `F7`, expected one of `BOOL`, `F4`, `F6_E2M3`, `F6_E3M2`, `U8`, `I8`, `F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`, `I16`, `U16`, `F16`, `BF16`, `I32`, `U32`, `F32`, `C64`, `F64`, `I64`, `U64` at line 1 column 4603); give one that `vinpaint train` wrote, or copy it again",
     ),
     Bad(
         "a wrong kind of number",
@@ -318,7 +318,7 @@ BAD = [
         "a configuration below 0",
         told(lambda about: about["config"].update(channels=-4)),
         STTN,
-        "sttn.safetensors: its header names no configuration of STTN of this version ({'channels': -4, 'blocks': 2, 'as_released': False, 'trained': None, 'start': 'kaiming', 'first_guess': 'none'}); give other weights",
+        "sttn.safetensors: its header names no configuration of STTN of this version ({'channels': -4, 'blocks': 2, 'parts': [1, 3, 6, 12], 'silent': [], 'keys': 'all', 'as_released': False, 'trained': None, 'start': 'kaiming', 'first_guess': 'none'}); give other weights",
     ),
     Bad(
         "cut in the header",

@@ -118,7 +118,7 @@ def test_build_writes_all_or_nothing(tmp_path, capsys):
     assert not out.exists()
     assignments.main([str(tmp_path / "00_b.ipynb"), str(tmp_path / "01_a.ipynb"), "--out", str(out)])
     assert capsys.readouterr().out == f"{out / '01_a.ipynb'}\n"
-    assert sorted(path.name for path in out.iterdir()) == [".copies.json", "01_a.ipynb"]
+    assert sorted(path.name for path in out.iterdir()) == [".copies.json", "01_a.ipynb", "progress.json"]
     with pytest.raises(UserError, match=r"none\.ipynb is not a file"):
         assignments.build([tmp_path / "none.ipynb"], out)
 
@@ -143,7 +143,7 @@ def test_an_out_that_cannot_be_written_is_refused(tmp_path):
     with claimed(tmp_path / "out", folder=True), pytest.raises(UserError, match="another run"):
         assignments.build([tmp_path / "a.ipynb"], tmp_path / "out")
     (made,) = assignments.build([tmp_path / "a.ipynb"], tmp_path / "b" / "c" / "d")
-    assert sorted(path.name for path in made.path.parent.iterdir()) == [".copies.json", "a.ipynb"]
+    assert sorted(path.name for path in made.path.parent.iterdir()) == [".copies.json", "a.ipynb", "progress.json"]
 
 
 def test_work_is_never_overwritten(tmp_path, capsys):

@@ -44,7 +44,7 @@ def rewrite(path, text):
 def test_copies_have_the_outputs_and_the_pages_that_they_link_to(source, tmp_path):
     work = tmp_path / "deep" / "work"
     assert [written.path.name for written in working_copy.lay(work, source)] == ["00_a.ipynb", "01_b.ipynb"]
-    assert files(work) == ["00_a.ipynb", "01_b.ipynb", "glossary.md"]
+    assert files(work) == ["00_a.ipynb", "01_b.ipynb", "glossary.md", "progress.json"]
     assert (work / "00_a.ipynb").read_text() == (source / "00_a.ipynb").read_text()
 
 
@@ -53,7 +53,7 @@ def test_what_a_reader_wrote_stays_also_when_the_lesson_changes(source, tmp_path
     working_copy.lay(work, source)
     rewrite(work / "00_a.ipynb", "# One, solved")
     assert working_copy.lay(work, source) == []  # nothing is new: no second copy beside the reader's
-    assert files(work) == ["00_a.ipynb", "01_b.ipynb", "glossary.md"]
+    assert files(work) == ["00_a.ipynb", "01_b.ipynb", "glossary.md", "progress.json"]
     lesson(source / "00_a.ipynb", "# One, mended")
     lesson(source / "01_b.ipynb", "# Two, mended")
     working_copy.lay(work, source)

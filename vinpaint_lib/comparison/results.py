@@ -74,7 +74,8 @@ def cut(path: Path, end: int) -> None:
 
 
 def one_each(lines: Iterable[Line]) -> dict[str, Line]:
-    """The line that counts for each key, sorted by key: a finished one before a failed one, then the latest.
+    """The line that counts for each key, sorted by key: a finished one before a failed one, one with features for VFID
+    before one without, then the latest.
 
     The order of the lines does not matter.
     """
@@ -85,5 +86,5 @@ def one_each(lines: Iterable[Line]) -> dict[str, Line]:
     return dict(sorted(found.items()))
 
 
-def rank(line: Mapping[str, Any]) -> tuple[bool, str, str]:
-    return "scores" in line, str(line.get("run", {}).get("ended")), json.dumps(line, sort_keys=True)
+def rank(line: Mapping[str, Any]) -> tuple[bool, bool, str, str]:
+    return "scores" in line, "vfid" in line, str(line.get("run", {}).get("ended")), json.dumps(line, sort_keys=True)
