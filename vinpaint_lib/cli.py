@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tqdm import tqdm
 
 from vinpaint_lib import errors
 from vinpaint_lib.comparison.ablations.command import ablate
 from vinpaint_lib.comparison.words import Words
-from vinpaint_lib.errors import DEBUG_HELP, run_program
+from vinpaint_lib.errors import DEBUG_HELP, in_table, run_program, say, tell
 from vinpaint_lib.lessons.progress.verb import lessons
 from vinpaint_lib.lessons.verdicts.verb import check
 from vinpaint_lib.reruns.command import rerun
@@ -96,7 +95,7 @@ def inpaint(
     clips = clips_in(job)
     if clips is None:
         print(fill_one(job, tell, say))
-    elif not fill_all(job, clips, tell, say, fault):
+    elif not fill_all(job, clips, tell, say, in_table):
         sys.exit(2)
 
 
@@ -230,7 +229,7 @@ def compare(words: Annotated[Words, tyro.conf.arg(name="")]) -> None:
     """Score systems on clips, holes, sizes and draws into one file of results, which resumes; or show such a file."""
     from vinpaint_lib.comparison import verb
 
-    if not verb.work(words, tell, say, fault):
+    if not verb.work(words, tell, say, in_table):
         sys.exit(2)
 
 
@@ -260,21 +259,6 @@ def doctor(model: str = "") -> None:
 WORDLESS = ("--clips", "--held-back", "--held_back", "--holes", "--model", "--data", "doctor")  # may be empty
 VERBS = (inpaint, train, evaluate, compare, ablate, rerun, check, lessons, models, doctor)
 COMMANDS = {verb.__name__: verb for verb in VERBS}
-
-
-def tell(note: object) -> None:
-    """One sentence about the input, which does not stop the work."""
-    print(f"vinpaint: note: {errors.one_line(note)}", file=sys.stderr)
-
-
-def say(line: object) -> None:
-    """One line about the work, which may stand above a progress bar."""
-    tqdm.write(f"vinpaint: {errors.one_line(line)}", file=sys.stderr)
-
-
-def fault(error: Exception) -> str:
-    """What stands in a table that goes on after a fault of ours, or after a want of memory or room."""
-    return errors.sentence(error, ["vinpaint", *sys.argv[1:]])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

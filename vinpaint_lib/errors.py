@@ -19,6 +19,8 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 
+from tqdm import tqdm
+
 import vinpaint_lib
 
 DEBUG, VARIABLE = "--debug", "VINPAINT_DEBUG"
@@ -117,6 +119,21 @@ def sentence(error: BaseException, command: Sequence[str]) -> str:
     """The sentence for an error that is no UserError. The traceback is printed before it, if it was asked for."""
     show_if_asked(error, command)
     return want_of_room(error) or wrong_place(error) or fault(error, command)
+
+
+def say(line: object) -> None:
+    """One line about the work, which may stand above a progress bar."""
+    tqdm.write(f"vinpaint: {one_line(line)}", file=sys.stderr)
+
+
+def tell(note: object) -> None:
+    """One sentence that does not stop the work, likewise."""
+    say(f"note: {note}")
+
+
+def in_table(error: Exception) -> str:
+    """What stands in a table that goes on after a fault of ours, or after a want of memory or room."""
+    return sentence(error, ["vinpaint", *sys.argv[1:]])
 
 
 def check_words(words: Sequence[str], wordless: Sequence[str]) -> None:

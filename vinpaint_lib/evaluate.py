@@ -22,6 +22,7 @@ from tqdm import tqdm
 from vinpaint_lib import __version__
 from vinpaint_lib.datasets.parse import parse_source
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import sha256_of
 from vinpaint_lib.inpaint import fill
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.options import check_seed, spell_names
@@ -257,6 +258,6 @@ def describe_model(name: str, system: Inpainter, weights: Path | dict[str, Path]
     path = given or registry.weights_of(name)
     if path is None:
         return {"title": system.card.title, "parameters": count, "weights": None}
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+    digest = sha256_of(path) if path.exists() else None
     found = {"file": path.name, "sha256": digest, "shipped": given is None}
     return {"title": system.card.title, "parameters": count, "weights": found}

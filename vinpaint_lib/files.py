@@ -96,6 +96,11 @@ def identity(path: Path) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content. Raises OSError as reading it does."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def hidden(name: str) -> str:
     """A new hidden name for a draft of `name`."""
     return f".{short(name)}.{secrets.token_hex(4)}.part"

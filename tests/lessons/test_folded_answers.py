@@ -1,13 +1,14 @@
 """A lesson asks before it tells: each question is followed by its answer, folded, before the next question."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NAMES = ("02_pyramid_encoder", "03_intra_group_fusion", "06_losses", "07_training")
+NAMES = tuple(path.stem for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")))
 ASKED = r"\*\*(?:Before you (?:run it|go on)[:,]?|Find out:)\*\*"
 TOLD = r"<details><summary>Answer</summary>\n\n.+?\n\n</details>"
 
@@ -26,10 +27,15 @@ def notebook(request):
     return nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
 
 
+def unanswered(found):
+    """How many questions are not followed by an answer before the next question; other answers may stand between."""
+    return sum(pair == ("asked", "asked") for pair in pairwise([*found, "asked"]))
+
+
 def test_each_question_is_followed_by_its_folded_answer(notebook):
     found = events(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert len(found) >= 10
-    assert found == ["asked", "told"] * (len(found) // 2)
+    assert found.count("asked") >= 8
+    assert unanswered(found) == 0
 
 
 def test_cells_whose_source_is_folded_are_code_that_draws_asserts_or_sets_up(notebook):
@@ -45,3 +51,6 @@ def test_an_answer_that_is_missing_or_open_is_seen():
     assert events(["**Before you run it:** how many?", "Two.", f"**Find out:** which?\n\n{fold}"]) == [
         "asked", "asked", "told",
     ]  # fmt: skip
+    assert unanswered(["asked", "asked", "told"]) == 1
+    assert unanswered(["asked", "told", "asked"]) == 1
+    assert unanswered(["told", "asked", "told", "told"]) == 0

@@ -5,7 +5,6 @@ preset with its budget, data, seed, device. `scores` are the means of the tables
 measured with the weights that ship.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 from vinpaint_lib import checkpoints
 from vinpaint_lib.comparison.results import Line
 from vinpaint_lib.comparison.tables import SETTING, Table, tables
-from vinpaint_lib.files import draft_of
+from vinpaint_lib.files import draft_of, sha256_of
 from vinpaint_lib.scoring.intervals import Estimate
 from vinpaint_lib.systems.registry import BASELINES, KNOWN, MODELS, VARIANTS, weights_of
 
@@ -37,7 +36,7 @@ def system(name: str, made: Sequence[Table]) -> dict[str, Any]:
     sha = None
     if path is not None and path.exists():
         header = checkpoints.read_provenance(path)
-        sha = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha = sha256_of(path)
         about |= {"weights": {"file": path.name, "sha256": sha}, "config": header.get("config")}
         about["config"] = (about["config"] or {}) | VARIANTS[name][1]
         about["training"] = {key: value for key, value in header.items() if key not in ("model", "config")}

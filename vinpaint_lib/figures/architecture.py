@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from vinpaint_lib.figures import page
+from vinpaint_lib.figures.diagram import BODY, INK
 
-INK = "#00305A"
 ARC, LINE = 0.5, 0.24  # rows that an arc and a line of text take beyond the boxes
 # What a box may be, and its colour; each also has an outline of its own for a grey print.
 KINDS = {
     "picture": ("#FFFFFF", "-"),
-    "layers": ("#E8F0F7", "-"),
+    "layers": (BODY, "-"),
     "fixed": ("#F7EDB5", "-"),
     "ours": ("#F7DCCB", "--"),
 }

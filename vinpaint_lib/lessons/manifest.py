@@ -6,7 +6,6 @@ banner, where parameters differ from the notebook's own.
 
 import platform
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from nbformat.v4 import new_markdown_cell
 
 import vinpaint_lib
 from vinpaint_lib.comparison.provenance import commit
+from vinpaint_lib.files import sha256_of
 from vinpaint_lib.lessons.declared import parameters_of
 
 TAG, BANNER = "manifest", "banner"
@@ -48,7 +48,7 @@ def surroundings() -> dict[str, Any]:
             "vinpaint": vinpaint_lib.__version__,
         },
         "device": f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device,
-        "weights": {path.name: sha256(path.read_bytes()).hexdigest() for path in SHIPPED.values() if path.is_file()},
+        "weights": {path.name: sha256_of(path) for path in SHIPPED.values() if path.is_file()},
         "commit": commit(),
     }
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
-from vinpaint_lib.errors import UserError
+from vinpaint_lib.errors import UserError, tell
 
 GRIDS = (".yml", ".yaml")
 
@@ -76,8 +75,3 @@ def rerun(
     if result.count.failed or result.count.failed_before:
         raise RunFailed(said)
     print(f"vinpaint: {said}", file=sys.stderr)
-
-
-def tell(note: object) -> None:
-    """One line, which may stand above a progress bar."""
-    tqdm.write(f"vinpaint: note: {note}", file=sys.stderr)

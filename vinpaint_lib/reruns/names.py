@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import vinpaint_lib
+from vinpaint_lib.files import sha256_of
 from vinpaint_lib.lessons import declared, manifest
 
 DIGITS = 12  # of the hash; two of a million runs share them with a chance of 1 in 500
@@ -72,7 +73,7 @@ class Namer:
         if text not in self.files:
             try:
                 path = self.folder / text
-                self.files[text] = sha256(path.read_bytes()).hexdigest() if text and path.is_file() else None
+                self.files[text] = sha256_of(path) if text and path.is_file() else None
             except (OSError, ValueError):
                 self.files[text] = None
         return self.files[text]

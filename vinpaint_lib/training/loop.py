@@ -9,7 +9,6 @@ Batches come from `feed.py`. A step waits for the device once, when it reads the
 there is a critic.
 """
 
-import hashlib
 import math
 import sys
 import time
@@ -28,6 +27,7 @@ from tqdm import tqdm
 from vinpaint_lib import checkpoints
 from vinpaint_lib.datasets.parse import without_places
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import sha256_of
 from vinpaint_lib.interface import Inpainter
 from vinpaint_lib.options import use_bf16
 from vinpaint_lib.training import run_log
@@ -263,8 +263,8 @@ def origin_of(start: Path, anew: list[str]) -> dict[str, Any]:
     """What the header says of the weights that a training began with. Tells which tensors begin anew."""
     if anew:
         print(f"{start}: {', '.join(sorted({name.rsplit('.', 1)[0] for name in anew}))} begin anew", file=sys.stderr)
-    digest = hashlib.sha256(start.read_bytes()).hexdigest()
-    return {"start": {"file": start.name, "sha256": digest, "step": checkpoints.read_provenance(start).get("step")}}
+    step = checkpoints.read_provenance(start).get("step")
+    return {"start": {"file": start.name, "sha256": sha256_of(start), "step": step}}
 
 
 def make_adversary(task: Task, device: torch.device) -> Adversary | None:

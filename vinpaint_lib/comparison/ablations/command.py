@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
 from vinpaint_lib import errors
 
@@ -90,20 +89,5 @@ def ablate(
         retry=retry,
         device=choose_device(device),
     )
-    if not run.ablate(asked, tell, say, fault):
+    if not run.ablate(asked, errors.tell, errors.say, errors.in_table):
         sys.exit(2)
-
-
-def tell(note: object) -> None:
-    """One sentence that does not stop the work."""
-    say(f"note: {note}")
-
-
-def say(line: object) -> None:
-    """One line about the work, which may stand above a progress bar."""
-    tqdm.write(f"vinpaint: {errors.one_line(line)}", file=sys.stderr)
-
-
-def fault(error: Exception) -> str:
-    """What is told of a fault of ours that the work goes on after."""
-    return errors.sentence(error, ["vinpaint", *sys.argv[1:]])

@@ -1,6 +1,5 @@
 """Forms of a system that are trained by the normal loop, one after the other, each in a folder of its own."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from vinpaint_lib.comparison.ablations.forms import Labels, chosen, system_of
 from vinpaint_lib.comparison.measure import Contestant
 from vinpaint_lib.datasets.parse import split_sources, without_places
 from vinpaint_lib.errors import UserError
+from vinpaint_lib.files import sha256_of
 from vinpaint_lib.options import check_seed, spell_names
 from vinpaint_lib.systems import registry
 from vinpaint_lib.training.loop import WEIGHTS
@@ -128,7 +128,7 @@ def finished(form: Form) -> bool:
 def digest(path: Path) -> str:
     """Raises UserError for a file that cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise UserError(f"--weights {path}: cannot be read ({error.strerror}); give a weights file") from error
 
